@@ -1,0 +1,59 @@
+/*
+ * bus.h -- the event bus port: an append-only log, at least once, ordered per key.
+ *
+ * A topic is the producing service's name. Events of one key (aggregate id) stay in order; others may
+ * not. Published by the outbox relay only. Readers keep their own position: the database that holds the
+ * effect also holds the next position, so the broker's idea of it is only a hint.
+ */
+#pragma once
+
+#include "base/ctx.h"
+
+/* CloudEvents 1.0 attributes; `data` is JSON. */
+struct event {
+    struct uuid id;
+    struct str type;    /* "order.paid" */
+    struct str source;  /* topic: producing service */
+    struct uuid key;    /* aggregate id, also the record key */
+    int64_t sequence;   /* 1, 2, 3 ... per key */
+    int64_t time_us;
+    struct str traceparent;
+    struct str data;
+    /* set by the bus on the way out */
+    int partition;
+    int64_t position; /* in the partition, rising */
+};
+
+struct bus;
+struct bus_reader;
+
+#define BUS_EVENT_MAX (256 * 1024) /* bytes of data */
+
+/* "log:DIR" or "kafka://...". */
+enum err bus_open(struct ctx *cx, const char *url, struct bus **ret) MUST_USE;
+void bus_close(struct bus *bus);
+
+/*
+ * Appends events in order; returns when all are durable at the broker. On failure any prefix may be
+ * there: the caller sends them all again, and readers drop what they have seen by event id.
+ */
+enum err bus_publish(struct ctx *cx, struct bus *bus, const struct event *events, size_t n) MUST_USE;
+
+/* Where to begin in a partition when it is given to this reader: the next position not yet applied. */
+typedef int64_t bus_start(void *arg, struct str topic, int partition);
+#define BUS_FROM_START INT64_C(0)
+#define BUS_FROM_END INT64_C(-1)
+
+/* Joins `group` (members of a group share the partitions; group NULL gets everything). */
+enum err bus_subscribe(struct bus *bus, const char *group, const char *const *topics, size_t n,
+                       bus_start *start, void *arg, struct bus_reader **ret) MUST_USE;
+void bus_unsubscribe(struct bus_reader *r);
+/* Up to max events, waiting at most timeout_ms for the first; data lives in the arena. */
+enum err bus_poll(struct bus_reader *r, struct arena *a, int timeout_ms, struct event *out, size_t max,
+                  size_t *ret_n) MUST_USE;
+/* The effect of everything up to and with this event is durable: a hint for lag. */
+void bus_ack(struct bus_reader *r, const struct event *e);
+/* Makes a waiting bus_poll return now; from any thread. */
+void bus_wake(struct bus_reader *r);
+/* Events behind the end of the log over all partitions of this reader. */
+int64_t bus_lag(struct bus_reader *r);

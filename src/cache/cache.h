@@ -1,0 +1,24 @@
+/*
+ * cache.h -- the cache port: bytes by key with a time to live. Nothing that matters lives here: a flush at
+ * any moment costs latency only.
+ */
+#pragma once
+
+#include "base/ctx.h"
+
+struct cache;
+
+/* "memory:" (bounded, least recently used goes first) or "redis://...". */
+enum err cache_open(struct ctx *cx, const char *url, size_t max_bytes, struct cache **ret) MUST_USE;
+void cache_close(struct cache *c);
+/* The value in the arena, or STR_NONE. Never fails: an outage is a miss. */
+struct str cache_get(struct ctx *cx, struct cache *c, struct str key);
+/* ttl_ms > 0; best effort. */
+void cache_put(struct ctx *cx, struct cache *c, struct str key, struct str value, int64_t ttl_ms);
+void cache_remove(struct ctx *cx, struct cache *c, struct str key);
+/*
+ * Takes one of `limit` tokens that refill evenly over window_ms (GCRA). True: taken. *ret_left is what
+ * remains, *ret_retry_ms when to come back after a refusal. An outage falls back to an in-process limit.
+ */
+bool cache_take(struct ctx *cx, struct cache *c, struct str key, int limit, int64_t window_ms,
+                int *ret_left, int64_t *ret_retry_ms);
