@@ -1,0 +1,62 @@
+/*
+ * platform.h -- everything one process runs: services with their databases, bus, cache, listeners, pools.
+ *
+ * With threads == 0 nothing runs by itself: platform_turn does one unit of background work at a time, which is
+ * how simulation and crash tests drive the real services under a virtual clock.
+ */
+#pragma once
+
+#include "net/client.h"
+#include "service/service.h"
+
+struct platform_options {
+    const struct service *const *services; /* NULL-terminated */
+    struct str data_dir;
+    struct str listen, internal_listen;    /* STR_NONE: no listener */
+    int64_t threads, slow_threads;
+    const struct clock *clock;
+    uint64_t seed;                         /* with a virtual clock: randomness of everything */
+    struct str issuer;
+    bool demo;
+    struct str toss_url, toss_secret_key, toss_client_key;
+    /* Replaces the network for calls to Toss (simulation); NULL: libcurl. */
+    enum err (*outside)(void *arg, struct ctx *cx, const struct http_call *call, struct http_result *ret);
+    void *outside_arg;
+};
+
+enum err platform_start(struct ctx *cx, const struct platform_options *options, struct platform **ret) MUST_USE;
+void platform_stop(struct platform *p, int timeout_ms); /* drains; then closes everything */
+void platform_crash(struct platform *p); /* tests: drops everything that is not durable, without a word */
+
+const struct platform_options *platform_options(const struct platform *p);
+int platform_port(const struct platform *p, bool internal);
+struct svc *platform_service(struct platform *p, const char *name); /* NULL: not here */
+struct jwt_keys *platform_keys(struct platform *p);
+struct cache *platform_cache(struct platform *p);
+struct bus *platform_bus(struct platform *p);
+struct sse_hub *platform_events(struct platform *p);
+struct blobs *platform_blobs(struct platform *p);
+
+/* A ctx for work of this service on the calling thread; the arena is the caller's. */
+void platform_ctx(struct platform *p, struct svc *svc, struct arena *a, struct ctx *ret);
+/* threads == 0: one batch of relay, consumers, timers or jobs of service number n; *ret_did: anything done. */
+enum err platform_turn(struct platform *p, size_t n, int kind, bool *ret_did) MUST_USE;
+enum turn_kind { TURN_RELAY, TURN_CONSUME, TURN_TIMERS, TURN_JOBS, TURN_KINDS };
+
+/*
+ * Runs one request through the dispatcher in place and waits until it is durable: in-process calls and tests.
+ * `headers` are extra fields ("Authorization", ...). edge: through the gateway's checks (limits, stripped headers).
+ */
+struct local_request {
+    enum http_method method;
+    const char *path; /* with query */
+    struct str body;
+    const struct http_field *headers;
+    size_t n_headers;
+    bool internal;
+    const struct caller *as; /* trusted caller instead of a token; NULL: read the token */
+};
+enum err platform_request(struct platform *p, struct arena *a, const struct local_request *rq,
+                          int *ret_status, struct str *ret_body) MUST_USE;
+/* The outside call of a payment: options.outside or libcurl. */
+enum err platform_outside(struct ctx *cx, const struct http_call *call, struct http_result *ret) MUST_USE;

@@ -1,0 +1,88 @@
+/*
+ * service.h -- a service is a struct of tables: routes, consumers, timers, jobs, migrations.
+ *
+ * To add an endpoint: write the field tables of body and reply, the handler, and one row in the service's
+ * routes. Policy, decoding, idempotency, transactions' rollback, errors, logs, metrics, OpenAPI and the
+ * authorisation tests follow from the row.
+ */
+#pragma once
+
+#include "base/ctx.h"
+#include "data/field.h"
+#include "flow/inbox.h"
+#include "flow/migrate.h"
+#include "flow/timer.h"
+#include "net/http.h"
+
+struct request {
+    const struct http_head *head;
+    struct str path;
+    const void *body;        /* decoded by route->body; NULL without */
+    const void *query;       /* decoded by route->query; NULL without */
+    struct uuid id[4];       /* path parameters named {...Id}, in order */
+    struct str param[4];     /* all path parameters, decoded */
+    struct str raw_body;
+    struct str peer;         /* client address */
+    struct str cart_token;   /* Jumun-Cart header or none */
+    int wait_s;              /* Prefer: wait=N, 0..10 */
+    bool wants_events;       /* Accept: text/event-stream */
+    int64_t last_event_id;   /* Last-Event-ID, 0 without */
+};
+
+#define REPLY_HEADERS_MAX 12
+struct reply {
+    int status;
+    struct buf body; /* in the arena */
+    struct str content_type;
+    struct http_field headers[REPLY_HEADERS_MAX];
+    size_t n_headers;
+    struct sse_slot *stream; /* set: body is the replay, the connection becomes an event stream */
+    int64_t stream_after;
+};
+
+enum route_flag {
+    IDEMPOTENT = 1,     /* Idempotency-Key required; handler and stored answer are one commit */
+    CALLS_OUT = 2,      /* runs on the slow pool; with IDEMPOTENT: key held by a lease instead */
+    SLOW = 4,           /* runs on the slow pool (password hashing) */
+    EVENTS = 8,         /* may answer text/event-stream */
+    LIST = 16,          /* answers {"items":[reply...],"nextCursor"} */
+    INTERNAL = 32,      /* internal listener and in-process calls only */
+    RAW_BODY = 64,      /* body is not JSON: the handler reads raw_body */
+    LARGE = 128,        /* body up to 5 MiB */
+    NOT_JSON = 256,     /* the reply is not described by the table (text, image) */
+};
+
+struct route {
+    enum http_method method;
+    const char *path;      /* "/v1/orders/{orderId}"; NULL ends the table */
+    unsigned who;          /* set of enum role; never 0 */
+    enum err (*handle)(struct ctx *cx, const struct request *rq, struct reply *rp);
+    const struct field *body, *query, *reply;
+    unsigned flags;
+    int status;            /* on success, for OpenAPI */
+    /* Runs after the policy and before the body is decoded: "is this store mine?" NULL: none. */
+    enum err (*guard)(struct ctx *cx, const struct request *rq);
+    const char *doc;
+};
+
+struct service {
+    const char *name;
+    const struct route *routes;
+    const char *const *topics;       /* services whose events it reads; NULL-terminated */
+    const struct consumer *consumers;
+    const struct timer_row *timers;
+    const struct job *jobs;
+    const struct migration *migrations; /* NULL: no database */
+    /* After the database is there and before anything runs; state goes to svc_set_state. May be NULL. */
+    enum err (*start)(struct ctx *cx);
+    void (*stop)(struct svc *svc);
+};
+
+/* What a handler may ask of the service it runs in. */
+struct platform;
+const struct service *svc_service(const struct svc *svc);
+struct platform *svc_platform(const struct svc *svc);
+void svc_set_state(struct svc *svc, void *state); /* the service's own long-lived things */
+void *svc_state(const struct svc *svc);
+/* Wakes the relay and the timers of this service (a commit does so by itself). */
+void svc_wake(struct svc *svc);
