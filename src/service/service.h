@@ -73,6 +73,7 @@ struct service {
     const struct timer_row *timers;
     const struct job *jobs;
     const struct migration *migrations; /* NULL: no database */
+    const char *listener;               /* NULL: public and internal; "toss": a listener of its own */
     /* After the database is there and before anything runs; state goes to svc_set_state. May be NULL. */
     enum err (*start)(struct ctx *cx);
     void (*stop)(struct svc *svc);
