@@ -1,7 +1,8 @@
 /* base64.c -- strict base64 and base64url. */
 #include "security/base64.h"
 
-static const char url_alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+static const char url_alphabet[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 static size_t encode(const unsigned char *p, size_t n, char *out, const char *letters)
@@ -47,7 +48,8 @@ static unsigned digit(char c, char c62, char c63)
     return c == c63 ? 63 : 64;
 }
 
-static bool decode(struct str s, unsigned char *out, size_t capacity, size_t *ret_n, char c62, char c63)
+static bool decode(struct str s, unsigned char *out, size_t capacity, size_t *ret_n, char c62,
+                   char c63)
 {
     uint32_t bits = 0;
     unsigned held = 0;

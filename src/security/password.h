@@ -3,12 +3,13 @@
 
 #include "base/ctx.h"
 
-#define PASSWORD_TEXT 128 /* "$argon2id$..." with NUL */
+#define PASSWORD_TEXT 128      /* "$argon2id$..." with NUL */
 #define PASSWORD_BYTES_MAX 512 /* 128 code points */
 
 /*
- * Each of the three costs tens of milliseconds of CPU and 19 MiB: call them on the slow pool only, after
- * every cheaper check. ERR_BUSY when there is no memory; ERR_INVALID beyond PASSWORD_BYTES_MAX.
+ * Each of the three costs tens of milliseconds of CPU and 19 MiB: call them on the slow pool only,
+ * after every cheaper check. ERR_BUSY when there is no memory; ERR_INVALID beyond
+ * PASSWORD_BYTES_MAX.
  */
 enum err password_hash(struct ctx *cx, struct str password, char out[PASSWORD_TEXT]) MUST_USE;
 bool password_verify(const char *hash, struct str password) MUST_USE;
@@ -16,7 +17,8 @@ bool password_verify(const char *hash, struct str password) MUST_USE;
 void password_dummy_verify(struct str password);
 
 /*
- * One of the usual ones, a keyboard walk, a counting row, a short repetition, a well-known word with
- * digits around it (also in l33t and Korean typed on a Latin keyboard), or it holds the username.
+ * One of the usual ones, a keyboard walk, a counting row, a short repetition, a well-known word
+ * with digits around it (also in l33t and Korean typed on a Latin keyboard), or it holds the
+ * username.
  */
 bool password_is_common(struct str password, struct str username) MUST_USE;

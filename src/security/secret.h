@@ -1,12 +1,13 @@
-/* secret.h -- opaque random tokens, SHA-256 and HMAC. Comparing secrets: str_eq_secret in base/str.h. */
+/* secret.h -- opaque random tokens, SHA-256 and HMAC. Comparing secrets: str_eq_secret in
+ * base/str.h. */
 #pragma once
 
 #include "base/rand.h"
 #include "base/str.h"
 
 #define SHA256_SIZE 32
-#define SHA256_TEXT_SIZE 65   /* lower-case hex and NUL */
-#define SECRET_TOKEN_SIZE 44  /* 32 random bytes as base64url, and NUL */
+#define SHA256_TEXT_SIZE 65  /* lower-case hex and NUL */
+#define SECRET_TOKEN_SIZE 44 /* 32 random bytes as base64url, and NUL */
 #define SECRET_TOKEN_LENGTH 43
 
 /* A token nobody can guess: 256 bits of r (the context's: the kernel's unless simulating). */
