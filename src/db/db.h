@@ -106,6 +106,7 @@ void db_on_commit(struct db *db, void (*wake)(void *arg), void *arg);
 
 /* For doctor, backup and metrics. */
 const char *db_engine(const struct db *db); /* "sqlite" or "postgres" */
+const char *db_name(const struct db *db);   /* as given to db_open: the service, which is also its topic */
 enum err db_backup(struct ctx *cx, const char *path) MUST_USE; /* a consistent copy of cx->db */
 struct db_stats {
     uint64_t commits, groups, waits, rollbacks, statements; /* groups = fsyncs of the write-ahead log */

@@ -1,0 +1,403 @@
+/* db.c -- the front of the database port: values, nesting, failed transactions, rows into structs.
+ */
+#include "db/driver.h"
+
+#include <pthread.h>
+
+static const struct db_driver *const drivers[] = {&db_sqlite};
+
+struct db_value db_null(void)
+{
+    return (struct db_value){.type = DB_NULL};
+}
+
+struct db_value db_int(int64_t v)
+{
+    return (struct db_value){.type = DB_INT, .i = v};
+}
+
+struct db_value db_bool(bool v)
+{
+    return db_int(v ? 1 : 0);
+}
+
+struct db_value db_str(struct str s)
+{
+    return s.p ? (struct db_value){.type = DB_STR, .s = s} : db_null();
+}
+
+struct db_value db_uuid(struct uuid u)
+{
+    return uuid_is_nil(u) ? db_null() : (struct db_value){.type = DB_UUID, .u = u};
+}
+
+struct db_value db_opt_int(bool has, int64_t v)
+{
+    return has ? db_int(v) : db_null();
+}
+
+enum err db_open(struct ctx *cx, const char *url, const char *name,
+                 const struct db_options *options, struct db **ret)
+{
+    for (size_t i = 0; i < COUNT_OF(drivers); i++) {
+        size_t n = strlen(drivers[i]->scheme);
+        if (strncmp(url, drivers[i]->scheme, n) == 0)
+            return drivers[i]->open(cx, url + n, name, options, ret);
+    }
+    return fail(cx, ERR_INVALID, "no database driver for this URL's scheme (sqlite:DIR)");
+}
+
+void db_close(struct db *db)
+{
+    if (db)
+        db->driver->close(db);
+}
+
+bool db_in_transaction(const struct ctx *cx)
+{
+    return cx->tx != NULL;
+}
+
+enum err db_begin(struct ctx *cx)
+{
+    if (cx->tx) {
+        if (cx->tx->failed)
+            return fail(cx, ERR_INTERNAL, "the transaction has failed already");
+        cx->tx->depth++;
+        return ERR_OK;
+    }
+    TRY(cx->db->driver->begin(cx));
+    cx->tx->depth = 1;
+    cx->tx->failed = false;
+    cx->tx->mended_by = 0;
+    cx->tx->savepoints = 0;
+    return ERR_OK;
+}
+
+enum err db_commit(struct ctx *cx)
+{
+    assert(cx->tx && "db_commit without db_begin");
+    if (cx->tx->failed) {
+        db_rollback(cx);
+        return fail(cx, ERR_INTERNAL, "commit of a transaction in which a statement failed");
+    }
+    if (--cx->tx->depth > 0)
+        return ERR_OK;
+    assert(cx->tx->savepoints == 0 && "a savepoint is still open");
+    return cx->db->driver->commit(cx);
+}
+
+void db_rollback(struct ctx *cx)
+{
+    if (!cx->tx)
+        return;
+    COUNT(cx->db, rollbacks);
+    cx->db->driver->rollback(cx);
+}
+
+/* What came of a statement inside a transaction: after most failures only a rollback may follow. */
+static enum err tx_note(struct ctx *cx, enum err e)
+{
+    struct db_tx *tx = cx->tx;
+    if (tx && e != ERR_OK && !tx->failed) {
+        tx->failed = true;
+        tx->mended_by = e == ERR_DUPLICATE || e == ERR_CONSTRAINT ? tx->savepoints : 0;
+    }
+    return e;
+}
+
+static enum err run(struct ctx *cx, struct db_query *q)
+{
+    if (cx->tx && cx->tx->failed)
+        return fail(cx, ERR_INTERNAL, "the transaction has failed already: %s", q->sql);
+    /* Whoever wrote reads what they wrote, and readers see durable groups only. */
+    if (!cx->tx)
+        TRY(db_durable(cx));
+    COUNT(cx->db, statements);
+    return tx_note(cx, cx->db->driver->run(cx, q));
+}
+
+enum err db_exec(struct ctx *cx, const char *sql, struct db_args args)
+{
+    struct db_query q = {.sql = sql, .args = args, .want = WANT_NOTHING};
+    return run(cx, &q);
+}
+
+enum err db_change(struct ctx *cx, int64_t *ret_rows, const char *sql, struct db_args args)
+{
+    struct db_query q = {.sql = sql, .args = args, .want = WANT_CHANGES};
+    TRY(run(cx, &q));
+    *ret_rows = q.changed;
+    return ERR_OK;
+}
+
+enum err db_one(struct ctx *cx, const struct field *fields, void *out, const char *sql,
+                struct db_args args)
+{
+    struct db_query q = {.sql = sql, .args = args, .want = WANT_ONE, .fields = fields, .out = out};
+    TRY(run(cx, &q));
+    return q.rows ? ERR_OK : fail(cx, ERR_NOT_FOUND, "no row: %s", sql);
+}
+
+enum err db_all(struct ctx *cx, const struct field *fields, struct list *out, const char *sql,
+                struct db_args args)
+{
+    struct list rows = {NULL, 0};
+    struct db_query q = {
+        .sql = sql, .args = args, .want = WANT_ALL, .fields = fields, .out = &rows};
+    TRY(run(cx, &q));
+    *out = rows;
+    return ERR_OK;
+}
+
+enum err db_int_of(struct ctx *cx, int64_t *out, const char *sql, struct db_args args)
+{
+    struct db_query q = {.sql = sql, .args = args, .want = WANT_INT, .out = out};
+    TRY(run(cx, &q));
+    return q.rows ? ERR_OK : fail(cx, ERR_NOT_FOUND, "no row: %s", sql);
+}
+
+enum err db_script(struct ctx *cx, const char *sql)
+{
+    if (cx->tx && cx->tx->failed)
+        return fail(cx, ERR_INTERNAL, "the transaction has failed already");
+    if (cx->tx)
+        return tx_note(cx, cx->db->driver->script(cx, sql));
+    TRY(db_begin(cx));
+    enum err e = cx->db->driver->script(cx, sql);
+    if (e != ERR_OK) {
+        db_rollback(cx);
+        return e;
+    }
+    TRY(db_commit(cx));
+    return db_durable(cx);
+}
+
+/* 1-based place of the innermost savepoint of that name. */
+static int savepoint_find(const struct db_tx *tx, const char *name)
+{
+    for (int i = tx->savepoints; i > 0; i--)
+        if (strcmp(tx->names[i - 1], name) == 0)
+            return i;
+    return 0;
+}
+
+enum err db_savepoint(struct ctx *cx, const char *name)
+{
+    struct db_tx *tx = cx->tx;
+    assert(tx && "db_savepoint outside a transaction");
+    assert(tx->savepoints < DB_SAVEPOINTS_MAX && strlen(name) < DB_SAVEPOINT_NAME_SIZE);
+    if (tx->failed)
+        return fail(cx, ERR_INTERNAL, "the transaction has failed already");
+    TRY(tx_note(cx, cx->db->driver->savepoint(cx, SAVEPOINT_SET, name)));
+    memcpy(tx->names[tx->savepoints++], name, strlen(name) + 1);
+    return ERR_OK;
+}
+
+enum err db_savepoint_release(struct ctx *cx, const char *name)
+{
+    struct db_tx *tx = cx->tx;
+    assert(tx && "db_savepoint_release outside a transaction");
+    int at = savepoint_find(tx, name);
+    assert(at && "no such savepoint");
+    if (tx->failed)
+        return fail(cx, ERR_INTERNAL, "the transaction has failed already");
+    TRY(tx_note(cx, cx->db->driver->savepoint(cx, SAVEPOINT_RELEASE, name)));
+    tx->savepoints = at - 1;
+    return ERR_OK;
+}
+
+void db_savepoint_rollback(struct ctx *cx, const char *name)
+{
+    struct db_tx *tx = cx->tx;
+    if (!tx)
+        return;
+    int at = savepoint_find(tx, name);
+    assert(at && "no such savepoint");
+    tx->savepoints = at - 1;
+    if (tx->failed && at > tx->mended_by)
+        return; /* only the rollback of everything helps */
+    enum err e = cx->db->driver->savepoint(cx, SAVEPOINT_UNDO, name);
+    tx->failed = e != ERR_OK;
+    tx->mended_by = 0;
+}
+
+struct durable_wait {
+    struct db_waiter waiter; /* first: done() casts back */
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    bool over;
+    enum err result;
+};
+
+static void durable_done(struct db_waiter *w, enum err e)
+{
+    struct durable_wait *d = (struct durable_wait *)w;
+    pthread_mutex_lock(&d->mutex);
+    d->over = true;
+    d->result = e;
+    pthread_cond_signal(&d->wake);
+    pthread_mutex_unlock(&d->mutex);
+}
+
+enum err db_durable(struct ctx *cx)
+{
+    assert(!cx->tx && "waiting for durability inside a transaction would wait for itself");
+    if (!cx->ticket)
+        return ERR_OK;
+    struct durable_wait d = {.waiter.done = durable_done};
+    pthread_mutex_init(&d.mutex, NULL);
+    pthread_cond_init(&d.wake, NULL);
+    if (db_park(cx, &d.waiter)) {
+        pthread_mutex_lock(&d.mutex);
+        while (!d.over)
+            pthread_cond_wait(&d.wake, &d.mutex);
+        pthread_mutex_unlock(&d.mutex);
+    }
+    pthread_cond_destroy(&d.wake);
+    pthread_mutex_destroy(&d.mutex);
+    return d.result == ERR_OK ? ERR_OK : fail(cx, d.result, "the group's commit failed");
+}
+
+bool db_park(struct ctx *cx, struct db_waiter *w)
+{
+    if (!cx->ticket)
+        return false;
+    w->db = cx->db;
+    w->ticket = cx->ticket;
+    w->next = NULL;
+    return cx->db->driver->park(cx, w);
+}
+
+void db_on_commit(struct db *db, void (*wake)(void *arg), void *arg)
+{
+    atomic_store(&db->wake, (void (*)(void *))NULL);
+    atomic_store(&db->wake_arg, arg);
+    atomic_store(&db->wake, wake);
+}
+
+void db_announce(struct db *db)
+{
+    void (*wake)(void *) = atomic_load(&db->wake);
+    if (wake)
+        wake(atomic_load(&db->wake_arg));
+}
+
+const char *db_engine(const struct db *db)
+{
+    return db->driver->engine;
+}
+
+enum err db_backup(struct ctx *cx, const char *path)
+{
+    assert(!cx->tx);
+    TRY(db_durable(cx));
+    return cx->db->driver->backup(cx, path);
+}
+
+struct db_stats db_stats(const struct db *db)
+{
+    const struct db_counters *c = &db->counters;
+    return (struct db_stats){
+        .commits = atomic_load_explicit(&c->commits, memory_order_relaxed),
+        .groups = atomic_load_explicit(&c->groups, memory_order_relaxed),
+        .waits = atomic_load_explicit(&c->waits, memory_order_relaxed),
+        .rollbacks = atomic_load_explicit(&c->rollbacks, memory_order_relaxed),
+        .statements = atomic_load_explicit(&c->statements, memory_order_relaxed),
+    };
+}
+
+enum err db_query_row(struct ctx *cx, struct db_query *q, void **ret_object)
+{
+    if (q->want == WANT_ONE) {
+        q->rows++;
+        *ret_object = q->out;
+        return ERR_OK;
+    }
+    struct list *l = q->out;
+    size_t size = fields_size(q->fields);
+    if (q->rows == DB_ROWS_MAX)
+        return fail(cx, ERR_TOO_LARGE, "more than %d rows: %s", DB_ROWS_MAX, q->sql);
+    if (q->rows == q->cap) {
+        q->cap = q->cap ? q->cap * 2 : 16;
+        void *items = arena_array(cx->arena, q->cap, size);
+        if (l->n)
+            memcpy(items, l->items, l->n * size);
+        l->items = items;
+    }
+    *ret_object = (char *)l->items + q->rows * size;
+    l->n = ++q->rows;
+    return ERR_OK;
+}
+
+enum db_type db_query_type(const struct field *f)
+{
+    switch (f->type) {
+    case FIELD_BOOL:
+    case FIELD_INT:
+    case FIELD_DECIMAL:
+    case FIELD_TIME:
+    case FIELD_HHMM:
+        return DB_INT;
+    case FIELD_STR:
+    case FIELD_ENUM:
+    case FIELD_DATE:
+    case FIELD_RAW:
+        return DB_STR;
+    case FIELD_UUID:
+        return DB_UUID;
+    default:
+        return DB_NULL; /* lists and objects have no column */
+    }
+}
+
+static enum err set_enum(struct ctx *cx, const struct field *f, void *at, struct str text)
+{
+    for (int i = 0; f->names[i]; i++) {
+        if (str_eq(str_from(f->names[i]), text)) {
+            memcpy(at, &i, sizeof(i));
+            return ERR_OK;
+        }
+    }
+    return fail(cx, ERR_INTERNAL, "column %s holds '%.*s'", f->column, STR_ARG(text));
+}
+
+enum err db_query_set(struct ctx *cx, const struct field *f, void *object, struct db_value v)
+{
+    char *at = (char *)object + f->at;
+    bool has = v.type != DB_NULL, yes = has && v.type == DB_INT && v.i != 0;
+    int zero = 0;
+    struct str text = STR_NONE;
+    struct uuid id = UUID_NIL;
+    int64_t number = 0;
+
+    if (f->has_at)
+        memcpy((char *)object + f->has_at, &has, sizeof(has));
+    switch (f->type) {
+    case FIELD_BOOL:
+        memcpy(at, &yes, sizeof(yes));
+        break;
+    case FIELD_ENUM:
+        if (has)
+            return set_enum(cx, f, at, v.s);
+        memcpy(at, &zero, sizeof(zero));
+        break;
+    case FIELD_UUID:
+        if (has)
+            id = v.u;
+        memcpy(at, &id, sizeof(id));
+        break;
+    case FIELD_STR:
+    case FIELD_DATE:
+    case FIELD_RAW:
+        if (has)
+            text = arena_copy(cx->arena, v.s);
+        memcpy(at, &text, sizeof(text));
+        break;
+    default:
+        if (has)
+            number = v.i;
+        memcpy(at, &number, sizeof(number));
+    }
+    return ERR_OK;
+}
