@@ -18,6 +18,11 @@
 #define JWT_KID_SIZE 129 /* longest kid with NUL; foreign issuers choose their own */
 #define JWT_ISSUER_MAX 200
 
+/* What our own issuer puts in and every service expects; the issuer is configured. */
+#define JWT_AUDIENCE "jumun"
+#define JWT_TYPE "at+jwt"
+#define JWT_LIFETIME_S (15 * 60)
+
 struct jwt_keys; /* thread-safe: keys, verified-token cache and revocations of one issuer */
 
 enum err jwt_keys_open(struct ctx *cx, struct jwt_keys **ret) MUST_USE;
