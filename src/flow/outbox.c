@@ -1,0 +1,104 @@
+/* outbox.c -- appends events beside the change they tell of, and the relay that publishes them. */
+#include "flow/outbox.h"
+
+#include "base/fault.h"
+#include "data/json.h"
+#include "obs/trace.h"
+
+#define RELAY_BATCH 256
+
+struct outbox_row {
+    int64_t seq, aggregate_seq, time_us;
+    struct uuid event_id, aggregate_id;
+    struct str type, traceparent, data;
+};
+
+static const struct field outbox_row_fields[] = {
+    F_INT(struct outbox_row, seq, "seq", 0, 0, INT64_MAX, "order of insertion"),
+    F_INT(struct outbox_row, aggregate_seq, "aggregateSeq", 0, 1, INT64_MAX, "order in the aggregate"),
+    F_INT(struct outbox_row, time_us, "timeUs", 0, 0, INT64_MAX, "when it happened"),
+    F_UUID(struct outbox_row, event_id, "eventId", 0, "event"),
+    F_UUID(struct outbox_row, aggregate_id, "aggregateId", 0, "key"),
+    F_STR(struct outbox_row, type, "type", 0, 0, 200, "event type"),
+    F_STR(struct outbox_row, traceparent, "traceparent", 0, 0, 100, "W3C trace context"),
+    F_STR(struct outbox_row, data, "data", 0, 0, BUS_EVENT_MAX, "payload"),
+    F_END(struct outbox_row),
+};
+
+enum err outbox_append(struct ctx *cx, const char *type, struct uuid aggregate_id,
+                       const struct field *fields, const void *payload)
+{
+    char traceparent[TRACEPARENT_SIZE];
+    struct buf data;
+
+    assert(db_in_transaction(cx));
+    buf_init_arena(&data, cx->arena, BUS_EVENT_MAX);
+    json_encode(&data, fields, payload);
+    if (data.overflow)
+        return fail(cx, ERR_TOO_LARGE, "event %s is larger than %d bytes", type, BUS_EVENT_MAX);
+    return db_exec(cx,
+                   "insert into outbox (event_id, type, aggregate_id, aggregate_seq, time_us,"
+                   " traceparent, data)"
+                   " select $1, $2, $3, coalesce(max(aggregate_seq), 0) + 1, $4, $5, $6"
+                   " from outbox where aggregate_id = $3",
+                   ARGS(db_uuid(ctx_uuid(cx)), db_str(str_from(type)), db_uuid(aggregate_id),
+                        db_int(ctx_now(cx)), db_str(trace_format(&cx->trace, traceparent)),
+                        db_str(buf_str(&data))));
+}
+
+/* By row, not by range: a slower writer may have committed a lower number after we read. */
+static enum err mark(struct ctx *cx, const struct list *rows)
+{
+    TRY(db_begin(cx));
+    for (size_t i = 0; i < rows->n; i++)
+        TRY(db_exec(cx, "update outbox set published_at = $2 where seq = $1",
+                    ARGS(db_int(LIST_AT(struct outbox_row, *rows, i)->seq), db_int(ctx_now(cx)))));
+    return db_commit(cx);
+}
+
+enum err outbox_relay(struct ctx *cx, struct bus *bus, size_t *ret_n)
+{
+    struct list rows = {NULL, 0};
+
+    *ret_n = 0;
+    TRY(db_durable(cx)); /* the last mark: never read behind it */
+    TRY(db_all(cx, outbox_row_fields, &rows,
+               "select seq, event_id, type, aggregate_id, aggregate_seq, time_us, traceparent, data"
+               " from outbox where published_at is null order by seq limit $1",
+               ARGS(db_int(RELAY_BATCH))));
+    if (rows.n == 0)
+        return ERR_OK;
+
+    struct event *events = arena_array(cx->arena, rows.n, sizeof *events);
+    for (size_t i = 0; i < rows.n; i++) {
+        const struct outbox_row *row = LIST_AT(struct outbox_row, rows, i);
+        events[i] = (struct event){
+            .id = row->event_id,
+            .type = row->type,
+            .source = str_from(db_name(cx->db)),
+            .key = row->aggregate_id,
+            .sequence = row->aggregate_seq,
+            .time_us = row->time_us,
+            .traceparent = row->traceparent,
+            .data = row->data,
+        };
+    }
+    if (FAULT("relay.publish.before"))
+        return fail(cx, ERR_UNAVAILABLE, "fault: relay.publish.before");
+    TRY(bus_publish(cx, bus, events, rows.n));
+    if (FAULT("relay.mark.before"))
+        return fail(cx, ERR_UNAVAILABLE, "fault: relay.mark.before");
+    TRY(mark(cx, &rows));
+    *ret_n = rows.n;
+    return ERR_OK;
+}
+
+enum err outbox_lag(struct ctx *cx, int64_t *ret_rows, int64_t *ret_age_us)
+{
+    int64_t oldest = 0;
+
+    TRY(db_int_of(cx, ret_rows, "select count(*) from outbox where published_at is null", NO_ARGS));
+    TRY(db_int_of(cx, &oldest, "select min(time_us) from outbox where published_at is null", NO_ARGS));
+    *ret_age_us = oldest ? ctx_now(cx) - oldest : 0;
+    return ERR_OK;
+}
