@@ -1,0 +1,98 @@
+/* idempotency.c -- one key, one effect, one answer. */
+#include "flow/idempotency.h"
+
+#include "base/buf.h"
+
+struct key_row {
+    struct str fingerprint, content_type, location, body;
+    bool is_done;
+    int64_t lease_until, status, expires_at;
+};
+
+static const struct field key_row_fields[] = {
+    F_STR(struct key_row, fingerprint, "fingerprint", 0, 0, 64, "of the request"),
+    F_STR(struct key_row, content_type, "contentType", 0, 0, 100, "of the answer"),
+    F_STR(struct key_row, location, "location", 0, 0, 1000, "of the answer"),
+    F_STR(struct key_row, body, "body", 0, 0, INT32_MAX, "of the answer"),
+    F_BOOL(struct key_row, is_done, "isDone", 0, "answered"),
+    F_INT(struct key_row, lease_until, "leaseUntil", 0, 0, INT64_MAX, "running until"),
+    F_INT(struct key_row, status, "status", 0, 0, 999, "of the answer"),
+    F_INT(struct key_row, expires_at, "expiresAt", 0, 0, INT64_MAX, "kept until"),
+    F_END(struct key_row),
+};
+
+static struct str hex(struct ctx *cx, const unsigned char bytes[32])
+{
+    static const char digits[] = "0123456789abcdef";
+    char *text = arena_alloc(cx->arena, 64);
+
+    for (size_t i = 0; i < 32; i++) {
+        text[2 * i] = digits[bytes[i] >> 4];
+        text[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    return (struct str){text, 64};
+}
+
+static enum err insert(struct ctx *cx, const struct idempotency *k, int64_t *ret_inserted)
+{
+    int64_t now = ctx_now(cx);
+
+    return db_change(cx, ret_inserted,
+                     "insert into idempotency (principal, route, key, fingerprint, is_done, lease_until,"
+                     " expires_at) values ($1, $2, $3, $4, 0, $5, $6)"
+                     " on conflict (principal, route, key) do nothing",
+                     ARGS(db_str(k->principal), db_str(k->route), db_str(k->key),
+                          db_str(hex(cx, k->fingerprint)), db_int(now + IDEMPOTENCY_LEASE_US),
+                          db_int(now + IDEMPOTENCY_KEEP_US)));
+}
+
+enum err idempotency_take(struct ctx *cx, const struct idempotency *k, struct idempotent_answer *ret)
+{
+    struct key_row row = {0};
+    int64_t inserted = 0, now = ctx_now(cx);
+
+    *ret = (struct idempotent_answer){0};
+    TRY(db_exec(cx, "delete from idempotency where principal = $1 and route = $2 and key = $3 and expires_at < $4",
+                ARGS(db_str(k->principal), db_str(k->route), db_str(k->key), db_int(now))));
+    TRY(insert(cx, k, &inserted));
+    if (inserted == 1)
+        return ERR_OK;
+    TRY(db_one(cx, key_row_fields, &row,
+               "select fingerprint, content_type, location, body, is_done, lease_until, status, expires_at"
+               " from idempotency where principal = $1 and route = $2 and key = $3",
+               ARGS(db_str(k->principal), db_str(k->route), db_str(k->key))));
+    if (!str_eq(row.fingerprint, hex(cx, k->fingerprint)))
+        return fail(cx, ERR_IDEMPOTENCY_KEY_REUSED, "key was used with another body");
+    if (row.is_done) {
+        *ret = (struct idempotent_answer){true, row.status, row.content_type, row.location, row.body};
+        return ERR_OK;
+    }
+    if (row.lease_until > now)
+        return fail(cx, ERR_IDEMPOTENCY_KEY_IN_USE, "still running");
+    return db_exec(cx, "update idempotency set lease_until = $4 where principal = $1 and route = $2 and key = $3",
+                   ARGS(db_str(k->principal), db_str(k->route), db_str(k->key),
+                        db_int(now + IDEMPOTENCY_LEASE_US)));
+}
+
+enum err idempotency_store(struct ctx *cx, const struct idempotency *k, const struct idempotent_answer *a)
+{
+    return db_exec(cx,
+                   "update idempotency set is_done = 1, status = $4, content_type = $5, location = $6,"
+                   " body = $7 where principal = $1 and route = $2 and key = $3",
+                   ARGS(db_str(k->principal), db_str(k->route), db_str(k->key), db_int(a->status),
+                        db_str(a->content_type), db_str(a->location), db_str(a->body)));
+}
+
+enum err idempotency_drop(struct ctx *cx, const struct idempotency *k)
+{
+    return db_exec(cx,
+                   "delete from idempotency where principal = $1 and route = $2 and key = $3 and is_done = 0",
+                   ARGS(db_str(k->principal), db_str(k->route), db_str(k->key)));
+}
+
+enum err idempotency_sweep(struct ctx *cx)
+{
+    TRY(db_begin(cx));
+    TRY(db_exec(cx, "delete from idempotency where expires_at < $1", ARGS(db_int(ctx_now(cx)))));
+    return db_commit(cx);
+}

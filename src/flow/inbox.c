@@ -1,0 +1,231 @@
+/* inbox.c -- applies an event once: effect, inbox row and next position are one commit. */
+#include "flow/inbox.h"
+
+#include "base/fault.h"
+#include "data/json.h"
+#include "obs/trace.h"
+
+/*
+ * DESIGN
+ *
+ * inbox_apply runs one transaction. Inside it the effect stands in a savepoint, so that an effect that
+ * fails for good is undone while the parked row and the moved position stay. A failure that may pass
+ * rolls everything back and is returned: the caller waits and offers the same event again.
+ */
+
+const struct field parked_fields[] = {
+    F_INT(struct parked, id, "id", 0, 0, INT64_MAX, "dead letter number"),
+    F_UUID(struct parked, event_id, "eventId", 0, "event"),
+    F_UUID(struct parked, key, "key", 0, "aggregate"),
+    F_STR(struct parked, type, "type", 0, 0, 200, "event type"),
+    F_STR(struct parked, topic, "topic", 0, 0, 200, "producing service"),
+    F_RAW(struct parked, data, "data", 0, "payload"),
+    F_STR(struct parked, traceparent, "traceparent", 0, 0, 100, "W3C trace context"),
+    F_STR(struct parked, reason, "reason", 0, 0, 1000, "why it could not be applied"),
+    F_INT(struct parked, sequence, "sequence", 0, 0, INT64_MAX, "order in its aggregate"),
+    F_INT(struct parked, position, "position", 0, 0, INT64_MAX, "position in the log"),
+    {FIELD_INT, "partition", "part", offsetof(struct parked, partition), 0, 0, 0, INT64_MAX, 0, NULL, NULL, "partition"},
+    F_INT(struct parked, tries, "tries", 0, 0, INT64_MAX, "how often it was tried"),
+    F_TIME(struct parked, parked_at, "parkedAt", 0, "since when"),
+    F_END(struct parked),
+};
+
+#define PARKED_COLUMNS                                                                             \
+    "id, event_id, key, type, topic, data, traceparent, reason, sequence, position, part, tries,"  \
+    " parked_at"
+
+enum err inbox_position(struct ctx *cx, struct str topic, int partition, int64_t *ret)
+{
+    enum err e = db_int_of(cx, ret, "select next from offsets where topic = $1 and part = $2",
+                           ARGS(db_str(topic), db_int(partition)));
+
+    if (e == ERR_NOT_FOUND) {
+        *ret = BUS_FROM_START;
+        return ERR_OK;
+    }
+    return e;
+}
+
+static const struct consumer *find(const struct consumer *consumers, struct str type)
+{
+    for (const struct consumer *c = consumers; c && c->type; c++)
+        if (str_eq(str_from(c->type), type))
+            return c;
+    return NULL;
+}
+
+/* Decodes and runs the effect; the caller undoes it when this fails. */
+static enum err run(struct ctx *cx, const struct consumer *c, const struct event *e)
+{
+    void *data = NULL;
+
+    if (c->data) {
+        data = arena_zalloc(cx->arena, fields_size(c->data));
+        TRY(json_decode_lenient(cx, c->data, data, e->data));
+    }
+    if (FAULT("consume.effect.before"))
+        return fail(cx, ERR_UNAVAILABLE, "fault: consume.effect.before");
+    return c->handle(cx, e, data);
+}
+
+static bool may_pass(enum err e)
+{
+    return e != ERR_INTERNAL && err_row(e)->retry == RETRY_LATER;
+}
+
+static enum err park(struct ctx *cx, const struct event *e, struct str reason)
+{
+    return db_exec(cx,
+                   "insert into parked (event_id, type, topic, part, position, key, sequence, time_us,"
+                   " traceparent, data, reason, tries, parked_at)"
+                   " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, $12)",
+                   ARGS(db_uuid(e->id), db_str(e->type), db_str(e->source), db_int(e->partition),
+                        db_int(e->position), db_uuid(e->key), db_int(e->sequence), db_int(e->time_us),
+                        db_str(e->traceparent), db_str(e->data), db_str(reason), db_int(ctx_now(cx))));
+}
+
+static struct str reason_of(struct ctx *cx, enum err e)
+{
+    return arena_printf(cx->arena, "%s: %s", err_row(e)->code, cx->story.detail);
+}
+
+/* Inside the transaction: the effect in a savepoint, or the event parked. */
+static enum err apply_or_park(struct ctx *cx, const struct consumer *c, const struct event *e)
+{
+    int64_t waiting = 0;
+
+    TRY(db_int_of(cx, &waiting, "select count(*) from parked where key = $1", ARGS(db_uuid(e->key))));
+    if (waiting > 0)
+        return park(cx, e, STR("behind a parked event of the same key"));
+    TRY(db_savepoint(cx, "effect"));
+    enum err failed = run(cx, c, e);
+    if (failed == ERR_OK)
+        return db_savepoint_release(cx, "effect");
+    if (may_pass(failed))
+        return failed;
+    db_savepoint_rollback(cx, "effect");
+    return park(cx, e, reason_of(cx, failed));
+}
+
+static enum err apply_in_transaction(struct ctx *cx, const struct consumer *c, const struct event *e)
+{
+    int64_t inserted = 0;
+
+    TRY(db_begin(cx));
+    if (c) {
+        TRY(db_change(cx, &inserted,
+                      "insert into inbox (event_id, applied_at) values ($1, $2)"
+                      " on conflict (event_id) do nothing",
+                      ARGS(db_uuid(e->id), db_int(ctx_now(cx)))));
+        if (inserted == 1)
+            TRY(apply_or_park(cx, c, e));
+    }
+    TRY(db_exec(cx,
+                "insert into offsets (topic, part, next) values ($1, $2, $3)"
+                " on conflict (topic, part) do update set next = excluded.next"
+                " where offsets.next < excluded.next",
+                ARGS(db_str(e->source), db_int(e->partition), db_int(e->position + 1))));
+    if (FAULT("consume.commit.before"))
+        return fail(cx, ERR_UNAVAILABLE, "fault: consume.commit.before");
+    return db_commit(cx);
+}
+
+enum err inbox_apply(struct ctx *cx, const struct consumer *consumers, const struct event *e)
+{
+    struct span span;
+
+    trace_continue(cx, e->traceparent);
+    span_begin(cx, &span, "consumer", e->type);
+    enum err result = apply_in_transaction(cx, find(consumers, e->type), e);
+    if (result != ERR_OK)
+        db_rollback(cx);
+    span_end(cx, &span, result);
+    return result;
+}
+
+enum err parked_list(struct ctx *cx, int64_t after_id, int64_t limit, struct list *ret)
+{
+    return db_all(cx, parked_fields, ret,
+                  "select " PARKED_COLUMNS " from parked where id > $1 order by id limit $2",
+                  ARGS(db_int(after_id), db_int(limit)));
+}
+
+static struct event event_of(const struct parked *p)
+{
+    return (struct event){.id = p->event_id,
+                          .type = p->type,
+                          .source = p->topic,
+                          .key = p->key,
+                          .sequence = p->sequence,
+                          .time_us = p->parked_at,
+                          .traceparent = p->traceparent,
+                          .data = p->data,
+                          .partition = (int)p->partition,
+                          .position = p->position};
+}
+
+/* One parked event in its own transaction: applied and gone, or kept with one more try. */
+static enum err retry_one(struct ctx *cx, const struct consumer *consumers, const struct parked *p)
+{
+    struct event e = event_of(p);
+    const struct consumer *c = find(consumers, e.type);
+    enum err failed = ERR_OK;
+
+    TRY(db_begin(cx));
+    TRY(db_savepoint(cx, "effect"));
+    if (c)
+        failed = run(cx, c, &e);
+    if (failed == ERR_OK) {
+        TRY(db_savepoint_release(cx, "effect"));
+        TRY(db_exec(cx, "delete from parked where id = $1", ARGS(db_int(p->id))));
+        return db_commit(cx);
+    }
+    db_savepoint_rollback(cx, "effect");
+    TRY(db_exec(cx, "update parked set tries = tries + 1, reason = $2 where id = $1",
+                ARGS(db_int(p->id), db_str(reason_of(cx, failed)))));
+    TRY(db_commit(cx));
+    return failed;
+}
+
+/* The key's parked events in order, until one fails. */
+static enum err retry_key(struct ctx *cx, const struct consumer *consumers, struct uuid key)
+{
+    struct list waiting = {NULL, 0};
+
+    TRY(db_all(cx, parked_fields, &waiting,
+               "select " PARKED_COLUMNS " from parked where key = $1 order by id limit 1000",
+               ARGS(db_uuid(key))));
+    for (size_t i = 0; i < waiting.n; i++) {
+        enum err e = retry_one(cx, consumers, LIST_AT(struct parked, waiting, i));
+        if (e != ERR_OK) {
+            db_rollback(cx);
+            return e;
+        }
+    }
+    return db_durable(cx);
+}
+
+static enum err load(struct ctx *cx, int64_t id, struct parked *ret)
+{
+    return db_one(cx, parked_fields, ret, "select " PARKED_COLUMNS " from parked where id = $1",
+                  ARGS(db_int(id)));
+}
+
+enum err parked_retry(struct ctx *cx, const struct consumer *consumers, int64_t id)
+{
+    struct parked p = {0};
+
+    TRY(load(cx, id, &p));
+    return retry_key(cx, consumers, p.key);
+}
+
+enum err parked_discard(struct ctx *cx, const struct consumer *consumers, int64_t id)
+{
+    struct parked p = {0};
+
+    TRY(load(cx, id, &p));
+    TRY(db_begin(cx));
+    TRY(db_exec(cx, "delete from parked where id = $1", ARGS(db_int(id))));
+    TRY(db_commit(cx));
+    return retry_key(cx, consumers, p.key);
+}
