@@ -1,0 +1,184 @@
+/* store.h -- what the files of the store service share: rows, their field tables, and helpers. */
+#pragma once
+
+#include "db/db.h"
+#include "service/reply.h"
+#include "service/service.h"
+
+#define WEEKDAYS 7
+#define SECTIONS_MAX 50
+#define MENU_ITEMS_MAX 300
+#define OPTION_GROUPS_MAX 15
+#define OPTIONS_MAX 40
+#define RADIUS_MAX_M 20000
+
+/* What staff may do, as the owner granted it. */
+enum permission { MAY_ORDERS = 1, MAY_MENU = 2, MAY_STOCK = 4, MAY_REVIEWS = 8 };
+
+/* One weekday; closes at or before opens means past midnight. A day without a row is a day off. */
+struct hours {
+    int64_t weekday, opens, closes; /* 0 = Monday; minutes of the day */
+    int64_t break_from, break_to;
+    bool has_break_from, has_break_to;
+};
+
+struct rating {
+    int64_t average; /* hundredths */
+    int64_t count;
+};
+
+struct store {
+    struct uuid store_id, owner_id;
+    struct str name, category, description, phone, address, zip_code, region_code, business_number;
+    struct str photo_url, notice, origin, pause_reason;
+    int64_t latitude, longitude; /* millionths of a degree */
+    int64_t radius_m, minimum_order_won, delivery_fee_won, cook_minutes;
+    bool is_banned, deleted;
+    int64_t deleted_at, paused_until, rating_sum, rating_count, menu_version, version, created_at;
+    struct list hours;
+    /* worked out when shown */
+    struct rating rating;
+    bool is_open, has_distance_m;
+    int64_t opens_at, distance_m, eta_minutes;
+};
+
+struct option {
+    struct uuid option_id, option_group_id;
+    struct str name;
+    int64_t price_won, position;
+    bool sold_out;
+};
+
+struct option_group {
+    struct uuid option_group_id, menu_item_id;
+    struct str name;
+    int64_t min, max, position;
+    struct list options;
+};
+
+struct menu_item {
+    struct uuid menu_item_id, section_id;
+    struct str name, description, photo_url, allergens, origin;
+    int64_t price_won, position, version, deleted_at;
+    bool sold_out; /* by the owner's switch, or because nothing is left */
+    bool deleted;
+    struct list option_groups;
+};
+
+struct section {
+    struct uuid section_id;
+    struct str name;
+    int64_t position;
+    struct list items;
+};
+
+struct menu {
+    struct uuid store_id;
+    int64_t version;
+    struct list sections, items; /* the event lists items, the reply lists sections */
+};
+
+/* fields.c */
+extern const struct field hours_fields[], rating_fields[], store_row_fields[], store_card_fields[];
+extern const struct field store_public_fields[], store_owner_fields[], store_event_fields[];
+extern const struct field option_fields[], option_group_fields[], menu_item_fields[];
+extern const struct field section_fields[], menu_fields[], menu_event_fields[];
+extern const struct field option_row_fields[], option_group_row_fields[], menu_item_row_fields[];
+extern const struct field section_row_fields[];
+
+/* stores.c */
+#define STORE_COLUMNS                                                                              \
+    "s.store_id, s.owner_id, s.name, s.category, s.description, s.phone, s.address, s.zip_code,"   \
+    " s.region_code, s.business_number, s.photo_url, s.notice, s.origin, s.pause_reason,"          \
+    " s.latitude, s.longitude, s.radius_m, s.minimum_order_won, s.delivery_fee_won,"               \
+    " s.cook_minutes, s.is_banned, s.deleted_at, s.paused_until, s.rating_sum, s.rating_count,"    \
+    " s.menu_version, s.version, s.created_at"
+/* With hours. ERR_NOT_FOUND; deleted and banned ones are returned too. */
+enum err store_load(struct ctx *cx, struct uuid store_id, struct store *ret) MUST_USE;
+/* Fills what is worked out at showing: open now, next opening, rating. */
+void store_show(struct ctx *cx, struct store *s);
+/* Inside a transaction: store.changed with the whole store. */
+enum err store_announce(struct ctx *cx, struct uuid store_id) MUST_USE;
+enum err categories_get(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+enum err stores_list(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+enum err stores_get(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+extern const struct field category_fields[], stores_query_fields[];
+
+/* distance.c: flat-earth arithmetic, right to a metre within a city. */
+int64_t distance_cos_milli(int64_t latitude);
+int64_t distance_m(int64_t lat1, int64_t lng1, int64_t lat2, int64_t lng2);
+
+/* search_text.c: lower case, no spaces, and the initial consonants of Korean syllables behind it. */
+struct str search_text(struct ctx *cx, struct str name);
+struct str search_pattern(struct ctx *cx, struct str query); /* for LIKE ... ESCAPE '\' */
+
+/* hours.c */
+bool hours_open_at(struct list hours, int64_t us);
+int64_t hours_next_opening(struct list hours, int64_t us); /* 0: none within a week */
+enum err hours_replace(struct ctx *cx, struct uuid store_id, struct list hours) MUST_USE;
+enum err hours_put(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+enum err store_pause(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+enum err store_resume(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+extern const struct field hours_body_fields[], pause_body_fields[];
+
+/* owner.c */
+enum err guard_owner(struct ctx *cx, const struct request *rq) MUST_USE; /* owner only */
+enum err guard_menu(struct ctx *cx, const struct request *rq) MUST_USE;  /* owner, or staff who may */
+enum err guard_stock(struct ctx *cx, const struct request *rq) MUST_USE;
+/* Version asked for by If-Match, 0 without; ERR_PRECONDITION when it cannot be one of ours. */
+enum err if_match(struct ctx *cx, const struct request *rq, int64_t *ret_version) MUST_USE;
+enum err owner_store_create(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+enum err owner_store_list(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+enum err owner_store_get(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+enum err owner_store_patch(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+enum err owner_store_delete(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+extern const struct field store_new_fields[], store_patch_fields[], owner_list_query_fields[];
+enum err reply_store(struct ctx *cx, struct reply *rp, int status, struct uuid store_id) MUST_USE;
+
+/* menu.c */
+enum err menu_get(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+enum err menu_item_get(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+/* with_deleted: items deleted in the last week too. */
+enum err menu_load(struct ctx *cx, struct uuid store_id, bool with_deleted, struct menu *ret) MUST_USE;
+/* Inside a transaction: the next menu version, and store.menu.changed with the whole menu. */
+enum err menu_announce(struct ctx *cx, struct uuid store_id) MUST_USE;
+/* Ends an owner's edit: announces, commits, waits until durable, forgets the cached menu. */
+enum err menu_commit(struct ctx *cx, struct uuid store_id) MUST_USE;
+
+/* menu_cache.c: encoded menus, per process, bounded. */
+struct menu_cache;
+enum err menu_cache_open(struct ctx *cx, struct menu_cache **ret) MUST_USE;
+void menu_cache_close(struct menu_cache *c);
+struct menu_hit {
+    struct str json; /* in the arena; absent when the caller's version is still right */
+    int64_t version;
+};
+enum menu_cache_state { MENU_MISSING, MENU_STALE, MENU_FRESH };
+/* known: the version the client holds, or 0. *ret_generation goes to menu_cache_put. */
+enum menu_cache_state menu_cache_find(struct ctx *cx, struct menu_cache *c, struct uuid store_id,
+                                      int64_t known, struct menu_hit *ret, uint64_t *ret_generation);
+void menu_cache_put(struct ctx *cx, struct menu_cache *c, struct uuid store_id, int64_t version,
+                    struct str json, uint64_t generation);
+void menu_cache_confirm(struct ctx *cx, struct menu_cache *c, struct uuid store_id, int64_t version);
+void menu_cache_forget(struct menu_cache *c, struct uuid store_id);
+
+/* menu_edit.c */
+enum err section_create(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+enum err section_patch(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+enum err section_delete(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+enum err section_order(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+enum err menu_item_create(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+enum err menu_item_patch(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+enum err menu_item_delete(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+enum err menu_item_order(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+enum err menu_item_sold_out(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+extern const struct field section_new_fields[], section_patch_fields[], order_fields[];
+extern const struct field item_new_fields[], item_patch_fields[], item_order_fields[];
+extern const struct field sold_out_fields[];
+
+/* option_edit.c */
+enum err option_group_create(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+enum err option_group_patch(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+enum err option_group_delete(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+enum err option_group_order(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+extern const struct field group_new_fields[], group_patch_fields[], group_order_fields[];
