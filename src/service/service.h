@@ -77,6 +77,8 @@ struct service {
     /* After the database is there and before anything runs; state goes to svc_set_state. May be NULL. */
     enum err (*start)(struct ctx *cx);
     void (*stop)(struct svc *svc);
+    /* Fills the demo world; runs again harmlessly. May be NULL. */
+    enum err (*demo)(struct ctx *cx);
 };
 
 /* What a handler may ask of the service it runs in. */

@@ -1,0 +1,114 @@
+/* running.h -- what a running platform is made of; for the files of service/ only. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "blob/blob.h"
+#include "bus/bus.h"
+#include "cache/cache.h"
+#include "flow/idempotency.h"
+#include "net/router.h"
+#include "net/server.h"
+#include "obs/metrics.h"
+#include "security/jwt.h"
+#include "service/platform.h"
+#include "service/pool.h"
+#include "service/service.h"
+
+#define SERVICES_MAX 12
+#define REQUEST_DEADLINE_US (10 * US_PER_S)
+#define SLOW_DEADLINE_US (40 * US_PER_S)
+
+enum listener_kind { LISTEN_PUBLIC, LISTEN_INTERNAL, LISTEN_TOSS, LISTENERS };
+
+/* A route with what dispatching it needs at hand. */
+struct bound_route {
+    const struct route *route;
+    struct svc *svc;
+    struct metric *seconds, *answers[6]; /* answers by status class 1xx..5xx */
+};
+
+struct listener {
+    struct platform *platform;
+    enum listener_kind kind;
+    struct router *router;
+    struct server *server;
+};
+
+/* A thread of background work and the bell that wakes it. */
+struct bell {
+    pthread_mutex_t lock;
+    pthread_cond_t rung;
+    bool ringing, stop;
+};
+
+struct svc {
+    struct platform *platform;
+    const struct service *service;
+    struct db *db;
+    void *state;
+    struct bus_reader *reader;
+    struct bell relay_bell, timer_bell;
+    pthread_t relay_thread, consume_thread, timer_thread;
+    bool has_threads, has_consumer_thread;
+    _Atomic bool stop;
+    struct metric *outbox_rows, *outbox_age_us, *bus_lag, *consumed;
+};
+
+struct platform {
+    struct platform_options options;
+    struct svc services[SERVICES_MAX];
+    size_t n_services;
+    struct bound_route *routes;
+    size_t n_routes;
+    struct listener listeners[LISTENERS];
+    struct bus *bus;
+    struct cache *cache;
+    struct blobs *blobs;
+    struct jwt_keys *keys;
+    struct sse_hub *events;
+    struct pool *slow;
+    struct arena arena; /* lives as long as the platform */
+    struct rng seeded;
+    int lock_fd;
+    _Atomic bool is_ready, is_draining;
+};
+
+/* One request on its way through the dispatcher; lives in its exchange's arena. */
+struct work {
+    struct platform *platform;
+    struct listener *listener;
+    const struct bound_route *bound;
+    struct exchange *exchange; /* NULL: a local request */
+    struct ctx cx;
+    struct request rq;
+    struct reply rp;
+    enum err result;
+    int64_t started_us;
+    struct idempotency key;
+    bool is_replay;
+    struct db_waiter waiter;
+    struct pool_job job;
+};
+
+/* dispatch.c: match and admit in place; then run; then the reply (or problem) stands in w->rp. */
+enum err work_match(struct work *w, const struct http_head *head) MUST_USE;
+enum err work_admit(struct work *w, struct str body, const struct caller *as) MUST_USE;
+void work_run(struct work *w);    /* sets w->result; on failure turns w->rp into a problem */
+void work_refuse(struct work *w, enum err e);
+void work_init(struct work *w, struct platform *p, struct listener *l, struct arena *a);
+void work_count(struct work *w);  /* metrics and the log line */
+/* edge.c */
+void edge_handle(void *arg, struct exchange *x);
+/* admit.c */
+enum err admit_edge(struct work *w) MUST_USE;
+/* pump.c */
+enum err pump_start(struct svc *s) MUST_USE;
+void pump_ring(struct svc *s);
+void pump_stop(struct svc *s);
+enum err pump_turn(struct svc *s, int kind, bool *ret_did) MUST_USE;
+/* health.c: the answer to /livez, /readyz, /startupz, /metrics, or false when it is another path. */
+bool health_answer(struct platform *p, const struct http_head *head, struct arena *a, struct http_answer *ret);
+/* problem.c */
+void problem_write(struct work *w, enum err e);
