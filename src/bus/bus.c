@@ -1,0 +1,74 @@
+/* bus.c -- the front of the event bus port: picks the driver, checks sizes, holds the fault points.
+ */
+#include "bus/driver.h"
+
+#include "base/fault.h"
+
+static const struct bus_driver *const drivers[] = {&bus_log};
+
+enum err bus_open(struct ctx *cx, const char *url, struct bus **ret)
+{
+    for (size_t i = 0; i < COUNT_OF(drivers); i++) {
+        size_t n = strlen(drivers[i]->scheme);
+        if (strncmp(url, drivers[i]->scheme, n) == 0)
+            return drivers[i]->open(cx, url + n, ret);
+    }
+    return fail(cx, ERR_INVALID, "no bus driver for this URL's scheme (log:DIR)");
+}
+
+void bus_close(struct bus *bus)
+{
+    if (bus)
+        bus->driver->close(bus);
+}
+
+enum err bus_publish(struct ctx *cx, struct bus *bus, const struct event *events, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        assert(events[i].type.p && events[i].source.p && events[i].data.p);
+        if (events[i].data.n > BUS_EVENT_MAX)
+            return fail(cx, ERR_TOO_LARGE, "an event of %zu bytes", events[i].data.n);
+    }
+    if (n == 0)
+        return ERR_OK;
+    if (FAULT("bus.publish.before"))
+        return fail(cx, ERR_UNAVAILABLE, "fault bus.publish.before");
+    TRY(bus->driver->publish(cx, bus, events, n));
+    if (FAULT("bus.publish.after"))
+        return fail(cx, ERR_UNAVAILABLE, "fault bus.publish.after: the answer is lost");
+    return ERR_OK;
+}
+
+enum err bus_subscribe(struct bus *bus, const char *group, const char *const *topics, size_t n,
+                       bus_start *start, void *arg, struct bus_reader **ret)
+{
+    return bus->driver->subscribe(bus, group, topics, n, start, arg, ret);
+}
+
+void bus_unsubscribe(struct bus_reader *r)
+{
+    if (r)
+        r->bus->driver->unsubscribe(r);
+}
+
+enum err bus_poll(struct bus_reader *r, struct arena *a, int timeout_ms, struct event *out,
+                  size_t max, size_t *ret_n)
+{
+    *ret_n = 0;
+    return max ? r->bus->driver->poll(r, a, timeout_ms, out, max, ret_n) : ERR_OK;
+}
+
+void bus_ack(struct bus_reader *r, const struct event *e)
+{
+    r->bus->driver->ack(r, e);
+}
+
+void bus_wake(struct bus_reader *r)
+{
+    r->bus->driver->wake(r);
+}
+
+int64_t bus_lag(struct bus_reader *r)
+{
+    return r->bus->driver->lag(r);
+}

@@ -1,0 +1,404 @@
+/*
+ * log.c -- the embedded bus: one table of events in its own database file.
+ *
+ * Publishers share fsyncs through the database's group commit. Readers read durable events only and
+ * know from memory whether a topic has anything new, so an idle bus runs no statements. One process
+ * owns the directory, hence what it remembers is all there is.
+ */
+#include "bus/log.h"
+
+#include <errno.h>
+
+#define RETAIN_HOURS_DEFAULT (7 * 24)
+
+static const char schema[] =
+    "create table if not exists events (position integer primary key autoincrement,"
+    " topic text not null, event_id uuid not null, type text not null, event_key uuid not null,"
+    " sequence bigint not null, time_us bigint not null, traceparent text, data text not null,"
+    " stored_at bigint not null);"
+    "create index if not exists events_by_topic on events (topic, position);"
+    "create table if not exists positions (group_name text not null, topic text not null,"
+    " next_position bigint not null, primary key (group_name, topic));";
+
+struct row {
+    int64_t position;
+    struct str topic;
+    struct uuid event_id;
+    struct str type;
+    struct uuid event_key;
+    int64_t sequence, time_us;
+    struct str traceparent, data;
+};
+static const struct field row_fields[] = {
+    F_INT(struct row, position, "position", 0, 0, INT64_MAX, ""),
+    F_STR(struct row, topic, "topic", 0, 0, 200, ""),
+    F_UUID(struct row, event_id, "eventId", 0, ""),
+    F_STR(struct row, type, "type", 0, 0, 200, ""),
+    F_UUID(struct row, event_key, "eventKey", 0, ""),
+    F_INT(struct row, sequence, "sequence", 0, 0, INT64_MAX, ""),
+    F_INT(struct row, time_us, "timeUs", 0, 0, INT64_MAX, ""),
+    F_STR(struct row, traceparent, "traceparent", 0, 0, 200, ""),
+    F_RAW(struct row, data, "data", 0, ""),
+    F_END(struct row),
+};
+
+static enum err heads_load(struct ctx *cx, struct log_bus *b)
+{
+    struct list rows = {NULL, 0};
+    TRY(db_all(cx, row_fields, &rows,
+               "select topic, max(position) as position from events group by topic", NO_ARGS));
+    for (size_t i = 0; i < rows.n; i++) {
+        const struct row *row = LIST_AT(struct row, rows, i);
+        log_topic(b, row->topic)->head = row->position;
+    }
+    return ERR_OK;
+}
+
+static void log_close(struct bus *bus)
+{
+    struct log_bus *b = (struct log_bus *)bus;
+    if (b->keeper_runs) {
+        pthread_mutex_lock(&b->mutex);
+        b->stopping = true;
+        pthread_cond_signal(&b->keeper_wake);
+        pthread_mutex_unlock(&b->mutex);
+        pthread_join(b->keeper, NULL);
+        log_store_hints(b);
+    }
+    db_close(b->db);
+    while (b->groups) {
+        struct log_group *g = b->groups;
+        b->groups = g->next;
+        assert(!g->readers && "a reader is still subscribed");
+        while (g->slots) {
+            struct log_slot *s = g->slots;
+            g->slots = s->following;
+            free(s);
+        }
+        free(g->name);
+        free(g);
+    }
+    while (b->topics) {
+        struct log_topic *t = b->topics;
+        b->topics = t->next;
+        free(t->name);
+        free(t);
+    }
+    pthread_cond_destroy(&b->keeper_wake);
+    pthread_mutex_destroy(&b->mutex);
+    free(b);
+}
+
+/* "DIR" or "DIR?retain_hours=N". */
+static enum err location_parse(struct ctx *cx, const char *location, const char **ret_url,
+                               int64_t *ret_hours)
+{
+    struct str path = str_from(location), options = STR_NONE, name, value;
+    *ret_hours = RETAIN_HOURS_DEFAULT;
+    if (str_cut(path, '?', &path, &options)) {
+        if (!str_cut(options, '=', &name, &value) || !str_eq(name, STR("retain_hours")) ||
+            !str_i64(value, 1, 24 * 3660, ret_hours))
+            return fail(cx, ERR_INVALID, "log:DIR?retain_hours=N");
+    }
+    *ret_url = arena_printf(cx->arena, "sqlite:%.*s", STR_ARG(path)).p;
+    return ERR_OK;
+}
+
+static enum err log_open(struct ctx *cx, const char *location, struct bus **ret)
+{
+    const char *url = NULL;
+    int64_t hours = 0;
+    struct log_work w;
+    struct db_options options = {.group_commit = true, .clock = &clock_system};
+    struct db *db = NULL;
+    TRY(location_parse(cx, location, &url, &hours));
+    TRY(db_open(cx, url, "bus", &options, &db));
+
+    struct log_bus *b = log_must(calloc(1, sizeof(*b)));
+    b->base.driver = &bus_log;
+    b->db = db;
+    b->retain_us = hours * US_PER_HOUR;
+    pthread_mutex_init(&b->mutex, NULL);
+    log_condition_init(&b->keeper_wake);
+    log_work_init(&w, b);
+    enum err e = db_script(&w.cx, schema);
+    if (e == ERR_OK)
+        e = heads_load(&w.cx, b);
+    if (e == ERR_OK) {
+        b->keeper_runs = pthread_create(&b->keeper, NULL, log_keeper_main, b) == 0;
+        if (!b->keeper_runs)
+            e = ERR_UNAVAILABLE;
+    }
+    if (e != ERR_OK)
+        e = fail(cx, e, "bus: %s", w.cx.story.detail);
+    log_work_release(&w);
+    if (e != ERR_OK) {
+        log_close(&b->base);
+        return e;
+    }
+    *ret = &b->base;
+    return ERR_OK;
+}
+
+static enum err append(struct ctx *cx, const struct event *events, size_t n, int64_t *positions)
+{
+    int64_t now = ctx_now(cx);
+    TRY(db_begin(cx));
+    for (size_t i = 0; i < n; i++) {
+        const struct event *e = &events[i];
+        TRY(db_int_of(cx, &positions[i],
+                      "insert into events (topic, event_id, type, event_key, sequence, time_us,"
+                      " traceparent, data, stored_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+                      " returning position",
+                      ARGS(db_str(e->source), db_uuid(e->id), db_str(e->type), db_uuid(e->key),
+                           db_int(e->sequence), db_int(e->time_us), db_str(e->traceparent),
+                           db_str(e->data), db_int(now))));
+    }
+    TRY(db_commit(cx));
+    return db_durable(cx);
+}
+
+static enum err log_publish(struct ctx *cx, struct bus *bus, const struct event *events, size_t n)
+{
+    struct log_bus *b = (struct log_bus *)bus;
+    /* The caller's own transaction and ticket belong to another database. */
+    struct ctx own = *cx;
+    own.db = b->db;
+    own.tx = NULL;
+    own.ticket = 0;
+    int64_t *positions = arena_array(cx->arena, n, sizeof(*positions));
+    enum err e = append(&own, events, n, positions);
+    if (e != ERR_OK) {
+        db_rollback(&own);
+        return fail(cx, e, "publish: %s", own.story.detail);
+    }
+    pthread_mutex_lock(&b->mutex);
+    for (size_t i = 0; i < n; i++) {
+        struct log_topic *t = log_topic(b, events[i].source);
+        if (positions[i] <= t->head)
+            continue;
+        t->head = positions[i];
+        if (i + 1 == n || !str_eq(events[i + 1].source, events[i].source))
+            log_notify(b, t);
+    }
+    pthread_mutex_unlock(&b->mutex);
+    return ERR_OK;
+}
+
+static enum err log_subscribe(struct bus *bus, const char *group, const char *const *topics,
+                              size_t n, bus_start *start, void *arg, struct bus_reader **ret)
+{
+    struct log_bus *b = (struct log_bus *)bus;
+    struct log_reader *r = log_must(calloc(1, sizeof(*r)));
+    *r = (struct log_reader){.base.bus = bus, .n = n, .start = start, .arg = arg};
+    r->topics = log_must(calloc(n + 1, sizeof(struct log_topic *)));
+    log_condition_init(&r->wake);
+    pthread_mutex_lock(&b->mutex);
+    for (size_t i = 0; i < n; i++)
+        r->topics[i] = log_topic(b, str_from(topics[i]));
+    log_join(b, r, group);
+    pthread_mutex_unlock(&b->mutex);
+    *ret = &r->base;
+    return ERR_OK;
+}
+
+static void log_unsubscribe(struct bus_reader *reader)
+{
+    struct log_reader *r = (struct log_reader *)reader;
+    struct log_bus *b = log_bus_of(r);
+    log_store_hints(b);
+    pthread_mutex_lock(&b->mutex);
+    log_leave(b, r);
+    pthread_mutex_unlock(&b->mutex);
+    pthread_cond_destroy(&r->wake);
+    free(r->topics);
+    free(r);
+}
+
+/* Asks where to go on in a topic that just became ours. With the mutex held; lets go of it
+ * meanwhile. */
+static void slot_start(struct log_bus *b, struct log_reader *r, struct log_slot *s)
+{
+    const char *group = r->group->name;
+    pthread_mutex_unlock(&b->mutex);
+    int64_t next = 0;
+    if (r->start)
+        next = r->start(r->arg, str_from(s->topic->name), 0);
+    else if (group)
+        next = log_hint(b, group, s->topic->name);
+    pthread_mutex_lock(&b->mutex);
+    s->next = next == BUS_FROM_END ? s->topic->head + 1 : next;
+    s->acked = s->next;
+    s->dirty = true;
+    s->started = true;
+}
+
+/* Events of one topic from `next` on; the mutex is not held. */
+static enum err slot_read(struct log_bus *b, struct arena *a, const char *topic, int64_t next,
+                          struct event *out, size_t max, size_t *ret_n)
+{
+    struct rng none = {.seeded = true}; /* reading needs no randomness */
+    struct ctx cx = {.arena = a, .clock = &clock_system, .rng = &none, .db = b->db};
+    struct list rows = {NULL, 0};
+    TRY(db_all(
+        &cx, row_fields, &rows,
+        "select position, topic, event_id, type, event_key, sequence, time_us, traceparent, data"
+        " from events where topic = $1 and position >= $2 order by position limit $3",
+        ARGS(db_str(str_from(topic)), db_int(next), db_int((int64_t)max))));
+    for (size_t i = 0; i < rows.n; i++) {
+        const struct row *row = LIST_AT(struct row, rows, i);
+        out[i] = (struct event){.id = row->event_id,
+                                .type = row->type,
+                                .source = row->topic,
+                                .key = row->event_key,
+                                .sequence = row->sequence,
+                                .time_us = row->time_us,
+                                .traceparent = row->traceparent,
+                                .data = row->data,
+                                .partition = 0,
+                                .position = row->position};
+    }
+    *ret_n = rows.n;
+    return ERR_OK;
+}
+
+/* The next of our topics, going round, that has something new. */
+static struct log_slot *slot_with_news(struct log_reader *r)
+{
+    struct log_slot *first = NULL;
+    size_t at = 0, first_at = 0;
+    for (struct log_slot *s = r->group->slots; s; s = s->following, at++) {
+        if (s->owner != r || s->wanted != r || !s->started || s->next > s->topic->head)
+            continue;
+        if (!first || (first_at < r->turn && at >= r->turn)) {
+            first = s;
+            first_at = at;
+        }
+    }
+    r->turn = first ? first_at + 1 : 0;
+    return first;
+}
+
+/* Reads from our topics until `max` or nothing is left. With the mutex held. */
+static enum err read_news(struct log_bus *b, struct log_reader *r, struct arena *a,
+                          struct event *out, size_t max, size_t *ret_n)
+{
+    struct log_slot *s;
+    while (*ret_n < max && (s = slot_with_news(r))) {
+        int64_t next = s->next, head = s->topic->head;
+        size_t n = 0, room = max - *ret_n;
+        pthread_mutex_unlock(&b->mutex);
+        enum err e = slot_read(b, a, s->topic->name, next, out + *ret_n, room, &n);
+        pthread_mutex_lock(&b->mutex);
+        if (e != ERR_OK)
+            return *ret_n ? ERR_OK : e;
+        /* Fewer than asked for: there is nothing more up to what was the head before. */
+        int64_t last = n ? out[*ret_n + n - 1].position : 0;
+        s->next = n < room && last < head ? head + 1 : last + 1;
+        *ret_n += n;
+    }
+    return ERR_OK;
+}
+
+static enum err log_poll(struct bus_reader *reader, struct arena *a, int timeout_ms,
+                         struct event *out, size_t max, size_t *ret_n)
+{
+    struct log_reader *r = (struct log_reader *)reader;
+    struct log_bus *b = log_bus_of(r);
+    int64_t until_us = clock_monotonic_us() + timeout_ms * US_PER_MS;
+    struct timespec until = {.tv_sec = (time_t)(until_us / US_PER_S),
+                             .tv_nsec = (long)(until_us % US_PER_S) * 1000};
+    enum err e = ERR_OK;
+    struct log_slot *s;
+    bool late = timeout_ms <= 0;
+
+    pthread_mutex_lock(&b->mutex);
+    for (;;) {
+        log_give_up(r);
+        while ((s = log_take_over(r)))
+            slot_start(b, r, s);
+        e = read_news(b, r, a, out, max, ret_n);
+        if (e != ERR_OK || *ret_n > 0 || r->woken || late)
+            break;
+        late = pthread_cond_timedwait(&r->wake, &b->mutex, &until) == ETIMEDOUT;
+    }
+    r->woken = false;
+    pthread_mutex_unlock(&b->mutex);
+    return e;
+}
+
+static void log_ack(struct bus_reader *reader, const struct event *e)
+{
+    struct log_reader *r = (struct log_reader *)reader;
+    struct log_bus *b = log_bus_of(r);
+    pthread_mutex_lock(&b->mutex);
+    for (struct log_slot *s = r->group->slots; s; s = s->following) {
+        /* A topic that moved on to another member is that member's to acknowledge. */
+        if (s->owner == r && e->position >= s->acked &&
+            str_eq(str_from(s->topic->name), e->source)) {
+            s->acked = e->position + 1;
+            s->dirty = true;
+        }
+    }
+    pthread_mutex_unlock(&b->mutex);
+}
+
+static void log_wake(struct bus_reader *reader)
+{
+    struct log_reader *r = (struct log_reader *)reader;
+    struct log_bus *b = log_bus_of(r);
+    pthread_mutex_lock(&b->mutex);
+    r->woken = true;
+    pthread_cond_signal(&r->wake);
+    pthread_mutex_unlock(&b->mutex);
+}
+
+/* The first of our topics at or after `at`; copies what must not change under the statement. */
+static bool lag_of(struct log_bus *b, struct log_reader *r, size_t at, const char **ret_topic,
+                   int64_t *ret_from)
+{
+    bool found = false;
+    size_t i = 0;
+    pthread_mutex_lock(&b->mutex);
+    for (struct log_slot *s = r->group->slots; s && !found; s = s->following, i++) {
+        if (i < at)
+            continue;
+        found = true;
+        bool ours = s->owner == r && s->started && s->acked <= s->topic->head;
+        *ret_topic = ours ? s->topic->name : NULL; /* names live as long as the bus */
+        *ret_from = s->acked;
+    }
+    pthread_mutex_unlock(&b->mutex);
+    return found;
+}
+
+static int64_t log_lag(struct bus_reader *reader)
+{
+    struct log_reader *r = (struct log_reader *)reader;
+    struct log_bus *b = log_bus_of(r);
+    struct log_work w;
+    const char *topic = NULL;
+    int64_t lag = 0, from = 0, n = 0;
+    log_work_init(&w, b);
+    for (size_t at = 0; lag_of(b, r, at, &topic, &from); at++) {
+        if (topic &&
+            db_int_of(&w.cx, &n, "select count(*) from events where topic = $1 and position >= $2",
+                      ARGS(db_str(str_from(topic)), db_int(from))) == ERR_OK)
+            lag += n;
+    }
+    log_work_release(&w);
+    return lag;
+}
+
+const struct bus_driver bus_log = {
+    .scheme = "log:",
+    .open = log_open,
+    .close = log_close,
+    .publish = log_publish,
+    .subscribe = log_subscribe,
+    .unsubscribe = log_unsubscribe,
+    .poll = log_poll,
+    .ack = log_ack,
+    .wake = log_wake,
+    .lag = log_lag,
+};
