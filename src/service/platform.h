@@ -12,12 +12,13 @@
 struct platform_options {
     const struct service *const *services; /* NULL-terminated */
     struct str data_dir;
-    struct str listen, internal_listen;    /* STR_NONE: no listener */
+    struct str listen, internal_listen, toss_listen; /* STR_NONE: no listener */
     int64_t threads, slow_threads;
     const struct clock *clock;
     uint64_t seed;                         /* with a virtual clock: randomness of everything */
     struct str issuer;
-    bool demo;
+    bool demo, log_requests;
+    int64_t rate_limit_per_minute; /* per client at the public listener; 0: none */
     struct str toss_url, toss_secret_key, toss_client_key;
     /* Replaces the network for calls to Toss (simulation); NULL: libcurl. */
     enum err (*outside)(void *arg, struct ctx *cx, const struct http_call *call, struct http_result *ret);
@@ -29,7 +30,7 @@ void platform_stop(struct platform *p, int timeout_ms); /* drains; then closes e
 void platform_crash(struct platform *p); /* tests: drops everything that is not durable, without a word */
 
 const struct platform_options *platform_options(const struct platform *p);
-int platform_port(const struct platform *p, bool internal);
+int platform_port(const struct platform *p, int listener); /* 0: public, 1: internal, 2: toss */
 struct svc *platform_service(struct platform *p, const char *name); /* NULL: not here */
 struct jwt_keys *platform_keys(struct platform *p);
 struct cache *platform_cache(struct platform *p);
@@ -53,7 +54,7 @@ struct local_request {
     struct str body;
     const struct http_field *headers;
     size_t n_headers;
-    bool internal;
+    int listener; /* 0: public, 1: internal, 2: toss */
     const struct caller *as; /* trusted caller instead of a token; NULL: read the token */
 };
 enum err platform_request(struct platform *p, struct arena *a, const struct local_request *rq,

@@ -99,6 +99,7 @@ void work_run(struct work *w);    /* sets w->result; on failure turns w->rp into
 void work_refuse(struct work *w, enum err e);
 void work_init(struct work *w, struct platform *p, struct listener *l, struct arena *a);
 void work_count(struct work *w);  /* metrics and the log line */
+enum err work_local(struct platform *p, struct arena *a, const struct local_request *rq, struct work **ret) MUST_USE;
 /* edge.c */
 void edge_handle(void *arg, struct exchange *x);
 /* admit.c */

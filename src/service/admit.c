@@ -1,0 +1,294 @@
+/* admit.c -- who asks, and may they: token, policy, limits at the edge, path, query and body by table. */
+#include "data/json.h"
+#include "obs/trace.h"
+#include "security/authorization.h"
+#include "security/secret.h"
+#include "service/reply.h"
+#include "service/running.h"
+
+#define KEY_MAX 255
+#define WAIT_MAX_S 10
+
+/* A browser page of another origin must not act with what the browser holds. */
+static enum err check_origin(struct work *w)
+{
+    const struct http_head *head = w->rq.head;
+    struct str origin = http_field(head, STR("Origin")), host = http_field(head, STR("Host")), scheme, rest;
+
+    if (!origin.p || head->method == HTTP_GET || head->method == HTTP_HEAD)
+        return ERR_OK;
+    size_t at = str_find(origin, STR("://"));
+    if (at == SIZE_MAX)
+        return fail(&w->cx, ERR_ORIGIN, "origin is not a URL");
+    scheme = (struct str){origin.p, at};
+    rest = (struct str){origin.p + at + 3, origin.n - at - 3};
+    if ((!str_eq(scheme, STR("https")) && !str_eq(scheme, STR("http"))) || !str_eq_nocase(rest, host))
+        return fail(&w->cx, ERR_ORIGIN, "origin is not this host");
+    return ERR_OK;
+}
+
+/* Per client, before anything that costs: tokens, bodies, databases. */
+static enum err check_rate(struct work *w)
+{
+    struct platform *p = w->platform;
+    int left;
+    int64_t retry_ms;
+
+    if (p->options.rate_limit_per_minute <= 0)
+        return ERR_OK;
+    struct str key = arena_printf(w->cx.arena, "rate:%.*s", STR_ARG(w->rq.peer));
+    if (cache_take(&w->cx, p->cache, key, (int)p->options.rate_limit_per_minute, 60000, &left, &retry_ms))
+        return ERR_OK;
+    return fail(&w->cx, ERR_RATE_LIMITED, "client is over its limit for %" PRId64 " ms", retry_ms);
+}
+
+enum err admit_edge(struct work *w)
+{
+    TRY(check_rate(w));
+    return check_origin(w);
+}
+
+static enum err authenticate(struct work *w)
+{
+    struct ctx *cx = &w->cx;
+    struct authorization a = authorization_parse(cx->arena, http_field(w->rq.head, STR("Authorization")));
+    struct jwt_claims claims;
+
+    cx->caller = (struct caller){.role = GUEST};
+    /* The simulator has its own keys: its handlers read Basic credentials themselves. */
+    if (a.scheme == AUTH_ABSENT || w->listener->kind == LISTEN_TOSS)
+        return ERR_OK;
+    if (a.scheme != AUTH_BEARER)
+        return fail(cx, ERR_UNAUTHENTICATED, "not a bearer token");
+    const struct jwt_expect expect = {.issuer = w->platform->options.issuer,
+                                      .audience = STR(JWT_AUDIENCE),
+                                      .type = STR(JWT_TYPE)};
+    TRY(jwt_verify(cx, w->platform->keys, a.token, &expect, &claims));
+    cx->caller = (struct caller){claims.role, claims.user_id, claims.session_id, claims.service};
+    return ERR_OK;
+}
+
+static enum err check_policy(struct work *w)
+{
+    const struct route *route = w->bound->route;
+    enum role role = w->cx.caller.role;
+
+    if (route->who & role)
+        return ERR_OK;
+    if (role == GUEST)
+        return fail(&w->cx, ERR_UNAUTHENTICATED, "%s needs a token", route->path);
+    return fail(&w->cx, ERR_FORBIDDEN, "%s is not for role %d", route->path, role);
+}
+
+/* Name of the n-th "{name}" of a pattern. */
+static struct str param_name(const char *pattern, size_t n)
+{
+    struct str rest = str_from(pattern), segment;
+
+    for (bool more = true; more;) {
+        more = str_cut(rest, '/', &segment, &rest);
+        if (segment.n > 2 && segment.p[0] == '{' && n-- == 0)
+            return (struct str){segment.p + 1, segment.n - 2};
+    }
+    return STR("?");
+}
+
+static enum err read_path(struct work *w, const struct route_match *match)
+{
+    struct request *rq = &w->rq;
+    size_t ids = 0;
+
+    for (size_t i = 0; i < match->n_params; i++) {
+        struct str name = param_name(w->bound->route->path, i);
+        if (!http_percent_decode(w->cx.arena, match->params[i], false, &rq->param[i])) {
+            ctx_field_error(&w->cx, name, STR("FORMAT"), "not validly percent-encoded");
+            return fail(&w->cx, ERR_INVALID, "path parameter %zu", i);
+        }
+        if (!str_ends(name, STR("Id")))
+            continue;
+        if (!uuid_parse(rq->param[i], &rq->id[ids++])) {
+            ctx_field_error(&w->cx, name, STR("FORMAT"), "expected a UUID");
+            return fail(&w->cx, ERR_INVALID, "path parameter %zu", i);
+        }
+    }
+    return ERR_OK;
+}
+
+static void bad_query(struct ctx *cx, struct str name, const char *code, const char *reason)
+{
+    ctx_field_error(cx, name, str_from(code), "%s", reason);
+}
+
+/* Each query parameter by its row; unknown and repeated ones are refused by name. */
+static enum err read_query(struct work *w)
+{
+    struct ctx *cx = &w->cx;
+    const struct field *fields = w->bound->route->query;
+    struct str rest = w->rq.head->query, name, value;
+    void *out = fields ? arena_zalloc(cx->arena, fields_size(fields)) : NULL;
+    uint64_t seen = 0;
+    bool bad = false;
+
+    while (http_query_next(cx->arena, &rest, &name, &value, &bad)) {
+        const struct field *f = fields ? field_by_name(fields, name) : NULL;
+        const char *reason;
+        if (!f)
+            bad_query(cx, name, "UNKNOWN", "no such query parameter");
+        else if (seen & UINT64_C(1) << (f - fields))
+            bad_query(cx, name, "DUPLICATE", "given more than once");
+        else if ((reason = field_from_text(f, out, value)))
+            bad_query(cx, name, "FORMAT", reason);
+        if (f)
+            seen |= UINT64_C(1) << (f - fields);
+    }
+    if (bad)
+        bad_query(cx, STR("query"), "FORMAT", "not validly percent-encoded");
+    for (const struct field *f = fields; f && f->type != FIELD_END; f++)
+        if ((f->flags & REQUIRED) && !(seen & UINT64_C(1) << (f - fields)))
+            bad_query(cx, str_from(f->name), "REQUIRED", "is required");
+    w->rq.query = out;
+    return cx->story.field_errors ? fail(cx, ERR_INVALID, "query") : ERR_OK;
+}
+
+static bool is_json(struct str content_type)
+{
+    struct str type, parameters;
+
+    str_cut(content_type, ';', &type, &parameters);
+    return str_eq_nocase(str_trim(type), STR("application/json"));
+}
+
+static enum err read_body(struct work *w, struct str body)
+{
+    const struct route *route = w->bound->route;
+    struct str content_type = http_field(w->rq.head, STR("Content-Type"));
+
+    w->rq.raw_body = body;
+    if (route->flags & RAW_BODY)
+        return ERR_OK;
+    if (!route->body) {
+        if (body.n == 0 || w->rq.head->method == HTTP_POST)
+            return body.n == 0 || str_eq(str_trim(body), STR("{}"))
+                       ? ERR_OK
+                       : fail(&w->cx, ERR_MALFORMED, "a body where none belongs");
+        return fail(&w->cx, ERR_MALFORMED, "a body where none belongs");
+    }
+    if (body.n == 0) {
+        w->cx.story.public_detail = STR("A JSON body is expected.");
+        return fail(&w->cx, ERR_MALFORMED, "no body");
+    }
+    if (!is_json(content_type))
+        return fail(&w->cx, ERR_MEDIA_TYPE, "content type %.*s", STR_ARG(content_type));
+    void *out = arena_alloc(w->cx.arena, fields_size(route->body));
+    w->rq.body = out;
+    return json_decode(&w->cx, route->body, out, body);
+}
+
+static bool is_printable(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] < 0x21 || s.p[i] > 0x7e)
+            return false;
+    return true;
+}
+
+static enum err read_idempotency_key(struct work *w, struct str body)
+{
+    const struct http_head *head = w->rq.head;
+    const struct caller *caller = &w->cx.caller;
+    struct str key = http_field(head, STR("Idempotency-Key"));
+    char id[UUID_TEXT_SIZE];
+    struct buf b;
+
+    if (!(w->bound->route->flags & IDEMPOTENT))
+        return ERR_OK;
+    if (!key.p)
+        return fail(&w->cx, ERR_IDEMPOTENCY_KEY_MISSING, "no Idempotency-Key");
+    if (key.n < 1 || key.n > KEY_MAX || !is_printable(key)) {
+        ctx_field_error(&w->cx, STR("Idempotency-Key"), STR("FORMAT"), "expected 1 to %d printable ASCII characters", KEY_MAX);
+        return fail(&w->cx, ERR_INVALID, "Idempotency-Key");
+    }
+    buf_init_arena(&b, w->cx.arena, body.n + 2 * HTTP_TARGET_MAX);
+    buf_printf(&b, "%d %.*s\n", head->method, STR_ARG(head->target));
+    buf_str_add(&b, body);
+    w->key.key = key;
+    w->key.route = str_from(w->bound->route->path);
+    w->key.principal = caller->role == SERVICE
+                           ? caller->service
+                           : arena_copy(w->cx.arena, uuid_is_nil(caller->user_id) && w->rq.cart_token.p
+                                                         ? w->rq.cart_token
+                                                         : uuid_format(caller->user_id, id));
+    sha256_raw(buf_str(&b), w->key.fingerprint);
+    return ERR_OK;
+}
+
+static void read_preferences(struct work *w)
+{
+    const struct http_head *head = w->rq.head;
+    struct str prefer = http_field(head, STR("Prefer")), language = http_field(head, STR("Accept-Language"));
+    struct str last = http_field(head, STR("Last-Event-ID"));
+    int64_t wait = 0;
+
+    if (str_starts(prefer, STR("wait=")) &&
+        str_i64((struct str){prefer.p + 5, prefer.n - 5}, 0, 3600, &wait))
+        w->rq.wait_s = (int)(wait < WAIT_MAX_S ? wait : WAIT_MAX_S);
+    w->cx.korean = !language.p || str_starts(language, STR("ko")) || str_starts(language, STR("*"));
+    w->rq.cart_token = http_field(head, STR("Jumun-Cart"));
+    w->rq.wants_events = str_find(http_field(head, STR("Accept")), STR("text/event-stream")) != SIZE_MAX;
+    if (!str_i64(last, 0, INT64_MAX, &w->rq.last_event_id))
+        w->rq.last_event_id = 0;
+}
+
+static struct str methods_text(struct ctx *cx, unsigned methods)
+{
+    struct buf b;
+
+    buf_init_arena(&b, cx->arena, 200);
+    for (int m = 0; m < HTTP_METHODS; m++)
+        if (methods & 1u << m) {
+            if (b.n)
+                buf_lit(&b, ", ");
+            buf_str_add(&b, str_from(http_method_names[m]));
+        }
+    return buf_str(&b);
+}
+
+enum err work_match(struct work *w, const struct http_head *head)
+{
+    struct route_match match;
+
+    w->rq.head = head;
+    w->rq.path = head->path;
+    trace_continue(&w->cx, http_field(head, STR("traceparent")));
+    read_preferences(w);
+    router_find(w->listener->router, head->method, head->path, &match);
+    if (!match.route) {
+        if (!match.methods)
+            return fail(&w->cx, ERR_NOT_FOUND, "no such path");
+        w->cx.story.public_detail =
+            arena_printf(w->cx.arena, "Allow: %.*s", STR_ARG(methods_text(&w->cx, match.methods)));
+        return fail(&w->cx, ERR_METHOD, "method not allowed");
+    }
+    w->bound = match.route;
+    w->cx.svc = w->bound->svc;
+    w->cx.db = w->bound->svc->db;
+    if (w->bound->route->flags & (SLOW | CALLS_OUT))
+        w->cx.deadline_us += SLOW_DEADLINE_US - REQUEST_DEADLINE_US;
+    return read_path(w, &match);
+}
+
+enum err work_admit(struct work *w, struct str body, const struct caller *as)
+{
+    const struct route *route = w->bound->route;
+
+    if (as)
+        w->cx.caller = *as;
+    else
+        TRY(authenticate(w));
+    TRY(check_policy(w));
+    TRY(read_query(w));
+    if (route->guard)
+        TRY(route->guard(&w->cx, &w->rq));
+    TRY(read_body(w, body));
+    return read_idempotency_key(w, body);
+}

@@ -1,0 +1,220 @@
+/* dispatch.c -- runs a matched and admitted request: idempotency, handler, rollback, problem, metrics. */
+#include "data/json.h"
+#include "obs/log.h"
+#include "obs/trace.h"
+#include "service/reply.h"
+#include "service/running.h"
+
+#define CONFLICT_TRIES 3
+#define SLOW_REQUEST_US US_PER_S
+
+static _Thread_local struct rng thread_rng;
+
+void work_init(struct work *w, struct platform *p, struct listener *l, struct arena *a)
+{
+    w->platform = p;
+    w->listener = l;
+    w->started_us = clock_monotonic_us();
+    w->cx = (struct ctx){
+        .arena = a,
+        .clock = p->options.clock,
+        .rng = p->options.clock->is_virtual ? &p->seeded : &thread_rng,
+        .deadline_us = w->started_us + REQUEST_DEADLINE_US,
+    };
+}
+
+void platform_ctx(struct platform *p, struct svc *svc, struct arena *a, struct ctx *ret)
+{
+    *ret = (struct ctx){
+        .arena = a,
+        .clock = p->options.clock,
+        .rng = p->options.clock->is_virtual ? &p->seeded : &thread_rng,
+        .caller = {.role = SERVICE, .service = svc ? str_from(svc->service->name) : STR("jumun")},
+        .svc = svc,
+        .db = svc ? svc->db : NULL,
+    };
+    trace_start(ret);
+}
+
+static enum err call_handler(struct work *w)
+{
+    enum err e = w->bound->route->handle(&w->cx, &w->rq, &w->rp);
+
+    /* A handler that left its own transaction open did not reach its commit. */
+    assert(e != ERR_OK || w->rp.status != 0);
+    return e;
+}
+
+static struct str header(const struct reply *rp, struct str name)
+{
+    for (size_t i = 0; i < rp->n_headers; i++)
+        if (str_eq_nocase(rp->headers[i].name, name))
+            return rp->headers[i].value;
+    return STR_NONE;
+}
+
+static enum err store_answer(struct work *w)
+{
+    const struct idempotent_answer a = {.status = w->rp.status,
+                                        .content_type = w->rp.content_type,
+                                        .location = header(&w->rp, STR("Location")),
+                                        .body = buf_str(&w->rp.body)};
+
+    return idempotency_store(&w->cx, &w->key, &a);
+}
+
+static enum err replay(struct work *w, const struct idempotent_answer *a)
+{
+    struct ctx *cx = &w->cx;
+
+    db_rollback(cx);
+    w->is_replay = true;
+    TRY(reply_bytes(cx, &w->rp, (int)a->status, a->content_type, a->body));
+    if (a->location.p)
+        reply_header(cx, &w->rp, STR("Location"), "%.*s", STR_ARG(a->location));
+    reply_header(cx, &w->rp, STR("Idempotent-Replayed"), "true");
+    return ERR_OK;
+}
+
+/* The key, the effect and the answer are one commit: there is no moment in between. */
+static enum err run_in_one_commit(struct work *w)
+{
+    struct ctx *cx = &w->cx;
+    struct idempotent_answer before;
+
+    TRY(db_begin(cx));
+    TRY(idempotency_take(cx, &w->key, &before));
+    if (before.replayed)
+        return replay(w, &before);
+    TRY(call_handler(w));
+    TRY(store_answer(w));
+    return db_commit(cx);
+}
+
+/* The handler calls out and commits by itself: the key is held by a lease around it. */
+static enum err run_with_lease(struct work *w)
+{
+    struct ctx *cx = &w->cx;
+    struct idempotent_answer before;
+
+    TRY(db_begin(cx));
+    TRY(idempotency_take(cx, &w->key, &before));
+    if (before.replayed)
+        return replay(w, &before);
+    TRY(db_commit(cx));
+    TRY(db_durable(cx));
+    enum err e = call_handler(w);
+    db_rollback(cx);
+
+    struct story story = cx->story; /* what the client hears is why the handler failed */
+    enum err kept = db_begin(cx);
+    if (kept == ERR_OK)
+        kept = e == ERR_OK ? store_answer(w) : idempotency_drop(cx, &w->key);
+    if (kept == ERR_OK)
+        kept = db_commit(cx);
+    if (kept != ERR_OK)
+        log_event(cx, LOG_WARN, "idempotency key not settled: %s; its lease runs out", cx->story.detail);
+    cx->story = story;
+    return e;
+}
+
+static enum err run_once(struct work *w)
+{
+    unsigned flags = w->bound->route->flags;
+
+    if (!(flags & IDEMPOTENT))
+        return call_handler(w);
+    return flags & CALLS_OUT ? run_with_lease(w) : run_in_one_commit(w);
+}
+
+void work_run(struct work *w)
+{
+    struct span span;
+    enum err e = ERR_OK;
+
+    span_begin(&w->cx, &span, "server", str_from(w->bound->route->path));
+    for (int tries = 0; tries < CONFLICT_TRIES; tries++) {
+        w->rp = (struct reply){0};
+        e = run_once(w);
+        db_rollback(&w->cx); /* whatever did not reach its commit never happened */
+        if (e != ERR_CONFLICT || (w->bound->route->flags & CALLS_OUT))
+            break;
+    }
+    w->result = e;
+    if (e != ERR_OK)
+        problem_write(w, e);
+    span_end(&w->cx, &span, e);
+}
+
+void work_refuse(struct work *w, enum err e)
+{
+    db_rollback(&w->cx);
+    w->result = e;
+    problem_write(w, e);
+}
+
+void work_count(struct work *w)
+{
+    int64_t took_us = clock_monotonic_us() - w->started_us;
+    int status = w->rp.status;
+
+    if (w->bound) {
+        metric_add(w->bound->answers[status / 100], 1);
+        metric_observe_us(w->bound->seconds, took_us);
+    }
+    if (status >= 500 || took_us > SLOW_REQUEST_US || w->platform->options.log_requests)
+        log_work(&w->cx, http_method_names[w->rq.head->method],
+                 w->bound ? str_from(w->bound->route->path) : STR("-"), w->result, status, took_us);
+}
+
+/* Builds the head a local request would have had on the wire. */
+static struct http_head *local_head(struct arena *a, const struct local_request *rq)
+{
+    struct http_head *head = ARENA_NEW(a, struct http_head);
+
+    head->method = rq->method;
+    head->target = str_from(rq->path);
+    str_cut(head->target, '?', &head->path, &head->query);
+    for (size_t i = 0; i < rq->n_headers && i + 1 < HTTP_FIELDS_MAX; i++)
+        head->fields[head->n_fields++] = rq->headers[i];
+    if (rq->body.n)
+        head->fields[head->n_fields++] = (struct http_field){STR("Content-Type"), STR("application/json")};
+    return head;
+}
+
+enum err work_local(struct platform *p, struct arena *a, const struct local_request *rq, struct work **ret)
+{
+    struct work *w = ARENA_NEW(a, struct work);
+    enum err e;
+
+    work_init(w, p, &p->listeners[rq->listener], a);
+    w->rq.peer = STR("local");
+    e = work_match(w, local_head(a, rq));
+    if (e == ERR_OK)
+        e = work_admit(w, rq->body, rq->as);
+    if (e == ERR_OK)
+        work_run(w);
+    else
+        work_refuse(w, e);
+    if (w->result == ERR_OK) {
+        e = db_durable(&w->cx);
+        if (e != ERR_OK)
+            work_refuse(w, e);
+    }
+    work_count(w);
+    *ret = w;
+    return w->result;
+}
+
+enum err platform_request(struct platform *p, struct arena *a, const struct local_request *rq,
+                          int *ret_status, struct str *ret_body)
+{
+    struct work *w;
+    enum err e = work_local(p, a, rq, &w);
+
+    if (w->rp.stream)
+        sse_unreserve(w->rp.stream);
+    *ret_status = w->rp.status;
+    *ret_body = buf_str(&w->rp.body);
+    return e;
+}

@@ -1,0 +1,62 @@
+/* problem.c -- turns a failure into application/problem+json (RFC 9457). */
+#include "data/json.h"
+#include "obs/trace.h"
+#include "service/reply.h"
+#include "service/running.h"
+
+#define PROBLEM_MAX (64 * 1024)
+#define RETRY_AFTER_S 1
+
+static void member(struct buf *b, const char *name, struct str value)
+{
+    buf_printf(b, ",\"%s\":", name);
+    json_string(b, value);
+}
+
+static void field_errors(struct buf *b, const struct field_error *first)
+{
+    buf_lit(b, ",\"errors\":[");
+    for (const struct field_error *f = first; f; f = f->next) {
+        buf_str_add(b, f == first ? STR("{\"field\":") : STR(",{\"field\":"));
+        json_string(b, f->field);
+        member(b, "code", f->code);
+        member(b, "message", f->message);
+        buf_char(b, '}');
+    }
+    buf_char(b, ']');
+}
+
+/* The story's detail may hold what nobody outside should read; only public_detail and fields are shown. */
+void problem_write(struct work *w, enum err e)
+{
+    const struct err_row *row = err_row(e);
+    const struct story *story = &w->cx.story;
+    struct reply *rp = &w->rp;
+    struct buf *b = &rp->body;
+    char trace_id[33];
+
+    if (rp->stream)
+        sse_unreserve(rp->stream);
+    rp->stream = NULL;
+    rp->n_headers = 0;
+    rp->status = row->status;
+    rp->content_type = STR("application/problem+json");
+    buf_init_arena(b, w->cx.arena, PROBLEM_MAX);
+    buf_printf(b, "{\"type\":\"/errors/%s\",\"title\":", row->code);
+    json_string(b, str_from(w->cx.korean ? row->ko : row->en));
+    buf_printf(b, ",\"status\":%d,\"code\":\"%s\"", row->status, row->code);
+    if (story->public_detail.p)
+        member(b, "detail", story->public_detail);
+    member(b, "instance", w->rq.path);
+    member(b, "traceId", trace_id_text(&w->cx.trace, trace_id));
+    if (story->public_extra.p) {
+        buf_char(b, ',');
+        buf_str_add(b, story->public_extra);
+    }
+    field_errors(b, story->field_errors);
+    buf_char(b, '}');
+    if (row->status == 503 || row->status == 429)
+        reply_header(&w->cx, rp, STR("Retry-After"), "%d", RETRY_AFTER_S);
+    if (row->status == 401)
+        reply_header(&w->cx, rp, STR("WWW-Authenticate"), "Bearer");
+}
