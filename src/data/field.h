@@ -127,3 +127,7 @@ const struct field *field_by_name(const struct field *fields, struct str json_na
 const char *field_from_text(const struct field *f, void *object, struct str text);
 /* Checks one string against min, max and pattern flags; NULL when it fits, otherwise the reason. */
 const char *field_check_str(const struct field *f, struct str s);
+/* The text forms behind the types; false when the text is not one. */
+bool field_parse_hhmm(struct str s, int64_t *ret);
+bool field_parse_decimal(struct str s, int scale, int64_t *ret);
+int field_enum_index(const struct field *f, struct str s); /* -1: not one of the names */

@@ -1,0 +1,240 @@
+/* field.c -- looking rows up, and reading single values from text. */
+#include "data/field.h"
+
+size_t fields_size(const struct field *fields)
+{
+    while (fields->type != FIELD_END)
+        fields++;
+    return fields->at;
+}
+
+size_t fields_count(const struct field *fields)
+{
+    size_t n = 0;
+
+    while (fields[n].type != FIELD_END)
+        n++;
+    return n;
+}
+
+const struct field *field_by_column(const struct field *fields, struct str column)
+{
+    for (const struct field *f = fields; f->type != FIELD_END; f++) {
+        const char *dot = strrchr(f->column, '.'); /* "page.limit" is the column "limit" */
+        if (str_eq(str_from(dot ? dot + 1 : f->column), column))
+            return f;
+    }
+    return NULL;
+}
+
+const struct field *field_by_name(const struct field *fields, struct str json_name)
+{
+    for (const struct field *f = fields; f->type != FIELD_END; f++)
+        if (str_eq(str_from(f->name), json_name))
+            return f;
+    return NULL;
+}
+
+static bool is_slug(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!((s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= '0' && s.p[i] <= '9') || s.p[i] == '_'))
+            return false;
+    return true;
+}
+
+/* local@domain.tld, ASCII, no quotes: what every mail system accepts. */
+static bool is_email(struct str s)
+{
+    struct str local, domain;
+    bool dot = false;
+
+    if (!str_cut(s, '@', &local, &domain) || local.n == 0 || local.n > 64 || domain.n < 3)
+        return false;
+    for (size_t i = 0; i < local.n; i++) {
+        char c = local.p[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("._%+-", c)))
+            return false;
+    }
+    for (size_t i = 0; i < domain.n; i++) {
+        char c = domain.p[i];
+        bool edge = i == 0 || i + 1 == domain.n || domain.p[i - 1] == '.';
+        if (c == '.' && edge)
+            return false;
+        dot = dot || c == '.';
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+              (c == '-' && !edge)))
+            return false;
+    }
+    return dot;
+}
+
+static bool is_phone(struct str s)
+{
+    size_t digits = 0;
+
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] >= '0' && s.p[i] <= '9')
+            digits++;
+        else if (s.p[i] != '-' || i == 0 || i + 1 == s.n)
+            return false;
+    }
+    return digits >= 9 && digits <= 13 && s.p[0] == '0';
+}
+
+static bool is_zip(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] < '0' || s.p[i] > '9')
+            return false;
+    return s.n == 5;
+}
+
+static bool has_control(struct str s, bool one_line)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if ((c < 0x20 && (one_line || (c != '\t' && c != '\n'))) || c == 0x7f)
+            return true;
+    }
+    return false;
+}
+
+const char *field_check_str(const struct field *f, struct str s)
+{
+    int64_t length = (int64_t)str_utf8_length(s);
+
+    if (length < f->min)
+        return f->min == 1 ? "must not be empty" : "is too short";
+    if (length > f->max)
+        return "is too long";
+    if (has_control(s, f->flags & ONE_LINE))
+        return "holds control characters";
+    if ((f->flags & PATTERN_SLUG) && !is_slug(s))
+        return "may hold only a-z, 0-9 and _";
+    if ((f->flags & PATTERN_EMAIL) && !is_email(s))
+        return "is not an e-mail address";
+    if ((f->flags & PATTERN_PHONE) && !is_phone(s))
+        return "is not a Korean phone number";
+    if ((f->flags & PATTERN_ZIP) && !is_zip(s))
+        return "is not a postal code of five digits";
+    return NULL;
+}
+
+bool field_parse_hhmm(struct str s, int64_t *ret)
+{
+    int64_t hours, minutes;
+
+    if (s.n != 5 || s.p[2] != ':')
+        return false;
+    for (size_t i = 0; i < 5; i++)
+        if (i != 2 && (s.p[i] < '0' || s.p[i] > '9'))
+            return false;
+    hours = (s.p[0] - '0') * 10 + (s.p[1] - '0');
+    minutes = (s.p[3] - '0') * 10 + (s.p[4] - '0');
+    if (minutes > 59 || hours * 60 + minutes > 1440)
+        return false;
+    *ret = hours * 60 + minutes;
+    return true;
+}
+
+bool field_parse_decimal(struct str s, int scale, int64_t *ret)
+{
+    struct str whole, fraction;
+    int64_t value = 0, part = 0;
+    bool has_point = str_cut(s, '.', &whole, &fraction);
+    bool negative = s.n > 0 && s.p[0] == '-';
+
+    if (negative)
+        whole = (struct str){whole.p + 1, whole.n - 1};
+    if (!str_i64(whole, 0, INT64_C(1000000000000), &value) || (has_point && fraction.n == 0) ||
+        fraction.n > (size_t)scale)
+        return false;
+    for (int i = 0; i < scale; i++) {
+        bool given = has_point && (size_t)i < fraction.n;
+        if (given && (fraction.p[i] < '0' || fraction.p[i] > '9'))
+            return false;
+        part = part * 10 + (given ? fraction.p[i] - '0' : 0);
+        value *= 10;
+    }
+    *ret = negative ? -(value + part) : value + part;
+    return true;
+}
+
+int field_enum_index(const struct field *f, struct str s)
+{
+    for (int i = 0; f->names[i]; i++)
+        if (str_eq(str_from(f->names[i]), s))
+            return i;
+    return -1;
+}
+
+static const char *bool_from_text(struct str text, bool *out)
+{
+    if (str_eq(text, STR("true")) || str_eq(text, STR("false"))) {
+        *out = text.p[0] == 't';
+        return NULL;
+    }
+    return "expected true or false";
+}
+
+static const char *number_from_text(const struct field *f, struct str text, int64_t *out)
+{
+    int64_t v;
+    bool ok = f->type == FIELD_INT       ? str_i64(text, INT64_MIN, INT64_MAX, &v)
+              : f->type == FIELD_DECIMAL ? field_parse_decimal(text, f->scale, &v)
+              : f->type == FIELD_TIME    ? time_parse(text, &v)
+                                         : field_parse_hhmm(text, &v);
+    if (!ok)
+        return f->type == FIELD_INT       ? "expected a whole number"
+               : f->type == FIELD_DECIMAL ? "expected a decimal number"
+               : f->type == FIELD_TIME    ? "expected an RFC 3339 time"
+                                          : "expected HH:MM";
+    if (f->type != FIELD_TIME && (v < f->min || v > f->max))
+        return "is out of range";
+    *out = v;
+    return NULL;
+}
+
+const char *field_from_text(const struct field *f, void *object, struct str text)
+{
+    char *at = (char *)object + f->at;
+    int year, month, day;
+    const char *reason = NULL;
+
+    switch (f->type) {
+    case FIELD_BOOL:
+        reason = bool_from_text(text, (bool *)(void *)at);
+        break;
+    case FIELD_INT:
+    case FIELD_DECIMAL:
+    case FIELD_TIME:
+    case FIELD_HHMM:
+        reason = number_from_text(f, text, (int64_t *)(void *)at);
+        break;
+    case FIELD_STR:
+    case FIELD_DATE:
+        reason = !str_is_utf8(text)       ? "is not UTF-8"
+                 : f->type == FIELD_STR   ? field_check_str(f, text)
+                 : date_parse(text, &year, &month, &day) ? NULL
+                                                         : "expected YYYY-MM-DD";
+        if (!reason)
+            *(struct str *)(void *)at = text;
+        break;
+    case FIELD_ENUM: {
+        int index = field_enum_index(f, text);
+        if (index < 0)
+            return "is not one of the allowed values";
+        *(int *)(void *)at = index;
+        break;
+    }
+    case FIELD_UUID:
+        reason = uuid_parse(text, (struct uuid *)(void *)at) ? NULL : "expected a UUID";
+        break;
+    default:
+        return "cannot be given as text";
+    }
+    if (!reason && f->has_at)
+        *(bool *)((char *)object + f->has_at) = true;
+    return reason;
+}
