@@ -40,6 +40,7 @@ struct store {
     struct rating rating;
     bool is_open, has_distance_m;
     int64_t opens_at, distance_m, eta_minutes;
+    int64_t place; /* in a list: the number it is sorted by */
 };
 
 struct option {

@@ -1,0 +1,185 @@
+/* hours.c -- opening hours as read off a wall in Seoul, and the owner's pause switch. */
+#include "store/store.h"
+
+#include "base/fault.h"
+
+#define DAY_MINUTES 1440
+
+/* Minutes since the opening weekday's midnight. */
+static int64_t closes_abs(const struct hours *h)
+{
+    return h->closes <= h->opens ? h->closes + DAY_MINUTES : h->closes;
+}
+
+static int64_t in_day(const struct hours *h, int64_t minute)
+{
+    return minute < h->opens ? minute + DAY_MINUTES : minute;
+}
+
+static bool covers(const struct hours *h, int64_t minute)
+{
+    if (minute < h->opens || minute >= closes_abs(h))
+        return false;
+    if (!h->has_break_from || !h->has_break_to)
+        return true;
+    return minute < in_day(h, h->break_from) || minute >= in_day(h, h->break_to);
+}
+
+bool hours_open_at(struct list hours, int64_t us)
+{
+    struct seoul_time t = seoul_time(us);
+    int64_t yesterday = (t.weekday + WEEKDAYS - 1) % WEEKDAYS;
+
+    for (size_t i = 0; i < hours.n; i++) {
+        const struct hours *h = LIST_AT(struct hours, hours, i);
+        if (h->weekday == t.weekday && covers(h, t.minute_of_day))
+            return true;
+        if (h->weekday == yesterday && covers(h, t.minute_of_day + DAY_MINUTES))
+            return true;
+    }
+    return false;
+}
+
+/* The next of one minute of the week after now (both counted from Monday 00:00), in minutes. */
+static int64_t minutes_until(int64_t at, int64_t now)
+{
+    int64_t week = (int64_t)WEEKDAYS * DAY_MINUTES;
+    int64_t wait = (at - now) % week;
+
+    return wait <= 0 ? wait + week : wait;
+}
+
+int64_t hours_next_opening(struct list hours, int64_t us)
+{
+    struct seoul_time t = seoul_time(us);
+    int64_t now = (int64_t)t.weekday * DAY_MINUTES + t.minute_of_day, best = INT64_MAX;
+
+    for (size_t i = 0; i < hours.n; i++) {
+        const struct hours *h = LIST_AT(struct hours, hours, i);
+        int64_t wait = minutes_until(h->weekday * DAY_MINUTES + h->opens, now);
+        if (wait < best)
+            best = wait;
+        if (!h->has_break_to || in_day(h, h->break_to) >= closes_abs(h))
+            continue;
+        wait = minutes_until(h->weekday * DAY_MINUTES + in_day(h, h->break_to), now);
+        if (wait < best)
+            best = wait;
+    }
+    return best == INT64_MAX ? 0 : us - us % US_PER_MIN + best * US_PER_MIN;
+}
+
+struct hours_body {
+    struct list hours;
+};
+const struct field hours_body_fields[] = {
+    F_LIST(struct hours_body, hours, "hours", REQUIRED, 0, WEEKDAYS, hours_fields,
+           "one entry per weekday that is open"),
+    F_END(struct hours_body),
+};
+
+static enum err hours_bad(struct ctx *cx, size_t i, const char *field, const char *why)
+{
+    ctx_field_error(cx, arena_printf(cx->arena, "hours[%zu].%s", i, field), STR("RANGE"), "%s", why);
+    return fail(cx, ERR_INVALID, "hours[%zu].%s %s", i, field, why);
+}
+
+static enum err hours_check(struct ctx *cx, struct list hours)
+{
+    unsigned seen = 0;
+
+    for (size_t i = 0; i < hours.n; i++) {
+        const struct hours *h = LIST_AT(struct hours, hours, i);
+        if (seen & 1u << h->weekday)
+            return hours_bad(cx, i, "weekday", "is there twice");
+        seen |= 1u << h->weekday;
+        if (h->opens >= DAY_MINUTES)
+            return hours_bad(cx, i, "opens", "must be before 24:00");
+        if (h->opens == h->closes)
+            return hours_bad(cx, i, "closes", "must differ from opens; all day is 00:00 to 24:00");
+        if (h->has_break_from != h->has_break_to)
+            return hours_bad(cx, i, "breakTo", "needs both ends of the break");
+        if (h->has_break_from && (in_day(h, h->break_from) >= in_day(h, h->break_to) ||
+                                  in_day(h, h->break_to) > closes_abs(h)))
+            return hours_bad(cx, i, "breakFrom", "the break must lie within the opening hours");
+    }
+    return ERR_OK;
+}
+
+enum err hours_replace(struct ctx *cx, struct uuid store_id, struct list hours)
+{
+    TRY(hours_check(cx, hours));
+    TRY(db_exec(cx, "delete from store_hours where store_id = $1", ARGS(db_uuid(store_id))));
+    for (size_t i = 0; i < hours.n; i++) {
+        const struct hours *h = LIST_AT(struct hours, hours, i);
+        TRY(db_exec(cx,
+                    "insert into store_hours (store_id, weekday, opens, closes, break_from, break_to,"
+                    " closes_abs, break_from_abs, break_to_abs)"
+                    " values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                    ARGS(db_uuid(store_id), db_int(h->weekday), db_int(h->opens), db_int(h->closes),
+                         db_opt_int(h->has_break_from, h->break_from),
+                         db_opt_int(h->has_break_to, h->break_to), db_int(closes_abs(h)),
+                         db_int(h->has_break_from ? in_day(h, h->break_from) : -1),
+                         db_int(h->has_break_to ? in_day(h, h->break_to) : -1))));
+    }
+    return ERR_OK;
+}
+
+/* The store row changed: its version, its event, the commit, and the store as the owner sees it. */
+static enum err finish(struct ctx *cx, struct reply *rp, struct uuid store_id)
+{
+    TRY(store_announce(cx, store_id));
+    if (FAULT("store.commit.before"))
+        return fail(cx, ERR_UNAVAILABLE, "fault: store.commit.before");
+    TRY(reply_store(cx, rp, 200, store_id));
+    return db_commit(cx);
+}
+
+enum err hours_put(struct ctx *cx, const struct request *rq, struct reply *rp)
+{
+    const struct hours_body *in = rq->body;
+    int64_t version = 0, changed = 0;
+
+    TRY(if_match(cx, rq, &version));
+    TRY(db_begin(cx));
+    TRY(db_change(cx, &changed,
+                  "update stores set version = version + 1"
+                  " where store_id = $1 and deleted_at is null and ($2 = 0 or version = $2)",
+                  ARGS(db_uuid(rq->id[0]), db_int(version))));
+    if (changed == 0)
+        return fail(cx, ERR_PRECONDITION, "store is not at version %" PRId64, version);
+    TRY(hours_replace(cx, rq->id[0], in->hours));
+    return finish(cx, rp, rq->id[0]);
+}
+
+struct pause_body {
+    int64_t minutes;
+    struct str reason;
+};
+const struct field pause_body_fields[] = {
+    F_INT(struct pause_body, minutes, "minutes", REQUIRED, 1, 1440, "how long"),
+    F_STR(struct pause_body, reason, "reason", REQUIRED | ONE_LINE, 1, 200, "shown to the staff"),
+    F_END(struct pause_body),
+};
+
+enum err store_pause(struct ctx *cx, const struct request *rq, struct reply *rp)
+{
+    const struct pause_body *in = rq->body;
+
+    TRY(db_begin(cx));
+    TRY(db_exec(cx,
+                "update stores set paused_until = $2, pause_reason = $3, version = version + 1"
+                " where store_id = $1",
+                ARGS(db_uuid(rq->id[0]), db_int(ctx_now(cx) + in->minutes * US_PER_MIN),
+                     db_str(in->reason))));
+    return finish(cx, rp, rq->id[0]);
+}
+
+enum err store_resume(struct ctx *cx, const struct request *rq, struct reply *rp)
+{
+    TRY(db_begin(cx));
+    TRY(db_exec(cx,
+                "update stores set paused_until = 0, pause_reason = null, version = version + 1"
+                " where store_id = $1",
+                ARGS(db_uuid(rq->id[0]))));
+    return finish(cx, rp, rq->id[0]);
+}
