@@ -1,0 +1,119 @@
+/* edge.c -- from a complete HTTP request to its answer: match, admit, run here or on the slow pool, park. */
+#include "service/running.h"
+
+static const struct http_field edge_fields[] = {
+    {{"X-Content-Type-Options", 22}, {"nosniff", 7}},
+    {{"Cache-Control", 13}, {"no-store", 8}},
+};
+
+static bool has_header(const struct reply *rp, struct str name)
+{
+    for (size_t i = 0; i < rp->n_headers; i++)
+        if (str_eq_nocase(rp->headers[i].name, name))
+            return true;
+    return false;
+}
+
+/* The exchange, and with it w, is gone after this. */
+static void send(struct work *w)
+{
+    struct reply *rp = &w->rp;
+    struct http_field *fields = arena_array(w->cx.arena, rp->n_headers + COUNT_OF(edge_fields), sizeof *fields);
+    size_t n = 0;
+
+    work_count(w);
+    if (rp->stream) {
+        exchange_stream(w->exchange, rp->stream, buf_str(&rp->body), rp->stream_after);
+        return;
+    }
+    for (size_t i = 0; i < COUNT_OF(edge_fields); i++)
+        if (!has_header(rp, edge_fields[i].name))
+            fields[n++] = edge_fields[i];
+    for (size_t i = 0; i < rp->n_headers; i++)
+        fields[n++] = rp->headers[i];
+    const struct http_answer answer = {.status = rp->status,
+                                       .content_type = rp->content_type,
+                                       .body = buf_str(&rp->body),
+                                       .fields = fields,
+                                       .n_fields = n,
+                                       .close = w->platform->is_draining};
+    exchange_finish(w->exchange, &answer);
+}
+
+static void when_durable(struct db_waiter *waiter, enum err e)
+{
+    struct work *w = (struct work *)(void *)((char *)waiter - offsetof(struct work, waiter));
+
+    if (e != ERR_OK) {
+        (void)fail(&w->cx, e, "the group's commit failed; nothing of it happened");
+        work_refuse(w, e);
+    }
+    send(w);
+}
+
+/* The reply waits for the commit's fsync, not the thread. */
+static void answer(struct work *w)
+{
+    w->waiter = (struct db_waiter){.done = when_durable};
+    if (w->result == ERR_OK && db_park(&w->cx, &w->waiter))
+        return;
+    send(w);
+}
+
+static void run_and_answer(void *arg)
+{
+    struct work *w = arg;
+
+    if (clock_monotonic_us() > w->cx.deadline_us)
+        work_refuse(w, fail(&w->cx, ERR_DEADLINE, "waited in the slow pool's queue until its deadline"));
+    else
+        work_run(w);
+    answer(w);
+}
+
+static void refuse(struct work *w, enum err e)
+{
+    work_refuse(w, e);
+    send(w);
+}
+
+static void run(struct work *w)
+{
+    if (!(w->bound->route->flags & (SLOW | CALLS_OUT)) || !w->platform->slow) {
+        run_and_answer(w);
+        return;
+    }
+    w->job = (struct pool_job){.run = run_and_answer, .arg = w};
+    if (!pool_put(w->platform->slow, &w->job))
+        refuse(w, fail(&w->cx, ERR_BUSY, "the slow pool's queue is full"));
+}
+
+void edge_handle(void *arg, struct exchange *x)
+{
+    struct listener *l = arg;
+    struct platform *p = l->platform;
+    const struct http_head *head = exchange_head(x);
+    struct http_answer health;
+    enum err e = ERR_OK;
+
+    if (l->kind == LISTEN_INTERNAL && health_answer(p, head, exchange_arena(x), &health)) {
+        exchange_finish(x, &health);
+        return;
+    }
+    struct work *w = ARENA_NEW(exchange_arena(x), struct work);
+    work_init(w, p, l, exchange_arena(x));
+    w->exchange = x;
+    w->rq.peer = exchange_peer(x);
+    w->rq.head = head;
+    w->rq.path = head->path;
+    if (l->kind == LISTEN_PUBLIC)
+        e = admit_edge(w);
+    if (e == ERR_OK)
+        e = work_match(w, head);
+    if (e == ERR_OK)
+        e = work_admit(w, exchange_body(x), NULL);
+    if (e == ERR_OK)
+        run(w);
+    else
+        refuse(w, e);
+}

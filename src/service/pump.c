@@ -1,0 +1,311 @@
+/* pump.c -- a service's background work: relay, consumer, timers and jobs, each an ordinary thread. */
+#include "flow/inbox.h"
+#include "flow/outbox.h"
+#include "flow/timer.h"
+#include "obs/log.h"
+#include "service/running.h"
+
+#define PUMP_ARENA_MAX (64u * 1024 * 1024)
+#define POLL_MS 1000
+#define EVENTS_MAX 64
+#define TIMERS_MAX 64
+/* Under load timers look at most this often; an early bell waits for it. */
+#define TIMER_PAUSE_US (20 * US_PER_MS)
+#define IDLE_US US_PER_S
+#define BACK_OFF_FIRST_US (10 * US_PER_MS)
+#define BACK_OFF_LAST_US (5 * US_PER_S)
+
+static void bell_init(struct bell *b)
+{
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&b->lock, NULL);
+    pthread_cond_init(&b->rung, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static void bell_ring(struct bell *b)
+{
+    pthread_mutex_lock(&b->lock);
+    if (!b->ringing) {
+        b->ringing = true;
+        pthread_cond_signal(&b->rung);
+    }
+    pthread_mutex_unlock(&b->lock);
+}
+
+/* Waits for the bell, at most wait_us. */
+static void bell_wait(struct bell *b, int64_t wait_us)
+{
+    int64_t until = clock_monotonic_us() + wait_us;
+    struct timespec at = {.tv_sec = until / US_PER_S, .tv_nsec = until % US_PER_S * 1000};
+
+    pthread_mutex_lock(&b->lock);
+    while (!b->ringing)
+        if (pthread_cond_timedwait(&b->rung, &b->lock, &at) != 0)
+            break;
+    b->ringing = false;
+    pthread_mutex_unlock(&b->lock);
+}
+
+static int64_t back_off(int64_t last_us)
+{
+    int64_t next = last_us ? last_us * 2 : BACK_OFF_FIRST_US;
+
+    return next < BACK_OFF_LAST_US ? next : BACK_OFF_LAST_US;
+}
+
+static void *relay_main(void *arg)
+{
+    struct svc *s = arg;
+    struct arena arena;
+    int64_t pause_us = 0;
+
+    arena_init(&arena, PUMP_ARENA_MAX);
+    while (!s->stop) {
+        struct ctx cx;
+        size_t n = 0;
+        platform_ctx(s->platform, s, &arena, &cx);
+        enum err e = outbox_relay(&cx, s->platform->bus, &n);
+        db_rollback(&cx);
+        if (e != ERR_OK)
+            log_work(&cx, "relay", str_from(s->service->name), e, 0, 0);
+        pause_us = e == ERR_OK ? 0 : back_off(pause_us);
+        arena_reset(&arena);
+        if (pause_us)
+            bell_wait(&s->relay_bell, pause_us);
+        else if (n == 0)
+            bell_wait(&s->relay_bell, IDLE_US);
+    }
+    arena_release(&arena);
+    return NULL;
+}
+
+/* One event until it is applied or parked; false when stopped. Failing ones stay first: order per key. */
+static enum err apply_one(struct svc *s, const struct event *e)
+{
+    struct arena arena;
+    struct ctx cx;
+
+    arena_init(&arena, PUMP_ARENA_MAX);
+    platform_ctx(s->platform, s, &arena, &cx);
+    int64_t begun_us = clock_monotonic_us();
+    enum err result = inbox_apply(&cx, s->service->consumers, e);
+    if (result != ERR_OK)
+        log_work(&cx, "event", e->type, result, 0, clock_monotonic_us() - begun_us);
+    else
+        metric_add(s->consumed, 1);
+    arena_release(&arena);
+    return result;
+}
+
+static enum err apply_batch(struct svc *s, const struct event *events, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        int64_t pause_us = 0;
+        while (apply_one(s, &events[i]) != ERR_OK) {
+            if (s->stop || !s->has_threads)
+                return ERR_UNAVAILABLE;
+            pause_us = back_off(pause_us);
+            struct timespec t = {.tv_sec = pause_us / US_PER_S, .tv_nsec = pause_us % US_PER_S * 1000};
+            nanosleep(&t, NULL);
+        }
+        if (s->stop)
+            return ERR_UNAVAILABLE;
+    }
+    return ERR_OK;
+}
+
+static enum err consume(struct svc *s, struct arena *arena, int wait_ms, size_t *ret_n)
+{
+    struct event events[EVENTS_MAX];
+
+    *ret_n = 0;
+    TRY(bus_poll(s->reader, arena, wait_ms, events, EVENTS_MAX, ret_n));
+    TRY(apply_batch(s, events, *ret_n));
+    if (*ret_n)
+        bus_ack(s->reader, &events[*ret_n - 1]);
+    return ERR_OK;
+}
+
+static void *consume_main(void *arg)
+{
+    struct svc *s = arg;
+    struct arena arena;
+
+    arena_init(&arena, PUMP_ARENA_MAX);
+    while (!s->stop) {
+        size_t n;
+        enum err e = consume(s, &arena, POLL_MS, &n);
+        arena_reset(&arena);
+        if (e != ERR_OK && !s->stop) {
+            struct timespec t = {.tv_nsec = 100 * 1000 * 1000};
+            nanosleep(&t, NULL);
+        }
+    }
+    arena_release(&arena);
+    return NULL;
+}
+
+static enum err run_timers(struct svc *s, struct arena *arena, size_t *ret_n, int64_t *ret_next_us)
+{
+    struct ctx cx;
+
+    platform_ctx(s->platform, s, arena, &cx);
+    *ret_next_us = INT64_MAX;
+    enum err e = s->service->timers ? timers_run(&cx, s->service->timers, TIMERS_MAX, ret_n, ret_next_us) : ERR_OK;
+    db_rollback(&cx);
+    if (e != ERR_OK)
+        log_work(&cx, "timers", str_from(s->service->name), e, 0, 0);
+    return e;
+}
+
+static enum err run_jobs(struct svc *s, struct arena *arena, size_t *ret_n, int64_t *ret_next_us)
+{
+    struct ctx cx;
+
+    platform_ctx(s->platform, s, arena, &cx);
+    *ret_next_us = INT64_MAX;
+    enum err e = s->service->jobs ? jobs_run(&cx, s->service->jobs, ret_n, ret_next_us) : ERR_OK;
+    db_rollback(&cx);
+    if (e != ERR_OK)
+        log_work(&cx, "jobs", str_from(s->service->name), e, 0, 0);
+    return e;
+}
+
+static void *timer_main(void *arg)
+{
+    struct svc *s = arg;
+    struct arena arena;
+
+    arena_init(&arena, PUMP_ARENA_MAX);
+    while (!s->stop) {
+        size_t fired = 0, ran = 0;
+        int64_t timer_us, job_us, now;
+        enum err e = run_timers(s, &arena, &fired, &timer_us);
+        if (e == ERR_OK)
+            e = run_jobs(s, &arena, &ran, &job_us);
+        arena_reset(&arena);
+        struct timespec pause = {.tv_nsec = TIMER_PAUSE_US * 1000};
+        if (!s->stop)
+            nanosleep(&pause, NULL);
+        if (e != ERR_OK) {
+            bell_wait(&s->timer_bell, IDLE_US);
+            continue;
+        }
+        now = clock_now(s->platform->options.clock);
+        int64_t next = timer_us < job_us ? timer_us : job_us;
+        if (fired == 0 && next > now)
+            bell_wait(&s->timer_bell, next - now < IDLE_US ? next - now : IDLE_US);
+    }
+    arena_release(&arena);
+    return NULL;
+}
+
+static void on_commit(void *arg)
+{
+    pump_ring(arg);
+}
+
+void pump_ring(struct svc *s)
+{
+    bell_ring(&s->relay_bell);
+    if (s->service->timers)
+        bell_ring(&s->timer_bell);
+}
+
+static int64_t start_position(void *arg, struct str topic, int partition)
+{
+    struct svc *s = arg;
+    struct arena arena;
+    struct ctx cx;
+    int64_t position = BUS_FROM_START;
+
+    arena_init(&arena, PUMP_ARENA_MAX);
+    platform_ctx(s->platform, s, &arena, &cx);
+    enum err e = inbox_position(&cx, topic, partition, &position);
+    if (e != ERR_OK) /* from the start is always right: the inbox drops what was applied */
+        log_work(&cx, "position", topic, e, 0, 0);
+    arena_release(&arena);
+    return position;
+}
+
+static enum err subscribe(struct svc *s)
+{
+    size_t n = 0;
+
+    if (!s->service->consumers || !s->service->topics)
+        return ERR_OK;
+    while (s->service->topics[n])
+        n++;
+    return bus_subscribe(s->platform->bus, s->service->name, s->service->topics, n, start_position, s, &s->reader);
+}
+
+enum err pump_start(struct svc *s)
+{
+    bell_init(&s->relay_bell);
+    bell_init(&s->timer_bell);
+    if (!s->db)
+        return ERR_OK;
+    TRY(subscribe(s));
+    if (s->platform->options.threads == 0)
+        return ERR_OK;
+    db_on_commit(s->db, on_commit, s);
+    s->has_threads = true;
+    if (pthread_create(&s->relay_thread, NULL, relay_main, s) != 0 ||
+        pthread_create(&s->timer_thread, NULL, timer_main, s) != 0)
+        abort(); /* without its threads a service would take orders and never move them */
+    if (s->reader) {
+        s->has_consumer_thread = true;
+        if (pthread_create(&s->consume_thread, NULL, consume_main, s) != 0)
+            abort();
+    }
+    return ERR_OK;
+}
+
+void pump_stop(struct svc *s)
+{
+    s->stop = true;
+    if (s->has_threads) {
+        bell_ring(&s->relay_bell);
+        bell_ring(&s->timer_bell);
+        if (s->has_consumer_thread) {
+            bus_wake(s->reader);
+            pthread_join(s->consume_thread, NULL);
+        }
+        pthread_join(s->timer_thread, NULL);
+        pthread_join(s->relay_thread, NULL);
+        s->has_threads = false;
+    }
+    if (s->reader)
+        bus_unsubscribe(s->reader);
+    s->reader = NULL;
+}
+
+enum err pump_turn(struct svc *s, int kind, bool *ret_did)
+{
+    struct arena arena;
+    struct ctx cx;
+    size_t n = 0;
+    int64_t next;
+    enum err e = ERR_OK;
+
+    arena_init(&arena, PUMP_ARENA_MAX);
+    platform_ctx(s->platform, s, &arena, &cx);
+    if (!s->db)
+        n = 0;
+    else if (kind == TURN_RELAY)
+        e = outbox_relay(&cx, s->platform->bus, &n);
+    else if (kind == TURN_CONSUME)
+        e = s->reader ? consume(s, &arena, 0, &n) : ERR_OK;
+    else if (kind == TURN_TIMERS)
+        e = run_timers(s, &arena, &n, &next);
+    else
+        e = run_jobs(s, &arena, &n, &next);
+    db_rollback(&cx);
+    *ret_did = n > 0;
+    arena_release(&arena);
+    return e;
+}
