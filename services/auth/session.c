@@ -1,0 +1,305 @@
+/*
+ * session.c -- sessions: short access tokens, rotating refresh tokens, and their end.
+ *
+ * A refresh token works once. When a used one comes back, either its thief or its owner is late, and nobody
+ * can tell which: the whole family ends and both must log in again.
+ */
+#include "auth/auth.h"
+#include "security/jwt.h"
+#include "security/password.h"
+#include "security/secret.h"
+
+static const struct field session_user_fields[] = {
+    F_UUID(struct session_user, user_id, "userId", REQUIRED, "account id"),
+    F_STR(struct session_user, username, "username", REQUIRED, 1, 20, "login name"),
+    F_STR(struct session_user, name, "name", REQUIRED, 1, 30, "display name"),
+    F_ENUM(struct session_user, role, "role", REQUIRED, account_roles, "what the user is"),
+    F_END(struct session_user),
+};
+
+const struct field tokens_fields[] = {
+    F_STR(struct tokens, access_token, "accessToken", REQUIRED | SECRET, 1, 8192, "JWT for Bearer"),
+    F_STR(struct tokens, refresh_token, "refreshToken", REQUIRED | SECRET, 43, 43, "works once"),
+    F_STR(struct tokens, token_type, "tokenType", REQUIRED, 6, 6, "Bearer"),
+    F_INT(struct tokens, expires_in, "expiresIn", REQUIRED, 1, 86400, "seconds"),
+    F_OBJECT(struct tokens, user, "user", REQUIRED, session_user_fields, "who logged in"),
+    F_END(struct tokens),
+};
+
+struct refresh {
+    struct str refresh_token;
+};
+
+const struct field refresh_fields[] = {
+    F_STR(struct refresh, refresh_token, "refreshToken", REQUIRED | SECRET, 43, 43, "the latest one"),
+    F_END(struct refresh),
+};
+
+struct password_change {
+    struct str current_password, new_password;
+};
+
+const struct field password_fields[] = {
+    F_STR(struct password_change, current_password, "currentPassword", REQUIRED | SECRET, 1, 128,
+          "the one that works now"),
+    F_STR(struct password_change, new_password, "newPassword", REQUIRED | SECRET, 10, 128,
+          "not a common one"),
+    F_END(struct password_change),
+};
+
+struct session_revoked {
+    struct uuid session_id;
+    int64_t revoked_at;
+};
+
+static const struct field session_revoked_fields[] = {
+    F_UUID(struct session_revoked, session_id, "sessionId", REQUIRED, "refuse its access tokens"),
+    F_TIME(struct session_revoked, revoked_at, "revokedAt", REQUIRED, "since"),
+    F_END(struct session_revoked),
+};
+
+static enum err access_token(struct ctx *cx, const struct account *account, struct uuid session_id,
+                             struct tokens *ret)
+{
+    struct platform *platform = svc_platform(cx->svc);
+    int64_t now_s = ctx_now(cx) / US_PER_S;
+    struct buf text;
+    struct jwt_claims claims = {
+        .issuer = platform_options(platform)->issuer,
+        .audience = STR(JWT_AUDIENCE),
+        .user_id = account->account_id,
+        .token_id = ctx_uuid(cx),
+        .session_id = session_id,
+        .role = account_role(account->role),
+        .issued_s = now_s,
+        .expires_s = now_s + JWT_LIFETIME_S,
+    };
+
+    buf_init_arena(&text, cx->arena, JWT_MAX);
+    TRY(jwt_sign(cx, platform_keys(platform), &claims, &text));
+    ret->access_token = buf_str(&text);
+    ret->token_type = STR("Bearer");
+    ret->expires_in = JWT_LIFETIME_S;
+    ret->user = (struct session_user){account->account_id, account->username, account->name,
+                                      account->role};
+    return ERR_OK;
+}
+
+/* Inside a transaction: the next refresh token of the family. */
+static enum err refresh_token(struct ctx *cx, struct uuid session_id, int64_t expires_at,
+                              struct tokens *ret)
+{
+    char token[SECRET_TOKEN_SIZE], hash[SHA256_TEXT_SIZE];
+
+    ret->refresh_token = arena_copy(cx->arena, secret_token(cx->rng, token));
+    return db_exec(cx,
+                   "insert into refresh_tokens (token_hash, session_id, expires_at) values ($1, $2, $3)",
+                   ARGS(db_str(sha256_hex(ret->refresh_token, hash)), db_uuid(session_id),
+                        db_int(expires_at)));
+}
+
+struct session_row {
+    struct uuid session_id, account_id;
+    int64_t expires_at, used_at, revoked_at;
+};
+
+static const struct field session_row_fields[] = {
+    F_UUID(struct session_row, session_id, "sessionId", 0, ""),
+    F_UUID(struct session_row, account_id, "accountId", 0, ""),
+    F_TIME(struct session_row, expires_at, "expiresAt", 0, ""),
+    F_TIME(struct session_row, used_at, "usedAt", 0, ""),
+    F_TIME(struct session_row, revoked_at, "revokedAt", 0, ""),
+    F_END(struct session_row),
+};
+
+/* One more is about to begin: the oldest beyond the limit end. */
+static enum err make_room(struct ctx *cx, struct uuid account_id, struct ended *ended)
+{
+    struct list live;
+
+    TRY(db_all(cx, session_row_fields, &live,
+               "select session_id from sessions where account_id = $1 and revoked_at is null and "
+               "expires_at > $2 order by created_at desc, session_id desc limit 40",
+               ARGS(db_uuid(account_id), db_int(ctx_now(cx)))));
+    for (size_t i = SESSIONS_MAX - 1; i < live.n; i++)
+        TRY(session_end(cx, LIST_AT(struct session_row, live, i)->session_id, ended));
+    return ERR_OK;
+}
+
+enum err session_begin(struct ctx *cx, const struct account *account, struct tokens *ret,
+                       struct ended *ended)
+{
+    struct uuid session_id = ctx_uuid(cx);
+    int64_t now = ctx_now(cx), expires_at = now + REFRESH_LIVE_US;
+
+    TRY(make_room(cx, account->account_id, ended));
+    TRY(db_exec(cx,
+                "insert into sessions (session_id, account_id, created_at, expires_at) "
+                "values ($1, $2, $3, $4)",
+                ARGS(db_uuid(session_id), db_uuid(account->account_id), db_int(now),
+                     db_int(expires_at))));
+    TRY(refresh_token(cx, session_id, expires_at, ret));
+    return access_token(cx, account, session_id, ret);
+}
+
+enum err session_end(struct ctx *cx, struct uuid session_id, struct ended *ended)
+{
+    struct session_revoked event = {session_id, ctx_now(cx)};
+    int64_t rows;
+
+    TRY(db_change(cx, &rows,
+                  "update sessions set revoked_at = $2 where session_id = $1 and revoked_at is null",
+                  ARGS(db_uuid(session_id), db_int(ctx_now(cx)))));
+    if (rows == 0)
+        return ERR_OK; /* ended before: the event was written then */
+    assert(ended->n < COUNT_OF(ended->ids));
+    ended->ids[ended->n++] = session_id;
+    return outbox_append(cx, "auth.session.revoked", session_id, session_revoked_fields, &event);
+}
+
+enum err sessions_end(struct ctx *cx, struct uuid account_id, struct uuid except, struct ended *ended)
+{
+    struct list live;
+
+    TRY(db_all(cx, session_row_fields, &live,
+               "select session_id from sessions where account_id = $1 and revoked_at is null and "
+               "expires_at > $2 order by created_at desc limit 21",
+               ARGS(db_uuid(account_id), db_int(ctx_now(cx)))));
+    for (size_t i = 0; i < live.n; i++) {
+        struct uuid id = LIST_AT(struct session_row, live, i)->session_id;
+        if (!uuid_eq(id, except))
+            TRY(session_end(cx, id, ended));
+    }
+    return ERR_OK;
+}
+
+static void forget(struct ctx *cx, struct uuid session_id)
+{
+    jwt_revoke_session(platform_keys(svc_platform(cx->svc)), session_id, ctx_now(cx),
+                       ctx_now(cx) + (JWT_LIFETIME_S + 2 * JWT_LEEWAY_S) * US_PER_S);
+}
+
+enum err sessions_forget(struct ctx *cx, const struct ended *ended)
+{
+    TRY(db_durable(cx));
+    for (size_t i = 0; i < ended->n; i++)
+        forget(cx, ended->ids[i]);
+    return ERR_OK;
+}
+
+enum err sessions_recall(struct ctx *cx)
+{
+    struct list gone;
+
+    TRY(db_all(cx, session_row_fields, &gone,
+               "select session_id from sessions where revoked_at > $1",
+               ARGS(db_int(ctx_now(cx) - (JWT_LIFETIME_S + 2 * JWT_LEEWAY_S) * US_PER_S))));
+    for (size_t i = 0; i < gone.n; i++)
+        forget(cx, LIST_AT(struct session_row, gone, i)->session_id);
+    return ERR_OK;
+}
+
+enum err tokens_reply(struct ctx *cx, struct reply *rp, const struct tokens *tokens)
+{
+    reply_header(cx, rp, STR("Cache-Control"), "no-store");
+    return reply_data(cx, rp, 200, tokens_fields, tokens);
+}
+
+/* A token that was used before: the family ends, in a commit of its own, and then the answer is no. */
+static enum err reused(struct ctx *cx, struct uuid session_id)
+{
+    struct ended ended = {.n = 0};
+
+    TRY(session_end(cx, session_id, &ended));
+    TRY(db_commit(cx));
+    TRY(sessions_forget(cx, &ended));
+    return fail(cx, ERR_TOKEN_REUSED, "session %s", ctx_uuid_text(cx, session_id));
+}
+
+enum err auth_refresh(struct ctx *cx, const struct request *rq, struct reply *rp)
+{
+    const struct refresh *in = rq->body;
+    char hash[SHA256_TEXT_SIZE];
+    struct str token_hash = sha256_hex(in->refresh_token, hash);
+    struct session_row row;
+    struct account account;
+    struct tokens tokens;
+    int64_t taken;
+
+    if (!secret_token_is_shaped(in->refresh_token))
+        return fail(cx, ERR_UNAUTHENTICATED, "not a refresh token");
+    TRY(db_begin(cx));
+    /* Of two at once only one takes it; the other finds it used. */
+    TRY(db_change(cx, &taken,
+                  "update refresh_tokens set used_at = $2 where token_hash = $1 and used_at is null",
+                  ARGS(db_str(token_hash), db_int(ctx_now(cx)))));
+    enum err e = db_one(cx, session_row_fields, &row,
+                        "select s.session_id, s.account_id, s.expires_at, s.revoked_at "
+                        "from refresh_tokens r join sessions s on s.session_id = r.session_id "
+                        "where r.token_hash = $1",
+                        ARGS(db_str(token_hash)));
+    if (e == ERR_NOT_FOUND)
+        return fail(cx, ERR_UNAUTHENTICATED, "unknown refresh token");
+    TRY(e);
+    if (taken == 0)
+        return reused(cx, row.session_id);
+    if (row.revoked_at != 0 || row.expires_at <= ctx_now(cx))
+        return fail(cx, ERR_UNAUTHENTICATED, "the session is over");
+    e = account_get(cx, row.account_id, &account);
+    if (e == ERR_NOT_FOUND || (e == ERR_OK && account.banned_at != 0))
+        return fail(cx, ERR_UNAUTHENTICATED, "the account is gone or banned");
+    TRY(e);
+    TRY(refresh_token(cx, row.session_id, row.expires_at, &tokens));
+    TRY(access_token(cx, &account, row.session_id, &tokens));
+    TRY(db_commit(cx));
+    return tokens_reply(cx, rp, &tokens);
+}
+
+enum err auth_logout(struct ctx *cx, const struct request *rq, struct reply *rp)
+{
+    struct ended ended = {.n = 0};
+
+    (void)rq;
+    TRY(db_begin(cx));
+    TRY(session_end(cx, cx->caller.session_id, &ended));
+    TRY(db_commit(cx));
+    TRY(sessions_forget(cx, &ended));
+    return reply_none(cx, rp, 204);
+}
+
+enum err auth_logout_all(struct ctx *cx, const struct request *rq, struct reply *rp)
+{
+    struct ended ended = {.n = 0};
+
+    (void)rq;
+    TRY(db_begin(cx));
+    TRY(sessions_end(cx, cx->caller.user_id, UUID_NIL, &ended));
+    TRY(db_commit(cx));
+    TRY(sessions_forget(cx, &ended));
+    return reply_none(cx, rp, 204);
+}
+
+enum err auth_password(struct ctx *cx, const struct request *rq, struct reply *rp)
+{
+    const struct password_change *in = rq->body;
+    struct ended ended = {.n = 0};
+    struct account account;
+    char hash[PASSWORD_TEXT];
+
+    TRY(account_get(cx, cx->caller.user_id, &account));
+    if (password_is_common(in->new_password, account.username)) {
+        ctx_field_error(cx, STR("newPassword"), STR("COMMON"), "too easy to guess");
+        return fail(cx, ERR_PASSWORD_COMMON, "password change");
+    }
+    if (!password_verify(arena_cstr(cx->arena, account.password_hash), in->current_password))
+        return fail(cx, ERR_CREDENTIALS, "password change");
+    TRY(password_hash(cx, in->new_password, hash));
+    TRY(db_begin(cx));
+    TRY(db_exec(cx,
+                "update accounts set password_hash = $2, updated_at = $3 where account_id = $1",
+                ARGS(db_uuid(account.account_id), db_str(str_from(hash)), db_int(ctx_now(cx)))));
+    TRY(sessions_end(cx, account.account_id, cx->caller.session_id, &ended));
+    TRY(db_commit(cx));
+    TRY(sessions_forget(cx, &ended));
+    return reply_none(cx, rp, 204);
+}
