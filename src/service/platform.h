@@ -27,7 +27,6 @@ struct platform_options {
 
 enum err platform_start(struct ctx *cx, const struct platform_options *options, struct platform **ret) MUST_USE;
 void platform_stop(struct platform *p, int timeout_ms); /* drains; then closes everything */
-void platform_crash(struct platform *p); /* tests: drops everything that is not durable, without a word */
 
 const struct platform_options *platform_options(const struct platform *p);
 int platform_port(const struct platform *p, int listener); /* 0: public, 1: internal, 2: toss */

@@ -1,0 +1,352 @@
+/* platform.c -- starts everything a process runs, in order, and stops it in the other one. */
+#include "service/platform.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "obs/log.h"
+#include "flow/outbox.h"
+#include "security/keys.h"
+#include "service/running.h"
+
+#define CACHE_BYTES (16u * 1024 * 1024)
+#define SLOW_QUEUE_MAX 512
+#define HEARTBEAT_MS 15000
+#define ARENA_MAX (64u * 1024 * 1024)
+#define LARGE_BODY_MAX (5 * 1024 * 1024)
+
+static const char *const listener_names[LISTENERS] = {"public", "internal", "toss"};
+
+const struct service *svc_service(const struct svc *svc)
+{
+    return svc->service;
+}
+
+struct platform *svc_platform(const struct svc *svc)
+{
+    return svc->platform;
+}
+
+void svc_set_state(struct svc *svc, void *state)
+{
+    svc->state = state;
+}
+
+void *svc_state(const struct svc *svc)
+{
+    return svc->state;
+}
+
+void svc_wake(struct svc *svc)
+{
+    pump_ring(svc);
+}
+
+const struct platform_options *platform_options(const struct platform *p)
+{
+    return &p->options;
+}
+
+int platform_port(const struct platform *p, int listener)
+{
+    return p->listeners[listener].server ? server_port(p->listeners[listener].server) : 0;
+}
+
+struct svc *platform_service(struct platform *p, const char *name)
+{
+    for (size_t i = 0; i < p->n_services; i++)
+        if (strcmp(p->services[i].service->name, name) == 0)
+            return &p->services[i];
+    return NULL;
+}
+
+struct jwt_keys *platform_keys(struct platform *p)
+{
+    return p->keys;
+}
+
+struct cache *platform_cache(struct platform *p)
+{
+    return p->cache;
+}
+
+struct bus *platform_bus(struct platform *p)
+{
+    return p->bus;
+}
+
+struct sse_hub *platform_events(struct platform *p)
+{
+    return p->events;
+}
+
+struct blobs *platform_blobs(struct platform *p)
+{
+    return p->blobs;
+}
+
+/* One process owns a data directory: the lock names it, and the kernel drops it with the process. */
+static enum err lock_directory(struct ctx *cx, struct platform *p)
+{
+    const char *dir = arena_cstr(cx->arena, p->options.data_dir);
+    struct str path = arena_printf(cx->arena, "%s/lock", dir);
+    char owner[32] = "";
+
+    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+        return fail(cx, ERR_UNAVAILABLE, "cannot make the data directory %s: %s", dir, strerror(errno));
+    p->lock_fd = open(path.p, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (p->lock_fd < 0)
+        return fail(cx, ERR_UNAVAILABLE, "cannot open %s: %s", path.p, strerror(errno));
+    if (flock(p->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        ssize_t n = read(p->lock_fd, owner, sizeof owner - 1);
+        owner[n > 0 ? strcspn(owner, "\n") : 0] = '\0';
+        return fail(cx, ERR_BUSY, "data directory %s is in use by process %s", dir, owner);
+    }
+    int n = snprintf(owner, sizeof owner, "%ld\n", (long)getpid());
+    if (ftruncate(p->lock_fd, 0) != 0 || write(p->lock_fd, owner, (size_t)n) != n)
+        return fail(cx, ERR_UNAVAILABLE, "cannot write %s: %s", path.p, strerror(errno));
+    return ERR_OK;
+}
+
+static const char *url(struct platform *p, const char *scheme, const char *below)
+{
+    return arena_printf(&p->arena, "%s:%.*s%s", scheme, STR_ARG(p->options.data_dir), below).p;
+}
+
+static enum err open_engines(struct ctx *cx, struct platform *p)
+{
+    TRY(lock_directory(cx, p));
+    TRY(keys_open(cx, arena_cstr(cx->arena, p->options.data_dir), &p->keys));
+    TRY(cache_open(cx, "memory:", CACHE_BYTES, &p->cache));
+    TRY(blobs_open(cx, url(p, "file", "/photos"), &p->blobs));
+    TRY(bus_open(cx, url(p, "log", ""), &p->bus));
+    p->events = sse_hub_open(HEARTBEAT_MS);
+    if (!p->events)
+        return fail(cx, ERR_UNAVAILABLE, "cannot start the event streams");
+    return ERR_OK;
+}
+
+static enum err open_service(struct ctx *cx, struct platform *p, struct svc *s)
+{
+    const struct db_options options = {
+        .group_commit = p->options.threads > 0, .readers_max = 8, .clock = p->options.clock};
+    const char *name = s->service->name;
+
+    s->outbox_rows = metric_get(METRIC_GAUGE, "jumun_outbox_rows", "Events not yet published.", "service", name, NULL, NULL);
+    s->outbox_age_us = metric_get(METRIC_GAUGE, "jumun_outbox_age_microseconds", "Age of the oldest unpublished event.", "service", name, NULL, NULL);
+    s->bus_lag = metric_get(METRIC_GAUGE, "jumun_consumer_lag_events", "Events not yet applied.", "service", name, NULL, NULL);
+    s->consumed = metric_get(METRIC_COUNTER, "jumun_events_applied_total", "Events applied.", "service", name, NULL, NULL);
+    if (s->service->migrations) {
+        TRY(db_open(cx, url(p, "sqlite", ""), name, &options, &s->db));
+        platform_ctx(p, s, cx->arena, cx);
+        TRY(migrate(cx, s->service->migrations, false, NULL));
+    }
+    platform_ctx(p, s, cx->arena, cx);
+    if (s->service->start)
+        TRY(s->service->start(cx));
+    return ERR_OK;
+}
+
+static void bind_metrics(struct bound_route *b)
+{
+    static const char *const classes[6] = {"0xx", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    const struct route *r = b->route;
+
+    b->seconds = metric_get(METRIC_HISTOGRAM, "jumun_http_request_seconds", "Time from request to answer.",
+                            "method", http_method_names[r->method], "route", r->path);
+    for (size_t i = 1; i < COUNT_OF(classes); i++) {
+        const char *label = arena_printf(&b->svc->platform->arena, "%s %s", http_method_names[r->method], r->path).p;
+        b->answers[i] = metric_get(METRIC_COUNTER, "jumun_http_requests_total", "Requests answered.",
+                                   "route", label, "status", classes[i]);
+    }
+}
+
+static enum listener_kind listener_of(const struct service *s, const struct route *r)
+{
+    if (s->listener && strcmp(s->listener, "toss") == 0)
+        return LISTEN_TOSS;
+    return r->flags & INTERNAL ? LISTEN_INTERNAL : LISTEN_PUBLIC;
+}
+
+static enum err bind_routes(struct ctx *cx, struct platform *p)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < p->n_services; i++)
+        for (const struct route *r = p->services[i].service->routes; r && r->path; r++)
+            n++;
+    p->routes = arena_array(&p->arena, n + 1, sizeof *p->routes);
+    for (size_t i = 0; i < p->n_services; i++)
+        for (const struct route *r = p->services[i].service->routes; r && r->path; r++) {
+            struct svc *s = &p->services[i];
+            struct bound_route *b = &p->routes[p->n_routes++];
+            *b = (struct bound_route){.route = r, .svc = s};
+            assert(r->who != 0); /* a route without a policy is our mistake */
+            bind_metrics(b);
+            struct router *router = p->listeners[listener_of(s->service, r)].router;
+            if (router_add(router, r->method, r->path, b, (int)i) != ERR_OK)
+                return fail(cx, ERR_INTERNAL, "route %s %s is there twice", http_method_names[r->method], r->path);
+        }
+    return ERR_OK;
+}
+
+/* The largest body any route of this path takes; before the route is known to be allowed. */
+static size_t body_max(void *arg, const struct http_head *head)
+{
+    const struct listener *l = arg;
+    struct route_match match;
+
+    router_find(l->router, head->method, head->path, &match);
+    if (!match.route)
+        return HTTP_BODY_MAX;
+    return ((const struct bound_route *)match.route)->route->flags & LARGE ? LARGE_BODY_MAX : HTTP_BODY_MAX;
+}
+
+static enum err listen_on(struct ctx *cx, struct platform *p, enum listener_kind kind, struct str address)
+{
+    struct listener *l = &p->listeners[kind];
+
+    if (!address.p || p->options.threads == 0)
+        return ERR_OK;
+    const struct server_options options = {
+        .address = arena_cstr(cx->arena, address),
+        .threads = kind == LISTEN_PUBLIC ? (int)p->options.threads : kind == LISTEN_TOSS ? 2 : 1,
+        .name = listener_names[kind],
+        .handle = edge_handle,
+        .body_max = body_max,
+        .arg = l,
+    };
+    return server_start(cx, &options, &l->server);
+}
+
+static void refresh_metrics(void *arg)
+{
+    struct platform *p = arg;
+    struct arena arena;
+    struct ctx cx;
+
+    arena_init(&arena, 1024 * 1024);
+    for (size_t i = 0; i < p->n_services; i++) {
+        struct svc *s = &p->services[i];
+        int64_t rows, age_us;
+        if (!s->db)
+            continue;
+        platform_ctx(p, s, &arena, &cx);
+        if (outbox_lag(&cx, &rows, &age_us) == ERR_OK) {
+            metric_set(s->outbox_rows, rows);
+            metric_set(s->outbox_age_us, age_us);
+        }
+        if (s->reader)
+            metric_set(s->bus_lag, bus_lag(s->reader));
+    }
+    arena_release(&arena);
+}
+
+static enum err start_all(struct ctx *cx, struct platform *p)
+{
+    TRY(open_engines(cx, p));
+    for (int i = 0; i < LISTENERS; i++) {
+        p->listeners[i] = (struct listener){.platform = p, .kind = (enum listener_kind)i, .router = router_open()};
+        if (!p->listeners[i].router)
+            return fail(cx, ERR_UNAVAILABLE, "out of memory");
+    }
+    for (size_t i = 0; i < p->n_services; i++)
+        TRY(open_service(cx, p, &p->services[i]));
+    TRY(bind_routes(cx, p));
+    if (p->options.threads > 0)
+        TRY(pool_open((int)p->options.slow_threads, SLOW_QUEUE_MAX, &p->slow));
+    for (size_t i = 0; p->options.demo && i < p->n_services; i++) {
+        platform_ctx(p, &p->services[i], cx->arena, cx);
+        if (p->services[i].service->demo)
+            TRY(p->services[i].service->demo(cx));
+    }
+    for (size_t i = 0; i < p->n_services; i++)
+        TRY(pump_start(&p->services[i]));
+    TRY(listen_on(cx, p, LISTEN_TOSS, p->options.toss_listen));
+    TRY(listen_on(cx, p, LISTEN_INTERNAL, p->options.internal_listen));
+    TRY(listen_on(cx, p, LISTEN_PUBLIC, p->options.listen));
+    metric_on_scrape(refresh_metrics, p);
+    p->is_ready = true;
+    return ERR_OK;
+}
+
+enum err platform_start(struct ctx *cx, const struct platform_options *options, struct platform **ret)
+{
+    struct platform *p = calloc(1, sizeof *p);
+
+    if (!p)
+        return fail(cx, ERR_UNAVAILABLE, "out of memory");
+    p->options = *options;
+    p->lock_fd = -1;
+    arena_init(&p->arena, ARENA_MAX);
+    rng_seed(&p->seeded, options->seed);
+    for (; options->services[p->n_services]; p->n_services++) {
+        assert(p->n_services < SERVICES_MAX);
+        p->services[p->n_services] = (struct svc){.platform = p, .service = options->services[p->n_services]};
+    }
+    enum err e = start_all(cx, p);
+    if (e != ERR_OK) {
+        platform_stop(p, 0);
+        return e;
+    }
+    *ret = p;
+    return ERR_OK;
+}
+
+static void close_engines(struct platform *p)
+{
+    if (p->events)
+        sse_hub_close(p->events);
+    if (p->bus)
+        bus_close(p->bus);
+    for (int i = 0; i < LISTENERS; i++)
+        if (p->listeners[i].router)
+            router_close(p->listeners[i].router);
+    if (p->blobs)
+        blobs_close(p->blobs);
+    if (p->cache)
+        cache_close(p->cache);
+    jwt_keys_close(p->keys);
+    if (p->lock_fd >= 0)
+        close(p->lock_fd);
+    arena_release(&p->arena);
+    free(p);
+}
+
+void platform_stop(struct platform *p, int timeout_ms)
+{
+    p->is_ready = false;
+    p->is_draining = true;
+    metric_on_scrape(NULL, NULL);
+    /* Public first: what it has in flight may still need the simulator and the internal listener. */
+    for (int i = 0; i < LISTENERS; i++)
+        if (p->listeners[i].server)
+            server_stop(p->listeners[i].server, timeout_ms);
+    pool_close(p->slow);
+    for (size_t i = 0; i < p->n_services; i++)
+        pump_stop(&p->services[i]);
+    for (size_t i = 0; i < p->n_services; i++) {
+        struct svc *s = &p->services[i];
+        if (s->service->stop)
+            s->service->stop(s);
+        if (s->db)
+            db_close(s->db);
+    }
+    close_engines(p);
+}
+
+enum err platform_turn(struct platform *p, size_t n, int kind, bool *ret_did)
+{
+    return pump_turn(&p->services[n % p->n_services], kind, ret_did);
+}
+
+enum err platform_outside(struct ctx *cx, const struct http_call *call, struct http_result *ret)
+{
+    const struct platform_options *o = &svc_platform(cx->svc)->options;
+
+    assert(!db_in_transaction(cx)); /* no call inside a transaction */
+    return o->outside ? o->outside(o->outside_arg, cx, call, ret) : http_call(cx, call, ret);
+}
