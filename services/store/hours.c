@@ -125,7 +125,7 @@ enum err hours_replace(struct ctx *cx, struct uuid store_id, struct list hours)
 }
 
 /* The store row changed: its version, its event, the commit, and the store as the owner sees it. */
-static enum err finish(struct ctx *cx, struct reply *rp, struct uuid store_id)
+enum err store_commit(struct ctx *cx, struct reply *rp, struct uuid store_id)
 {
     TRY(store_announce(cx, store_id));
     if (FAULT("store.commit.before"))
@@ -148,7 +148,7 @@ enum err hours_put(struct ctx *cx, const struct request *rq, struct reply *rp)
     if (changed == 0)
         return fail(cx, ERR_PRECONDITION, "store is not at version %" PRId64, version);
     TRY(hours_replace(cx, rq->id[0], in->hours));
-    return finish(cx, rp, rq->id[0]);
+    return store_commit(cx, rp, rq->id[0]);
 }
 
 struct pause_body {
@@ -171,7 +171,7 @@ enum err store_pause(struct ctx *cx, const struct request *rq, struct reply *rp)
                 " where store_id = $1",
                 ARGS(db_uuid(rq->id[0]), db_int(ctx_now(cx) + in->minutes * US_PER_MIN),
                      db_str(in->reason))));
-    return finish(cx, rp, rq->id[0]);
+    return store_commit(cx, rp, rq->id[0]);
 }
 
 enum err store_resume(struct ctx *cx, const struct request *rq, struct reply *rp)
@@ -181,5 +181,5 @@ enum err store_resume(struct ctx *cx, const struct request *rq, struct reply *rp
                 "update stores set paused_until = 0, pause_reason = null, version = version + 1"
                 " where store_id = $1",
                 ARGS(db_uuid(rq->id[0]))));
-    return finish(cx, rp, rq->id[0]);
+    return store_commit(cx, rp, rq->id[0]);
 }

@@ -120,6 +120,8 @@ enum err hours_replace(struct ctx *cx, struct uuid store_id, struct list hours) 
 enum err hours_put(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
 enum err store_pause(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
 enum err store_resume(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+/* Inside a transaction: announces the store, fills the reply, commits. */
+enum err store_commit(struct ctx *cx, struct reply *rp, struct uuid store_id) MUST_USE;
 extern const struct field hours_body_fields[], pause_body_fields[];
 
 /* owner.c */
@@ -139,6 +141,8 @@ enum err reply_store(struct ctx *cx, struct reply *rp, int status, struct uuid s
 /* menu.c */
 enum err menu_get(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
 enum err menu_item_get(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+/* Fills option_groups of one item. */
+enum err option_groups_load(struct ctx *cx, struct menu_item *item) MUST_USE;
 /* with_deleted: items deleted in the last week too. */
 enum err menu_load(struct ctx *cx, struct uuid store_id, bool with_deleted, struct menu *ret) MUST_USE;
 /* Inside a transaction: the next menu version, and store.menu.changed with the whole menu. */
