@@ -3,11 +3,6 @@
 
 #include "store/store.h"
 
-struct stock {
-    struct uuid menu_item_id;
-    bool infinite;
-    int64_t available, reserved, sold, version;
-};
 
 enum movement_kind { MOVE_RESERVE, MOVE_SELL, MOVE_RELEASE, MOVE_RETURN, MOVE_ADJUST };
 
