@@ -1,11 +1,10 @@
 /*
  * addresses.c -- where to deliver: at most 20 per user, exactly one of them the default.
  *
- * The caller is the token's user, never a field of the body. Events say that an address changed, not what
- * it is: who needs it (the order service, when an order is placed) asks for it.
+ * The caller is the token's user, never a field of the body. Events say that an address changed,
+ * not what it is: who needs it (the order service, when an order is placed) asks for it.
  */
 #include "user/user.h"
-
 
 const struct field address_fields[] = {
     F_UUID(struct address, address_id, "addressId", REQUIRED, "address id"),
@@ -15,7 +14,8 @@ const struct field address_fields[] = {
     F_STR(struct address, address1, "address1", REQUIRED, 1, 200, "street address"),
     F_STR(struct address, address2, "address2", NULLABLE, 0, 200, "flat, floor"),
     F_STR(struct address, zip_code, "zipCode", REQUIRED, 5, 5, "postal code"),
-    F_DECIMAL(struct address, latitude, "latitude", REQUIRED, 7, -900000000, 900000000, "degrees north"),
+    F_DECIMAL(struct address, latitude, "latitude", REQUIRED, 7, -900000000, 900000000,
+              "degrees north"),
     F_DECIMAL(struct address, longitude, "longitude", REQUIRED, 7, -1800000000, 1800000000,
               "degrees east"),
     F_STR(struct address, region_code, "regionCode", NULLABLE, 0, 20, "administrative region"),
@@ -99,11 +99,13 @@ enum err addresses_of(struct ctx *cx, struct uuid user_id, struct list *ret)
 static enum err address_of(struct ctx *cx, struct uuid user_id, struct uuid id, struct address *ret)
 {
     return db_one(cx, address_row_fields, ret,
-                  "select " ADDRESS_COLUMNS " from addresses where address_id = $1 and user_id = $2",
+                  "select " ADDRESS_COLUMNS
+                  " from addresses where address_id = $1 and user_id = $2",
                   ARGS(db_uuid(id), db_uuid(user_id)));
 }
 
-/* The caller's book row is locked until the commit: changes of one user's addresses go one by one. */
+/* The caller's book row is locked until the commit: changes of one user's addresses go one by one.
+ */
 static enum err lock_book(struct ctx *cx)
 {
     int64_t rows;
@@ -188,9 +190,9 @@ enum err address_change(struct ctx *cx, const struct request *rq, struct reply *
                 "zip_code = coalesce($7, zip_code), latitude = coalesce($8, latitude), "
                 "longitude = coalesce($9, longitude), region_code = coalesce($10, region_code), "
                 "version = version + 1, updated_at = $11 where address_id = $1",
-                ARGS(db_uuid(rq->id[0]), db_str(in->label), db_str(in->recipient), db_str(in->phone),
-                     db_str(in->address1), db_str(in->address2), db_str(in->zip_code),
-                     db_opt_int(in->has_latitude, in->latitude),
+                ARGS(db_uuid(rq->id[0]), db_str(in->label), db_str(in->recipient),
+                     db_str(in->phone), db_str(in->address1), db_str(in->address2),
+                     db_str(in->zip_code), db_opt_int(in->has_latitude, in->latitude),
                      db_opt_int(in->has_longitude, in->longitude), db_str(in->region_code),
                      db_int(ctx_now(cx)))));
     if (in->has_is_default && in->is_default && !now.is_default)

@@ -1,11 +1,12 @@
 /*
  * profile.c -- "me": read, change, take along, leave.
  *
- * Name, e-mail and birth date are kept by the auth service; this file is their public face. Withdrawal is
- * decided there too: our own rows follow at once here, and by event if this call should die half way.
+ * Name, e-mail and birth date are kept by the auth service; this file is their public face.
+ * Withdrawal is decided there too: our own rows follow at once here, and by event if this call
+ * should die half way.
  */
-#include "user/user.h"
 #include "service/call.h"
+#include "user/user.h"
 
 static const char *const roles[] = {"customer", "owner", "staff", "admin", NULL};
 
@@ -133,8 +134,8 @@ enum err me_patch(struct ctx *cx, const struct request *rq, struct reply *rp)
 
     TRY(etag_wanted(cx, rq, &patch.version));
     patch.has_version = patch.version != 0;
-    TRY(call_service(cx, "auth", HTTP_PATCH, account_path(cx), account_patch_fields, &patch, me_fields,
-                     &me));
+    TRY(call_service(cx, "auth", HTTP_PATCH, account_path(cx), account_patch_fields, &patch,
+                     me_fields, &me));
     etag_reply(cx, rp, me.version);
     return reply_data(cx, rp, 200, me_fields, &me);
 }

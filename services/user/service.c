@@ -1,23 +1,24 @@
 /* service.c -- the user service's tables: who may call what, which events it follows. */
-#include "user/user.h"
 #include "migrations_user.h"
+#include "user/user.h"
 
 static const struct route routes[] = {
-    {HTTP_GET, "/v1/me", SIGNED_IN, me_read, NULL, NULL, me_fields, 0, 200, NULL, "One's own profile."},
-    {HTTP_PATCH, "/v1/me", SIGNED_IN, me_patch, me_patch_fields, NULL, me_fields, 0, 200, NULL,
-     "Changes what is sent; takes If-Match."},
-    {HTTP_DELETE, "/v1/me", SIGNED_IN, me_withdraw, NULL, NULL, NULL, 0, 204, NULL,
+    {HTTP_GET, "/v1/me", SIGNED_IN, me_read, NULL, NULL, me_fields, 0, 200, NULL,
+     "One's own profile."},
+    {HTTP_PATCH, "/v1/me", SIGNED_IN, me_patch, me_patch_fields, NULL, me_fields, CALLS_OUT, 200,
+     NULL, "Changes what is sent; takes If-Match."},
+    {HTTP_DELETE, "/v1/me", SIGNED_IN, me_withdraw, NULL, NULL, NULL, CALLS_OUT, 204, NULL,
      "Withdrawal: personal data is erased, orders and their money are kept without it."},
     {HTTP_GET, "/v1/me/export", SIGNED_IN, me_export, NULL, NULL, me_export_fields, 0, 200, NULL,
      "What this service and the account hold about the caller."},
-    {HTTP_GET, "/v1/me/addresses", CUSTOMER, address_list, NULL, NULL, address_fields, LIST, 200, NULL,
-     "The default first, then the newest."},
-    {HTTP_POST, "/v1/me/addresses", CUSTOMER, address_add, address_new_fields, NULL, address_fields, 0,
-     201, NULL, "Adds one, at most 20; the first one is the default."},
-    {HTTP_PATCH, "/v1/me/addresses/{addressId}", CUSTOMER, address_change, address_patch_fields, NULL,
-     address_fields, 0, 200, NULL, "Changes what is sent; takes If-Match."},
-    {HTTP_DELETE, "/v1/me/addresses/{addressId}", CUSTOMER, address_remove, NULL, NULL, NULL, 0, 204,
-     NULL, "Removes it; if it was the default, the newest other one becomes it."},
+    {HTTP_GET, "/v1/me/addresses", CUSTOMER, address_list, NULL, NULL, address_fields, LIST, 200,
+     NULL, "The default first, then the newest."},
+    {HTTP_POST, "/v1/me/addresses", CUSTOMER, address_add, address_new_fields, NULL, address_fields,
+     0, 201, NULL, "Adds one, at most 20; the first one is the default."},
+    {HTTP_PATCH, "/v1/me/addresses/{addressId}", CUSTOMER, address_change, address_patch_fields,
+     NULL, address_fields, 0, 200, NULL, "Changes what is sent; takes If-Match."},
+    {HTTP_DELETE, "/v1/me/addresses/{addressId}", CUSTOMER, address_remove, NULL, NULL, NULL, 0,
+     204, NULL, "Removes it; if it was the default, the newest other one becomes it."},
     {HTTP_PUT, "/v1/me/addresses/{addressId}/default", CUSTOMER, address_make_default, NULL, NULL,
      address_fields, 0, 200, NULL, "Makes it the default."},
     {HTTP_GET, "/v1/me/favorites", CUSTOMER, favorite_list, NULL, favorite_query_fields,

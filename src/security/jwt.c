@@ -261,7 +261,8 @@ static enum err check_times(struct ctx *cx, int64_t iat, int64_t nbf, int64_t ex
 static enum err verify_text(struct ctx *cx, struct jwt_keys *keys, struct str token,
                             const struct jwt_expect *expect, struct jwt_seen *seen)
 {
-    struct str parts[3], signed_text, header_json, payload_json, signature;
+    struct str parts[3], signed_text = STR_NONE, header_json = STR_NONE;
+    struct str payload_json = STR_NONE, signature = STR_NONE;
     struct header header;
     struct payload p;
 

@@ -142,7 +142,7 @@ static enum err load(struct ctx *cx, const char *folder, struct jwt_keys *keys,
 {
     struct uuid kids[JWT_KEYS_MAX];
     char text[PEM_MAX];
-    size_t n, text_n, alive = 0;
+    size_t n = 0, text_n = 0, alive = 0;
 
     *ret_newest_us = 0;
     TRY(list_kids(cx, folder, kids, &n));

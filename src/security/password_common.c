@@ -361,6 +361,8 @@ static bool is_decorated_word(struct str s)
             letters[n++] = s.p[i];
         plain[i] = unleet(s.p[i]);
     }
+    if (n % 2 == 0 && memcmp(letters, letters + n / 2, n / 2) == 0)
+        n /= 2; /* "password-password" */
     if (is_word((struct str){letters, n}))
         return true;
     /* With l33t the border between word and decoration is not clear: try every end. */
