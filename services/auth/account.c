@@ -1,8 +1,8 @@
 /*
  * account.c -- the account as other services and operators see it: profile, withdrawal, ban.
  *
- * Name, e-mail and birth date live here only. Events carry ids; the user service reads and changes the
- * profile over the internal routes below.
+ * Name, e-mail and birth date live here only. Events carry ids; the user service reads and changes
+ * the profile over the internal routes below.
  */
 #include "auth/auth.h"
 
@@ -52,7 +52,8 @@ const struct field account_patch_fields[] = {
     F_STR(struct account_patch, name, "name", ONE_LINE, 1, 30, "display name"),
     F_STR(struct account_patch, email, "email", PATTERN_EMAIL, 3, 254, "e-mail address"),
     F_DATE(struct account_patch, birth_date, "birthDate", 0, "day of birth"),
-    F_OPT_INT(struct account_patch, version, "version", 0, 1, INT64_MAX, "change this version only"),
+    F_OPT_INT(struct account_patch, version, "version", 0, 1, INT64_MAX,
+              "change this version only"),
     F_END(struct account_patch),
 };
 
@@ -128,14 +129,14 @@ enum err account_patch(struct ctx *cx, const struct request *rq, struct reply *r
                       ARGS(db_str(email), db_uuid(rq->id[0]))));
     if (taken > 0)
         return fail(cx, ERR_EMAIL_TAKEN, "profile change");
-    enum err e = db_change(cx, &rows,
-                           "update accounts set name = coalesce($2, name), "
-                           "email = coalesce($3, email), birth_date = coalesce($4, birth_date), "
-                           "version = version + 1, updated_at = $5 "
-                           "where account_id = $1 and version = coalesce($6, version)",
-                           ARGS(db_uuid(rq->id[0]), db_str(in->name), db_str(email),
-                                db_str(in->birth_date), db_int(ctx_now(cx)),
-                                db_opt_int(in->has_version, in->version)));
+    enum err e =
+        db_change(cx, &rows,
+                  "update accounts set name = coalesce($2, name), "
+                  "email = coalesce($3, email), birth_date = coalesce($4, birth_date), "
+                  "version = version + 1, updated_at = $5 "
+                  "where account_id = $1 and version = coalesce($6, version)",
+                  ARGS(db_uuid(rq->id[0]), db_str(in->name), db_str(email), db_str(in->birth_date),
+                       db_int(ctx_now(cx)), db_opt_int(in->has_version, in->version)));
     if (e == ERR_DUPLICATE)
         return fail(cx, ERR_EMAIL_TAKEN, "profile change, at the same moment");
     TRY(e);
@@ -147,7 +148,8 @@ enum err account_patch(struct ctx *cx, const struct request *rq, struct reply *r
     return reply_data(cx, rp, 200, account_fields, &account);
 }
 
-/* What identifies the person is overwritten; the row stays so that ids in orders keep meaning somebody. */
+/* What identifies the person is overwritten; the row stays so that ids in orders keep meaning
+ * somebody. */
 enum err account_withdraw(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     struct account_event event = {rq->id[0]};

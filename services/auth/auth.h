@@ -75,5 +75,6 @@ enum err auth_rotate_keys(struct ctx *cx);
 enum err auth_sweep(struct ctx *cx);
 
 extern const struct field signup_fields[], signup_reply_fields[], login_fields[], refresh_fields[];
-extern const struct field password_fields[], openid_fields[], account_fields[], account_patch_fields[];
+extern const struct field password_fields[], openid_fields[], account_fields[],
+    account_patch_fields[];
 extern const struct field account_list_query_fields[], account_list_fields[], ban_fields[];

@@ -1,7 +1,7 @@
 /* keys.c -- what verifiers need to know about us: OIDC discovery, the key set, and key rotation. */
+#include "security/keys.h"
 #include "auth/auth.h"
 #include "security/jwks.h"
-#include "security/keys.h"
 
 #define JWKS_MAX (64 * 1024)
 
@@ -13,8 +13,10 @@ struct openid {
 const struct field openid_fields[] = {
     F_STR(struct openid, issuer, "issuer", REQUIRED, 1, 200, "who signs"),
     F_STR(struct openid, jwks_uri, "jwks_uri", REQUIRED, 1, 300, "with which keys"),
-    F_STR(struct openid, token_endpoint, "token_endpoint", REQUIRED, 1, 300, "where tokens come from"),
-    F_STR(struct openid, authorization_endpoint, "authorization_endpoint", REQUIRED, 1, 300, "login"),
+    F_STR(struct openid, token_endpoint, "token_endpoint", REQUIRED, 1, 300,
+          "where tokens come from"),
+    F_STR(struct openid, authorization_endpoint, "authorization_endpoint", REQUIRED, 1, 300,
+          "login"),
     F_STR(struct openid, userinfo_endpoint, "userinfo_endpoint", REQUIRED, 1, 300, "profile"),
     F_STRS(struct openid, response_types, "response_types_supported", REQUIRED, 1, 4, 20, "code"),
     F_STRS(struct openid, subject_types, "subject_types_supported", REQUIRED, 1, 4, 20, "public"),
@@ -39,7 +41,8 @@ enum err auth_openid(struct ctx *cx, const struct request *rq, struct reply *rp)
     static const char *const codes[] = {"code"};
     static const char *const subjects[] = {"public"};
     static const char *const algs[] = {"RS256"};
-    static const char *const grants[] = {"authorization_code", "refresh_token", "client_credentials"};
+    static const char *const grants[] = {"authorization_code", "refresh_token",
+                                         "client_credentials"};
     static const char *const methods[] = {"client_secret_basic", "none"};
     struct str issuer = platform_options(svc_platform(cx->svc))->issuer;
     struct openid out = {

@@ -1,9 +1,9 @@
 /*
  * login.c -- name and password against tokens, without telling a stranger anything.
  *
- * An unknown user costs the same hash and gets the same answer as a wrong password. Guessing is slowed per
- * account *and* client address, so that nobody can lock somebody else out by guessing badly. Limits are
- * asked before the hash: a refused guess costs a lookup.
+ * An unknown user costs the same hash and gets the same answer as a wrong password. Guessing is
+ * slowed per account *and* client address, so that nobody can lock somebody else out by guessing
+ * badly. Limits are asked before the hash: a refused guess costs a lookup.
  */
 #include "auth/auth.h"
 #include "cache/cache.h"
@@ -41,7 +41,8 @@ static const struct field cart_merge_fields[] = {
 static struct str subject_of(struct ctx *cx, struct str name, struct str peer)
 {
     char hex[SHA256_TEXT_SIZE];
-    struct str text = arena_printf(cx->arena, "%zu:%.*s|%.*s", name.n, STR_ARG(name), STR_ARG(peer));
+    struct str text =
+        arena_printf(cx->arena, "%zu:%.*s|%.*s", name.n, STR_ARG(name), STR_ARG(peer));
     return arena_copy(cx->arena, sha256_hex(text, hex));
 }
 
@@ -63,16 +64,17 @@ static enum err wrong(struct ctx *cx, struct str subject)
     int64_t now = ctx_now(cx);
 
     TRY(db_begin(cx));
-    TRY(db_exec(cx,
-                "insert into login_attempts (subject, wrong, since, locked_until) "
-                "values ($1, 1, $2, 0) on conflict (subject) do update set "
-                "wrong = case when login_attempts.since < $3 then 1 else login_attempts.wrong + 1 end, "
-                "locked_until = case when login_attempts.since >= $3 and "
-                "login_attempts.wrong + 1 >= $4 then $5 else 0 end, "
-                "since = case when login_attempts.since < $3 then excluded.since "
-                "else login_attempts.since end",
-                ARGS(db_str(subject), db_int(now), db_int(now - WRONG_WINDOW_US), db_int(WRONG_MAX),
-                     db_int(now + WRONG_DELAY_US))));
+    TRY(db_exec(
+        cx,
+        "insert into login_attempts (subject, wrong, since, locked_until) "
+        "values ($1, 1, $2, 0) on conflict (subject) do update set "
+        "wrong = case when login_attempts.since < $3 then 1 else login_attempts.wrong + 1 end, "
+        "locked_until = case when login_attempts.since >= $3 and "
+        "login_attempts.wrong + 1 >= $4 then $5 else 0 end, "
+        "since = case when login_attempts.since < $3 then excluded.since "
+        "else login_attempts.since end",
+        ARGS(db_str(subject), db_int(now), db_int(now - WRONG_WINDOW_US), db_int(WRONG_MAX),
+             db_int(now + WRONG_DELAY_US))));
     TRY(db_commit(cx));
     TRY(db_durable(cx));
     return fail(cx, ERR_CREDENTIALS, "login");

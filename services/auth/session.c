@@ -1,8 +1,8 @@
 /*
  * session.c -- sessions: short access tokens, rotating refresh tokens, and their end.
  *
- * A refresh token works once. When a used one comes back, either its thief or its owner is late, and nobody
- * can tell which: the whole family ends and both must log in again.
+ * A refresh token works once. When a used one comes back, either its thief or its owner is late,
+ * and nobody can tell which: the whole family ends and both must log in again.
  */
 #include "auth/auth.h"
 #include "security/jwt.h"
@@ -31,7 +31,8 @@ struct refresh {
 };
 
 const struct field refresh_fields[] = {
-    F_STR(struct refresh, refresh_token, "refreshToken", REQUIRED | SECRET, 43, 43, "the latest one"),
+    F_STR(struct refresh, refresh_token, "refreshToken", REQUIRED | SECRET, 43, 43,
+          "the latest one"),
     F_END(struct refresh),
 };
 
@@ -80,8 +81,8 @@ static enum err access_token(struct ctx *cx, const struct account *account, stru
     ret->access_token = buf_str(&text);
     ret->token_type = STR("Bearer");
     ret->expires_in = JWT_LIFETIME_S;
-    ret->user = (struct session_user){account->account_id, account->username, account->name,
-                                      account->role};
+    ret->user =
+        (struct session_user){account->account_id, account->username, account->name, account->role};
     return ERR_OK;
 }
 
@@ -92,10 +93,10 @@ static enum err refresh_token(struct ctx *cx, struct uuid session_id, int64_t ex
     char token[SECRET_TOKEN_SIZE], hash[SHA256_TEXT_SIZE];
 
     ret->refresh_token = arena_copy(cx->arena, secret_token(cx->rng, token));
-    return db_exec(cx,
-                   "insert into refresh_tokens (token_hash, session_id, expires_at) values ($1, $2, $3)",
-                   ARGS(db_str(sha256_hex(ret->refresh_token, hash)), db_uuid(session_id),
-                        db_int(expires_at)));
+    return db_exec(
+        cx, "insert into refresh_tokens (token_hash, session_id, expires_at) values ($1, $2, $3)",
+        ARGS(db_str(sha256_hex(ret->refresh_token, hash)), db_uuid(session_id),
+             db_int(expires_at)));
 }
 
 struct session_row {
@@ -133,11 +134,11 @@ enum err session_begin(struct ctx *cx, const struct account *account, struct tok
     int64_t now = ctx_now(cx), expires_at = now + REFRESH_LIVE_US;
 
     TRY(make_room(cx, account->account_id, ended));
-    TRY(db_exec(cx,
-                "insert into sessions (session_id, account_id, created_at, expires_at) "
-                "values ($1, $2, $3, $4)",
-                ARGS(db_uuid(session_id), db_uuid(account->account_id), db_int(now),
-                     db_int(expires_at))));
+    TRY(db_exec(
+        cx,
+        "insert into sessions (session_id, account_id, created_at, expires_at) "
+        "values ($1, $2, $3, $4)",
+        ARGS(db_uuid(session_id), db_uuid(account->account_id), db_int(now), db_int(expires_at))));
     TRY(refresh_token(cx, session_id, expires_at, ret));
     return access_token(cx, account, session_id, ret);
 }
@@ -147,9 +148,10 @@ enum err session_end(struct ctx *cx, struct uuid session_id, struct ended *ended
     struct session_revoked event = {session_id, ctx_now(cx)};
     int64_t rows;
 
-    TRY(db_change(cx, &rows,
-                  "update sessions set revoked_at = $2 where session_id = $1 and revoked_at is null",
-                  ARGS(db_uuid(session_id), db_int(ctx_now(cx)))));
+    TRY(db_change(
+        cx, &rows,
+        "update sessions set revoked_at = $2 where session_id = $1 and revoked_at is null",
+        ARGS(db_uuid(session_id), db_int(ctx_now(cx)))));
     if (rows == 0)
         return ERR_OK; /* ended before: the event was written then */
     assert(ended->n < COUNT_OF(ended->ids));
@@ -157,7 +159,8 @@ enum err session_end(struct ctx *cx, struct uuid session_id, struct ended *ended
     return outbox_append(cx, "auth.session.revoked", session_id, session_revoked_fields, &event);
 }
 
-enum err sessions_end(struct ctx *cx, struct uuid account_id, struct uuid except, struct ended *ended)
+enum err sessions_end(struct ctx *cx, struct uuid account_id, struct uuid except,
+                      struct ended *ended)
 {
     struct list live;
 
@@ -205,7 +208,8 @@ enum err tokens_reply(struct ctx *cx, struct reply *rp, const struct tokens *tok
     return reply_data(cx, rp, 200, tokens_fields, tokens);
 }
 
-/* A token that was used before: the family ends, in a commit of its own, and then the answer is no. */
+/* A token that was used before: the family ends, in a commit of its own, and then the answer is no.
+ */
 static enum err reused(struct ctx *cx, struct uuid session_id)
 {
     struct ended ended = {.n = 0};
@@ -230,9 +234,10 @@ enum err auth_refresh(struct ctx *cx, const struct request *rq, struct reply *rp
         return fail(cx, ERR_UNAUTHENTICATED, "not a refresh token");
     TRY(db_begin(cx));
     /* Of two at once only one takes it; the other finds it used. */
-    TRY(db_change(cx, &taken,
-                  "update refresh_tokens set used_at = $2 where token_hash = $1 and used_at is null",
-                  ARGS(db_str(token_hash), db_int(ctx_now(cx)))));
+    TRY(db_change(
+        cx, &taken,
+        "update refresh_tokens set used_at = $2 where token_hash = $1 and used_at is null",
+        ARGS(db_str(token_hash), db_int(ctx_now(cx)))));
     enum err e = db_one(cx, session_row_fields, &row,
                         "select s.session_id, s.account_id, s.expires_at, s.revoked_at "
                         "from refresh_tokens r join sessions s on s.session_id = r.session_id "
@@ -295,8 +300,7 @@ enum err auth_password(struct ctx *cx, const struct request *rq, struct reply *r
         return fail(cx, ERR_CREDENTIALS, "password change");
     TRY(password_hash(cx, in->new_password, hash));
     TRY(db_begin(cx));
-    TRY(db_exec(cx,
-                "update accounts set password_hash = $2, updated_at = $3 where account_id = $1",
+    TRY(db_exec(cx, "update accounts set password_hash = $2, updated_at = $3 where account_id = $1",
                 ARGS(db_uuid(account.account_id), db_str(str_from(hash)), db_int(ctx_now(cx)))));
     TRY(sessions_end(cx, account.account_id, cx->caller.session_id, &ended));
     TRY(db_commit(cx));

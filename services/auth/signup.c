@@ -1,4 +1,5 @@
-/* signup.c -- a new account: every cheap check first, then the expensive hash, then one statement that decides. */
+/* signup.c -- a new account: every cheap check first, then the expensive hash, then one statement
+ * that decides. */
 #include "auth/auth.h"
 #include "cache/cache.h"
 #include "security/password.h"
@@ -59,7 +60,8 @@ static enum err check_free(struct ctx *cx, struct str username, struct str email
 {
     int64_t n;
 
-    TRY(db_int_of(cx, &n, "select count(*) from accounts where username = $1", ARGS(db_str(username))));
+    TRY(db_int_of(cx, &n, "select count(*) from accounts where username = $1",
+                  ARGS(db_str(username))));
     if (n > 0)
         return fail(cx, ERR_USERNAME_TAKEN, "signup");
     TRY(db_int_of(cx, &n, "select count(*) from accounts where email = $1", ARGS(db_str(email))));
@@ -75,8 +77,8 @@ static enum err check(struct ctx *cx, const struct request *rq, const struct sig
     int64_t retry_ms;
 
     if (in->birth_date.p != NULL && date_parse(in->birth_date, &year, &month, &day) &&
-        (year < 1900 || (year * 12 + month) * 31 + day >
-                            (today.year * 12 + today.month) * 31 + today.day)) {
+        (year < 1900 ||
+         (year * 12 + month) * 31 + day > (today.year * 12 + today.month) * 31 + today.day)) {
         ctx_field_error(cx, STR("birthDate"), STR("RANGE"), "not a day somebody alive was born on");
         return fail(cx, ERR_INVALID, "birth date");
     }
@@ -102,14 +104,14 @@ enum err auth_signup(struct ctx *cx, const struct request *rq, struct reply *rp)
     TRY(check_free(cx, in->username, email)); /* spares the hash; the insert decides */
     TRY(password_hash(cx, in->password, hash));
     TRY(db_begin(cx));
-    TRY(db_change(cx, &rows,
-                  "insert into accounts (account_id, username, email, password_hash, name, birth_date, "
-                  "role, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
-                  "on conflict do nothing",
-                  ARGS(db_uuid(out.user_id), db_str(in->username), db_str(email),
-                       db_str(str_from(hash)), db_str(in->name), db_str(in->birth_date),
-                       db_str(str_from(signup_roles[in->role])), db_int(ctx_now(cx)),
-                       db_int(ctx_now(cx)))));
+    TRY(db_change(
+        cx, &rows,
+        "insert into accounts (account_id, username, email, password_hash, name, birth_date, "
+        "role, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+        "on conflict do nothing",
+        ARGS(db_uuid(out.user_id), db_str(in->username), db_str(email), db_str(str_from(hash)),
+             db_str(in->name), db_str(in->birth_date), db_str(str_from(signup_roles[in->role])),
+             db_int(ctx_now(cx)), db_int(ctx_now(cx)))));
     if (rows == 0) {
         TRY(check_free(cx, in->username, email));
         return fail(cx, ERR_USERNAME_TAKEN, "signup, at the same moment");

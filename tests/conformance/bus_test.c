@@ -551,6 +551,53 @@ static void kill_and_reopen(void)
     arena_release(&w.arena);
 }
 
+/* Old events go once every known group has them; those that a group has not acknowledged stay. */
+static void retention(void)
+{
+    if (strncmp(url, "log:", 4) != 0)
+        return;
+    struct work w;
+    char topic[32];
+    struct event got[16];
+    struct bus *bus = open_bus();
+    const struct clock long_ago = {.is_virtual = true, .virtual_us = INT64_C(1577836800000000)};
+    work_init(&w);
+    new_topic(topic);
+    struct bus_reader *r = join(bus, "slow", topic, from_start, NULL);
+    for (int i = 1; i <= 10; i++) {
+        struct event e = event_of(&w.cx, topic, key_of(1), i);
+        w.cx.clock = &long_ago;
+        CHECK_INT(bus_publish(&w.cx, bus, &e, 1), ERR_OK);
+        w.cx.clock = &clock_system;
+    }
+    CHECK_INT(drain(r, &w.arena, got, 10), 10);
+    bus_ack(r, &got[6]);
+    bus_unsubscribe(r);
+    bus_close(bus);
+
+    size_t n = 10;
+    bus = open_bus();
+    for (int i = 0; i < 200 && n == 10; i++) {
+        usleep(10000);
+        r = join(bus, NULL, topic, from_start, NULL);
+        CHECK_INT(bus_poll(r, &w.arena, 0, got, COUNT_OF(got), &n), ERR_OK);
+        bus_unsubscribe(r);
+    }
+    CHECK_INT(n, 3);
+    CHECK_INT(got[0].sequence, 8);
+    /* Positions go on where they were, also when nothing of a topic is left. */
+    int64_t last = got[2].position;
+    struct event e = event_of(&w.cx, topic, key_of(1), 11);
+    CHECK_INT(bus_publish(&w.cx, bus, &e, 1), ERR_OK);
+    r = join(bus, "slow", topic, NULL, NULL); /* no callback: from the stored position */
+    CHECK_INT(drain(r, &w.arena, got, 4), 4);
+    CHECK_INT(got[0].sequence, 8);
+    CHECK(got[3].position > last);
+    bus_unsubscribe(r);
+    bus_close(bus);
+    arena_release(&w.arena);
+}
+
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
     (void)st;
@@ -580,6 +627,7 @@ int main(int argc, char **argv)
         RUN(failed_publishing);
 #endif
         RUN(kill_and_reopen);
+        RUN(retention);
     }
     nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     return test_end();

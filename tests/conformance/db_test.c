@@ -416,7 +416,6 @@ struct crew {
     enum err (*body)(struct ctx *cx, int i);
     int number, rounds;
     atomic_int *failures;
-    atomic_int *done;
 };
 
 static void *crew_main(void *arg)
@@ -440,7 +439,7 @@ static int run_crew(struct db *db, enum err (*body)(struct ctx *cx, int i), int 
     struct crew crews[CREW];
     atomic_int failures = 0;
     for (int i = 0; i < CREW; i++) {
-        crews[i] = (struct crew){db, body, i, rounds, &failures, NULL};
+        crews[i] = (struct crew){db, body, i, rounds, &failures};
         if (pthread_create(&threads[i], NULL, crew_main, &crews[i]) != 0)
             abort();
     }
@@ -594,6 +593,64 @@ static void lost_groups(void)
 }
 #endif
 
+struct filler {
+    struct db *db;
+    enum err result;
+    atomic_bool ready;
+};
+
+/* Joins the group of whoever holds the turn, then finds the disk full. */
+static void *fill_up(void *arg)
+{
+    struct filler *f = arg;
+    struct work w;
+    work_init(&w, f->db);
+    char *body = arena_zalloc(&w.arena, 1u << 20);
+    memset(body, 'x', 1u << 20);
+    atomic_store(&f->ready, true);
+    f->result = db_begin(&w.cx);
+    for (int i = 0; i < 100 && f->result == ERR_OK; i++)
+        f->result = db_exec(
+            &w.cx, "insert into things (thing_id, name) values ($1, $2)",
+            ARGS(db_uuid(ctx_uuid(&w.cx)), db_str((struct str){body, (1u << 20) - (size_t)i})));
+    work_release(&w);
+    return NULL;
+}
+
+/* A full disk may cost a whole group, but never silently, and the next group works again. */
+static void full_disk(void)
+{
+    struct work w;
+    struct db *db = fresh(&w);
+    if (strcmp(db_engine(db), "sqlite") == 0) {
+        struct filler f = {.db = db};
+        struct parked p = {.waiter.done = parked_done};
+        pthread_t thread;
+        CHECK_INT(db_begin(&w.cx), ERR_OK);
+        CHECK_INT(db_exec(&w.cx, "pragma max_page_count = 2000", NO_ARGS), ERR_OK);
+        CHECK_INT(add_thing(&w.cx, "first of the group"), ERR_OK);
+        CHECK_INT(pthread_create(&thread, NULL, fill_up, &f), 0);
+        while (!atomic_load(&f.ready))
+            usleep(1000);
+        usleep(20000);
+        CHECK_INT(db_commit(&w.cx), ERR_OK);
+        bool waits = db_park(&w.cx, &p.waiter);
+        pthread_join(thread, NULL);
+        CHECK_INT(f.result, ERR_UNAVAILABLE);
+        wait_for(&p.calls, waits ? 1 : 0);
+        CHECK_INT(p.calls, waits ? 1 : 0);
+        bool lost = p.result != ERR_OK;
+        arena_release(&w.arena);
+        work_init(&w, db);
+        CHECK_INT(count_things(&w.cx), lost ? 0 : 1);
+        CHECK(db_begin(&w.cx) == ERR_OK && add_thing(&w.cx, "afterwards") == ERR_OK);
+        CHECK_INT(db_commit(&w.cx), ERR_OK);
+        CHECK_INT(count_things(&w.cx), lost ? 1 : 2);
+    }
+    work_release(&w);
+    db_close(db);
+}
+
 static void backup(void)
 {
     struct work w, v;
@@ -734,6 +791,7 @@ int main(int argc, char **argv)
 #ifdef JUMUN_FAULTS
         RUN(lost_groups);
 #endif
+        RUN(full_disk);
         RUN(backup);
         RUN(kill_and_reopen);
         RUN(synchronous_commits);
