@@ -1,0 +1,205 @@
+/* order.h -- what the files of the order service share: the order, its saga, carts, copies of stores. */
+#pragma once
+
+#include "flow/outbox.h"
+#include "flow/saga.h"
+#include "flow/timer.h"
+#include "service/call.h"
+#include "service/platform.h"
+#include "service/reply.h"
+#include "service/service.h"
+
+extern const struct service order_service;
+
+#define HOLD_US (9 * US_PER_MIN)          /* unpaid orders keep their stock this long */
+#define ACCEPT_US (10 * US_PER_MIN)       /* the owner answers within, or the money goes back */
+#define STOCK_ASK_AGAIN_US (5 * US_PER_S)
+#define STOCK_GIVE_UP_US (60 * US_PER_S)
+#define UNKNOWN_MAX_US (24 * US_PER_HOUR) /* then a person looks at it */
+#define OVERDUE_US (6 * US_PER_HOUR)      /* an order in the kitchen is looked at again and again */
+#define REFUND_ASK_AGAIN_US (60 * US_PER_S)
+
+/* The order of the names is that of status_names. */
+enum status {
+    STOCK_PENDING,
+    AWAITING_PAYMENT,
+    CONFIRMING,
+    PAID,
+    ACCEPTED,
+    COOKING,
+    READY,
+    DELIVERING,
+    COMPLETED,
+    CANCELLING,
+    CANCELLED,
+    EXPIRED,
+    REJECTED,
+    PAYMENT_FAILED,
+    MANUAL_REVIEW,
+    STATUS_COUNT
+};
+extern const char *const status_names[];
+
+/* What happens to an order. The order of the names is that of step_names. */
+enum step {
+    PLACED,
+    STOCK_RESERVED,
+    STOCK_REFUSED,
+    STOCK_SILENT,
+    CANCEL_ASKED,     /* by the customer, or due since it was asked for earlier */
+    HOLD_OVER,
+    PINNED,
+    CAPTURED,
+    DECLINED,
+    UNKNOWN_TOO_LONG,
+    OWNER_ACCEPTED,
+    OWNER_REFUSED,
+    OWNER_SILENT,
+    OWNER_DELAYED,
+    OWNER_COOKS,
+    OWNER_READY,
+    OWNER_DELIVERS,
+    OWNER_COMPLETES,
+    OWNER_CANCELLED,
+    MONEY_BACK,
+    STOCK_BACK,
+    LATE_CAPTURED,    /* found for a dead order; payment gives it back */
+    RESOLVED_PAID,    /* by an operator, out of MANUAL_REVIEW */
+    RESOLVED_CANCEL,
+    RESOLVED_FAILED,
+    STEP_COUNT
+};
+extern const char *const step_names[];
+
+/* Facts that decide beside the state. */
+enum fact {
+    TIME_LEFT = 1,        /* the hold has not run out */
+    CANCEL_REQUESTED = 2,
+    ALL_MONEY_BACK = 4,   /* refunded == captured (also when both are 0) */
+    ALL_STOCK_BACK = 8,
+    FULLY_CAPTURED = 16,  /* captured == total */
+};
+
+struct order {
+    struct uuid order_id, customer_id, store_id, owner_id, payment_id, cart_id;
+    struct str number, store_name, address, request_message;
+    int status;
+    int payment_status; /* worked out by order_show; not a column */
+    int64_t items_won, delivery_fee_won, total_won, captured_won, refunded_won;
+    bool cancel_requested, stock_back;
+    int64_t reserve_by, expires_at, accept_by, eta_at, history_n, created_at, changed_at;
+    struct list lines, history;
+};
+
+struct chosen_option {
+    struct uuid option_id;
+    struct str name;
+    int64_t price_won;
+};
+struct order_line {
+    struct uuid line_id, menu_item_id;
+    struct str name, options; /* options: JSON list of chosen_option */
+    int64_t line_no, quantity, unit_price_won, line_total_won;
+};
+struct history_row {
+    int64_t n, facts, by_role, at;
+    struct str event, from_status, status, by, reason, trace_id;
+    struct uuid by_id;
+};
+
+/* order.c */
+#define ORDER_COLUMNS                                                                              \
+    "order_id, customer_id, store_id, owner_id, payment_id, cart_id, number, store_name, address," \
+    " request_message, status, items_won, delivery_fee_won, total_won, captured_won,"              \
+    " refunded_won, cancel_requested, stock_back, reserve_by, expires_at, accept_by, eta_at,"      \
+    " history_n, created_at, changed_at"
+extern const struct field order_row_fields[], order_fields[], order_line_fields[];
+extern const struct field history_row_fields[], history_fields[], chosen_option_fields[];
+/* The row only; inside a transaction when it is to be changed. ERR_NOT_FOUND. */
+enum err order_load(struct ctx *cx, struct uuid order_id, struct order *ret) MUST_USE;
+/* Adds lines and history, works out what is not stored. */
+enum err order_show(struct ctx *cx, struct order *o) MUST_USE;
+/* Loads, shows and answers; with the version as ETag. */
+enum err reply_order(struct ctx *cx, struct reply *rp, int status, struct uuid order_id) MUST_USE;
+/* Guards: the caller's own order; an order of a store the caller owns. ERR_NOT_FOUND for another's. */
+enum err guard_customer(struct ctx *cx, const struct request *rq) MUST_USE; /* id[0] is the order */
+enum err guard_store(struct ctx *cx, const struct request *rq) MUST_USE;    /* id[0] the store, id[1] the order if any */
+
+/* saga.c */
+struct saga_input {
+    enum step step;
+    struct str reason;  /* shown in the history; may be absent */
+    int64_t minutes;    /* OWNER_ACCEPTED, OWNER_DELAYED */
+};
+/*
+ * Inside a transaction: takes the step on a loaded order, by cx->caller (the system when it is a SERVICE or
+ * nobody), and with it everything that follows: the row (facts and amounts in *o are written too), history,
+ * events, timers, and a cancel that was waiting. *o is updated. ERR_ORDER_STATE, ERR_FORBIDDEN.
+ */
+enum err order_step(struct ctx *cx, struct order *o, const struct saga_input *in) MUST_USE;
+/* Inside a transaction: inserts *o (STOCK_PENDING) with its lines and takes PLACED. */
+enum err order_insert(struct ctx *cx, struct order *o) MUST_USE;
+bool status_is_end(enum status s);
+extern const struct saga_row order_saga[];
+extern const size_t order_saga_rows;
+struct status_changed { /* order.status_changed: what the board and the live page follow */
+    struct uuid order_id, store_id, customer_id;
+    struct str number, from, to, step, reason;
+    int64_t n, total_won, eta_at, at;
+};
+extern const struct field status_changed_fields[];
+
+/* copies.c: this service's own copy of stores and menus, fed by events. */
+struct store_copy {
+    struct uuid store_id, owner_id;
+    struct str name, category, hours; /* hours: JSON list */
+    bool is_banned, deleted;
+    int64_t paused_until, minimum_order_won, delivery_fee_won, latitude, longitude, radius_m;
+};
+struct menu_copy {
+    struct uuid menu_item_id, store_id;
+    struct str name, option_groups; /* option_groups: JSON list */
+    int64_t price_won;
+    bool sold_out, deleted;
+};
+enum err store_copy_load(struct ctx *cx, struct uuid store_id, struct store_copy *ret) MUST_USE;
+enum err menu_copy_load(struct ctx *cx, struct uuid menu_item_id, struct menu_copy *ret) MUST_USE;
+/* Why the store takes no orders at `us` (ERR_STORE_CLOSED, ERR_GONE), or ERR_OK. */
+enum err store_copy_open(struct ctx *cx, const struct store_copy *s, int64_t us) MUST_USE;
+int64_t store_copy_distance_m(const struct store_copy *s, int64_t latitude, int64_t longitude); /* millionths */
+enum err on_store_changed(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
+enum err on_menu_changed(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
+extern const struct field store_changed_fields[], menu_changed_fields[];
+
+/* price.c: from copies to won; pure but for the memory it takes from cx->arena. */
+/*
+ * One line from a menu item and chosen options (list of struct uuid). ERR_OPTION_INVALID (with the field error),
+ * ERR_MENU_SOLD_OUT, ERR_NOT_FOUND (deleted), ERR_AMOUNT_OVERFLOW. Fills name, options, prices.
+ */
+enum err price_line(struct ctx *cx, const struct menu_copy *item, struct list option_ids, int64_t quantity,
+                    struct order_line *ret) MUST_USE;
+
+/* cart.c, cart_items.c, cart_merge.c, place.c, read.c, live.c, board.c, pin.c, admin.c: handlers. */
+typedef enum err order_handler(struct ctx *cx, const struct request *rq, struct reply *rp);
+order_handler cart_get, cart_add, cart_change, cart_remove, cart_clear, cart_merge;
+order_handler order_place, order_list, order_get, order_cancel, order_events;
+order_handler board_list, board_get, board_events, board_accept, board_refuse, board_delay;
+order_handler board_cook, board_ready, board_deliver, board_complete, board_cancel;
+order_handler order_pin, order_status, order_checkout;
+order_handler admin_list, admin_story, admin_resolve, dead_letters_list, dead_letter_retry, dead_letter_discard;
+extern const struct field cart_fields[], cart_add_fields[], cart_change_fields[], cart_merge_fields[];
+extern const struct field place_fields[], order_list_query_fields[], cancel_fields[];
+extern const struct field board_query_fields[], accept_fields[], reason_fields[];
+extern const struct field pin_fields[], order_status_fields[], checkout_query_fields[], checkout_fields[];
+extern const struct field admin_query_fields[], story_fields[], resolve_fields[], dead_letter_fields[];
+/* Inside a transaction: the paid order's cart is emptied unless it was changed since. */
+enum err cart_empty_after(struct ctx *cx, const struct order *o) MUST_USE;
+/* Job: guests' carts that nobody touched for 30 days go. */
+enum err carts_sweep(struct ctx *cx) MUST_USE;
+
+/* reactions.c: what other services' events and time do to an order. */
+extern const struct consumer order_consumers[];
+extern const struct timer_row order_timers[];
+extern const struct job order_jobs[];
+/* live.c: own status_changed events to the streams that follow them. */
+enum err on_status_changed(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
