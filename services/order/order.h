@@ -13,11 +13,12 @@ extern const struct service order_service;
 
 #define HOLD_US (9 * US_PER_MIN)          /* unpaid orders keep their stock this long */
 #define ACCEPT_US (10 * US_PER_MIN)       /* the owner answers within, or the money goes back */
+#define ACCEPT_ALARM_US (3 * US_PER_MIN)  /* and is reminded at 3 and 6 minutes */
 #define STOCK_ASK_AGAIN_US (5 * US_PER_S)
 #define STOCK_GIVE_UP_US (60 * US_PER_S)
 #define UNKNOWN_MAX_US (24 * US_PER_HOUR) /* then a person looks at it */
 #define OVERDUE_US (6 * US_PER_HOUR)      /* an order in the kitchen is looked at again and again */
-#define REFUND_ASK_AGAIN_US (60 * US_PER_S)
+#define REFUND_LOOK_US (60 * US_PER_S)    /* a cancel is looked at again; after UNKNOWN_MAX_US by a person */
 
 /* The order of the names is that of status_names. */
 enum status {
@@ -139,6 +140,8 @@ struct saga_input {
 enum err order_step(struct ctx *cx, struct order *o, const struct saga_input *in) MUST_USE;
 /* Inside a transaction: inserts *o (STOCK_PENDING) with its lines and takes PLACED. */
 enum err order_insert(struct ctx *cx, struct order *o) MUST_USE;
+/* Inside a transaction: order.stock_requested (again). The store answers the same each time. */
+enum err order_ask_stock(struct ctx *cx, const struct order *o) MUST_USE;
 bool status_is_end(enum status s);
 extern const struct saga_row order_saga[];
 extern const size_t order_saga_rows;

@@ -3,7 +3,7 @@
 
 static bool fits(const struct saga_row *row, int state, int event, unsigned facts)
 {
-    return row->state == state && row->event == event &&
+    return (row->state == state || row->state == SAGA_ANY_STATE) && row->event == event &&
            (facts & row->facts_set) == row->facts_set && (facts & row->facts_clear) == 0;
 }
 

@@ -10,7 +10,8 @@
 #include "base/ctx.h"
 
 #define SAGA_COMMANDS_MAX 6
-#define SAGA_STAYS (-1) /* next: the state does not change */
+#define SAGA_STAYS (-1)     /* next: the state does not change */
+#define SAGA_ANY_STATE (-1) /* state: every one; such rows come last */
 
 struct saga_row {
     int state, event;

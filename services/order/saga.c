@@ -1,0 +1,436 @@
+/* saga.c -- the life of an order as rows, and the one function that takes a step of it. */
+#include "order/order.h"
+
+#include "base/fault.h"
+
+/*
+ * DESIGN
+ *
+ * order_saga decides, order_step applies: both the row of the order and everything that follows
+ * from the step (history, events, timers) are one transaction of the caller. Each live state has
+ * exactly one timer, set on entering and cleared on leaving, so that an order that is not at its
+ * end always has something due.
+ *
+ * The pin (CONFIRMING) is what keeps expiry and cancel away from an order whose money may be
+ * moving: both have no row there that changes the state. A cancel is remembered and taken as soon
+ * as the answer is in.
+ */
+
+const char *const status_names[] = {
+    "STOCK_PENDING", "AWAITING_PAYMENT", "CONFIRMING",    "PAID",       "ACCEPTED",  "COOKING",
+    "READY",         "DELIVERING",       "COMPLETED",     "CANCELLING", "CANCELLED", "EXPIRED",
+    "REJECTED",      "PAYMENT_FAILED",   "MANUAL_REVIEW", NULL,
+};
+
+const char *const step_names[] = {
+    "PLACED",          "STOCK_RESERVED",
+    "STOCK_REFUSED",   "STOCK_SILENT",
+    "CANCEL_ASKED",    "HOLD_OVER",
+    "PINNED",          "CAPTURED",
+    "DECLINED",        "UNKNOWN_TOO_LONG",
+    "OWNER_ACCEPTED",  "OWNER_REFUSED",
+    "OWNER_SILENT",    "OWNER_DELAYED",
+    "OWNER_COOKS",     "OWNER_READY",
+    "OWNER_DELIVERS",  "OWNER_COMPLETES",
+    "OWNER_CANCELLED", "MONEY_BACK",
+    "STOCK_BACK",      "LATE_CAPTURED",
+    "RESOLVED_PAID",   "RESOLVED_CANCEL",
+    "RESOLVED_FAILED", NULL,
+};
+
+enum command {
+    NOTE = 1,        /* only the history */
+    ASK_STOCK,       /* order.stock_requested */
+    GIVE_STOCK_BACK, /* order.stock_release_requested */
+    TELL_PAID,       /* order.paid: what was held is sold */
+    REFUND_ALL,      /* order.refund_requested, when there is something to give back */
+    EMPTY_CART,
+    REMEMBER_CANCEL,
+    SET_ETA,
+};
+
+#define SYSTEM SERVICE
+#define SHOP (OWNER | STAFF)
+#define BOTH_BACK (ALL_MONEY_BACK | ALL_STOCK_BACK)
+#define ANY SAGA_ANY_STATE
+#define STAYS SAGA_STAYS
+
+/* clang-format off */
+const struct saga_row order_saga[] = {
+    /* state          what happened     facts there, not there     then            and                           by */
+    {STOCK_PENDING,    PLACED,          0, 0,                       STAYS,          {ASK_STOCK},                  CUSTOMER},
+    {STOCK_PENDING,    STOCK_RESERVED,  0, 0,                       AWAITING_PAYMENT, {0},                        SYSTEM},
+    {STOCK_PENDING,    STOCK_REFUSED,   0, 0,                       REJECTED,       {0},                          SYSTEM},
+    {STOCK_PENDING,    STOCK_SILENT,    0, 0,                       REJECTED,       {GIVE_STOCK_BACK},            SYSTEM},
+    {STOCK_PENDING,    CANCEL_ASKED,    0, CANCEL_REQUESTED,        STAYS,          {REMEMBER_CANCEL},            CUSTOMER | ADMIN},
+    {STOCK_PENDING,    CANCEL_ASKED,    CANCEL_REQUESTED, 0,        STAYS,          {0},                          CUSTOMER | ADMIN},
+
+    {AWAITING_PAYMENT, HOLD_OVER,       0, TIME_LEFT,               EXPIRED,        {GIVE_STOCK_BACK},            SYSTEM},
+    {AWAITING_PAYMENT, CANCEL_ASKED,    0, 0,                       CANCELLED,      {GIVE_STOCK_BACK},            CUSTOMER | ADMIN | SYSTEM},
+    {AWAITING_PAYMENT, PINNED,          TIME_LEFT, CANCEL_REQUESTED, CONFIRMING,    {0},                          SYSTEM},
+    {AWAITING_PAYMENT, CAPTURED,        0, 0,                       STAYS,          {REFUND_ALL},                 SYSTEM},
+
+    {CONFIRMING,       PINNED,          TIME_LEFT, CANCEL_REQUESTED, STAYS,         {NOTE},                       SYSTEM},
+    {CONFIRMING,       CANCEL_ASKED,    0, CANCEL_REQUESTED,        STAYS,          {REMEMBER_CANCEL},            CUSTOMER | ADMIN},
+    {CONFIRMING,       CANCEL_ASKED,    CANCEL_REQUESTED, 0,        STAYS,          {0},                          CUSTOMER | ADMIN},
+    {CONFIRMING,       CAPTURED,        FULLY_CAPTURED, 0,          PAID,           {TELL_PAID, EMPTY_CART},      SYSTEM},
+    {CONFIRMING,       CAPTURED,        0, FULLY_CAPTURED,          MANUAL_REVIEW,  {0},                          SYSTEM},
+    {CONFIRMING,       DECLINED,        TIME_LEFT, CANCEL_REQUESTED, AWAITING_PAYMENT, {0},                       SYSTEM},
+    {CONFIRMING,       DECLINED,        0, 0,                       PAYMENT_FAILED, {GIVE_STOCK_BACK},            SYSTEM},
+    {CONFIRMING,       UNKNOWN_TOO_LONG, 0, 0,                      MANUAL_REVIEW,  {0},                          SYSTEM},
+
+    {PAID,             OWNER_ACCEPTED,  0, 0,                       ACCEPTED,       {SET_ETA},                    SHOP},
+    {PAID,             OWNER_REFUSED,   0, 0,                       CANCELLING,     {REFUND_ALL, GIVE_STOCK_BACK}, SHOP},
+    {PAID,             OWNER_SILENT,    0, 0,                       CANCELLING,     {REFUND_ALL, GIVE_STOCK_BACK}, SYSTEM},
+    {PAID,             CANCEL_ASKED,    0, 0,                       CANCELLING,     {REFUND_ALL, GIVE_STOCK_BACK}, CUSTOMER | ADMIN | SYSTEM},
+    {ACCEPTED,         OWNER_CANCELLED, 0, 0,                       CANCELLING,     {REFUND_ALL, GIVE_STOCK_BACK}, SHOP},
+    {ACCEPTED,         OWNER_DELAYED,   0, 0,                       STAYS,          {SET_ETA},                    SHOP},
+    {ACCEPTED,         OWNER_COOKS,     0, 0,                       COOKING,        {0},                          SHOP},
+    {COOKING,          OWNER_DELAYED,   0, 0,                       STAYS,          {SET_ETA},                    SHOP},
+    {COOKING,          OWNER_READY,     0, 0,                       READY,          {0},                          SHOP},
+    {READY,            OWNER_DELIVERS,  0, 0,                       DELIVERING,     {0},                          SHOP},
+    {DELIVERING,       OWNER_COMPLETES, 0, 0,                       COMPLETED,      {0},                          SHOP},
+
+    {CANCELLING,       MONEY_BACK,      BOTH_BACK, 0,               CANCELLED,      {0},                          SYSTEM},
+    {CANCELLING,       STOCK_BACK,      BOTH_BACK, 0,               CANCELLED,      {0},                          SYSTEM},
+    {CANCELLING,       CANCEL_ASKED,    0, 0,                       STAYS,          {0},                          CUSTOMER | ADMIN},
+    {CANCELLING,       CAPTURED,        0, 0,                       STAYS,          {REFUND_ALL},                 SYSTEM},
+    {CANCELLING,       UNKNOWN_TOO_LONG, 0, 0,                      MANUAL_REVIEW,  {0},                          SYSTEM},
+
+    /* A dead order never comes back: what is captured for it goes back. */
+    {CANCELLED,        CAPTURED,        0, 0,                       STAYS,          {REFUND_ALL},                 SYSTEM},
+    {EXPIRED,          CAPTURED,        0, 0,                       STAYS,          {REFUND_ALL},                 SYSTEM},
+    {REJECTED,         CAPTURED,        0, 0,                       STAYS,          {REFUND_ALL},                 SYSTEM},
+    {PAYMENT_FAILED,   CAPTURED,        0, 0,                       STAYS,          {REFUND_ALL},                 SYSTEM},
+
+    {MANUAL_REVIEW,    CAPTURED,        0, 0,                       STAYS,          {NOTE},                       SYSTEM},
+    {MANUAL_REVIEW,    DECLINED,        0, 0,                       STAYS,          {NOTE},                       SYSTEM},
+    {MANUAL_REVIEW,    RESOLVED_PAID,   FULLY_CAPTURED, ALL_MONEY_BACK | ALL_STOCK_BACK, PAID, {TELL_PAID, EMPTY_CART}, ADMIN},
+    {MANUAL_REVIEW,    RESOLVED_CANCEL, 0, 0,                       CANCELLING,     {REFUND_ALL, GIVE_STOCK_BACK}, ADMIN},
+    {MANUAL_REVIEW,    RESOLVED_FAILED, ALL_MONEY_BACK, 0,          PAYMENT_FAILED, {GIVE_STOCK_BACK},            ADMIN},
+
+    /* Answers that come twice or late change nothing. */
+    {ANY,              STOCK_RESERVED,  0, 0,                       STAYS,          {0},                          SYSTEM},
+    {ANY,              STOCK_REFUSED,   0, 0,                       STAYS,          {0},                          SYSTEM},
+    {ANY,              DECLINED,        0, 0,                       STAYS,          {0},                          SYSTEM},
+    {ANY,              MONEY_BACK,      0, 0,                       STAYS,          {NOTE},                       SYSTEM},
+    {ANY,              STOCK_BACK,      0, 0,                       STAYS,          {NOTE},                       SYSTEM},
+    {ANY,              LATE_CAPTURED,   0, 0,                       STAYS,          {NOTE},                       SYSTEM},
+};
+/* clang-format on */
+const size_t order_saga_rows = sizeof order_saga / sizeof *order_saga;
+
+bool status_is_end(enum status s)
+{
+    return s == COMPLETED || s == CANCELLED || s == EXPIRED || s == REJECTED || s == PAYMENT_FAILED;
+}
+
+/* What is due while an order is in a state; NULL for the end states. */
+static const struct {
+    const char *timer;
+    int64_t after_us; /* 0: at expires_at */
+} due[STATUS_COUNT] = {
+    [STOCK_PENDING] = {"order.stock", STOCK_ASK_AGAIN_US},
+    [AWAITING_PAYMENT] = {"order.expire", 0},
+    [CONFIRMING] = {"order.unknown", UNKNOWN_MAX_US},
+    [PAID] = {"order.accept_by", ACCEPT_ALARM_US},
+    [ACCEPTED] = {"order.overdue", OVERDUE_US},
+    [COOKING] = {"order.overdue", OVERDUE_US},
+    [READY] = {"order.overdue", OVERDUE_US},
+    [DELIVERING] = {"order.overdue", OVERDUE_US},
+    [CANCELLING] = {"order.refund", REFUND_LOOK_US},
+    [MANUAL_REVIEW] = {"order.overdue", OVERDUE_US},
+};
+
+static enum err move_timer(struct ctx *cx, const struct order *o, int from, int to, bool is_new)
+{
+    if (from == to && !is_new)
+        return ERR_OK;
+    if (due[from].timer && (!due[to].timer || strcmp(due[from].timer, due[to].timer) != 0))
+        TRY(timer_clear(cx, due[from].timer, o->order_id));
+    if (!due[to].timer)
+        return ERR_OK;
+    int64_t at = due[to].after_us ? ctx_now(cx) + due[to].after_us : o->expires_at;
+    return timer_set(cx, due[to].timer, o->order_id, at);
+}
+
+static unsigned facts_of(const struct ctx *cx, const struct order *o)
+{
+    unsigned facts = 0;
+
+    if (ctx_now(cx) < o->expires_at)
+        facts |= TIME_LEFT;
+    if (o->cancel_requested)
+        facts |= CANCEL_REQUESTED;
+    if (o->refunded_won == o->captured_won)
+        facts |= ALL_MONEY_BACK;
+    if (o->stock_back)
+        facts |= ALL_STOCK_BACK;
+    if (o->captured_won == o->total_won)
+        facts |= FULLY_CAPTURED;
+    return facts;
+}
+
+struct stock_line {
+    struct uuid menu_item_id;
+    int64_t quantity;
+};
+static const struct field stock_line_fields[] = {
+    F_UUID(struct stock_line, menu_item_id, "menuItemId", 0, "menu item"),
+    F_INT(struct stock_line, quantity, "quantity", 0, 1, 100000, "how many"),
+    F_END(struct stock_line),
+};
+struct stock_asked {
+    struct uuid order_id, store_id;
+    struct list lines;
+};
+static const struct field stock_asked_fields[] = {
+    F_UUID(struct stock_asked, order_id, "orderId", 0, "order"),
+    F_UUID(struct stock_asked, store_id, "storeId", 0, "store"),
+    F_LIST(struct stock_asked, lines, "lines", 0, 1, 200, stock_line_fields, "what is wanted"),
+    F_END(struct stock_asked),
+};
+
+enum err order_ask_stock(struct ctx *cx, const struct order *o)
+{
+    struct stock_asked asked = {.order_id = o->order_id, .store_id = o->store_id};
+
+    TRY(db_all(cx, stock_line_fields, &asked.lines,
+               "select menu_item_id, sum(quantity) as quantity from order_lines where order_id = $1"
+               " group by menu_item_id order by menu_item_id",
+               ARGS(db_uuid(o->order_id))));
+    return outbox_append(cx, "order.stock_requested", o->order_id, stock_asked_fields, &asked);
+}
+
+struct release_asked {
+    struct uuid order_id;
+    bool returned;
+};
+static const struct field release_asked_fields[] = {
+    F_UUID(struct release_asked, order_id, "orderId", 0, "order"),
+    F_BOOL(struct release_asked, returned, "returned", 0, "sold food goes back on sale"),
+    F_END(struct release_asked),
+};
+
+static const struct field paid_fields[] = {
+    F_UUID(struct order, order_id, "orderId", 0, "order"),
+    F_UUID(struct order, customer_id, "customerId", 0, "customer"),
+    F_UUID(struct order, store_id, "storeId", 0, "store"),
+    F_WON(struct order, total_won, "totalWon", 0, "paid"),
+    F_END(struct order),
+};
+
+struct refund_asked {
+    struct uuid order_id;
+    int64_t amount_won;
+    struct str reason;
+};
+static const struct field refund_asked_fields[] = {
+    F_UUID(struct refund_asked, order_id, "orderId", 0, "order"),
+    F_WON(struct refund_asked, amount_won, "amountWon", 0, "to give back"),
+    F_STR(struct refund_asked, reason, "reason", 0, 0, 200, "why"),
+    F_END(struct refund_asked),
+};
+
+static enum err refund_all(struct ctx *cx, const struct order *o, const struct saga_input *in)
+{
+    struct refund_asked asked = {.order_id = o->order_id,
+                                 .amount_won = o->captured_won - o->refunded_won,
+                                 .reason =
+                                     in->reason.n ? in->reason : str_from(step_names[in->step])};
+
+    if (asked.amount_won == 0)
+        return ERR_OK;
+    return outbox_append(cx, "order.refund_requested", o->order_id, refund_asked_fields, &asked);
+}
+
+static enum err obey(struct ctx *cx, struct order *o, const struct saga_input *in, enum command c)
+{
+    struct release_asked release = {o->order_id, true};
+
+    switch (c) {
+    case NOTE:
+        return ERR_OK;
+    case ASK_STOCK:
+        return order_ask_stock(cx, o);
+    case GIVE_STOCK_BACK:
+        return outbox_append(cx, "order.stock_release_requested", o->order_id, release_asked_fields,
+                             &release);
+    case TELL_PAID:
+        return outbox_append(cx, "order.paid", o->order_id, paid_fields, o);
+    case REFUND_ALL:
+        return refund_all(cx, o, in);
+    case EMPTY_CART:
+        return cart_empty_after(cx, o);
+    case REMEMBER_CANCEL:
+        o->cancel_requested = true;
+        return ERR_OK;
+    case SET_ETA:
+        o->eta_at =
+            (in->step == OWNER_DELAYED ? o->eta_at : ctx_now(cx)) + in->minutes * US_PER_MIN;
+        return ERR_OK;
+    }
+    return fail(cx, ERR_INTERNAL, "unknown command %d", (int)c);
+}
+
+static enum err update_row(struct ctx *cx, const struct order *o, int from)
+{
+    int64_t changed = 0;
+
+    TRY(db_change(
+        cx, &changed,
+        "update orders set status = $2, captured_won = $3, refunded_won = $4, payment_id = $5,"
+        " cancel_requested = $6, stock_back = $7, accept_by = $8, eta_at = $9, history_n = $10,"
+        " changed_at = $11 where order_id = $1 and history_n = $12 and status = $13",
+        ARGS(db_uuid(o->order_id), db_str(str_from(status_names[o->status])),
+             db_int(o->captured_won), db_int(o->refunded_won), db_uuid(o->payment_id),
+             db_bool(o->cancel_requested), db_bool(o->stock_back),
+             db_opt_int(o->accept_by != 0, o->accept_by), db_opt_int(o->eta_at != 0, o->eta_at),
+             db_int(o->history_n), db_int(ctx_now(cx)), db_int(o->history_n - 1),
+             db_str(str_from(status_names[from])))));
+    return changed == 1 ? ERR_OK : fail(cx, ERR_CONFLICT, "the order moved meanwhile");
+}
+
+static struct str trace_hex(struct ctx *cx)
+{
+    struct buf b;
+
+    buf_init_arena(&b, cx->arena, 64);
+    for (size_t i = 0; i < sizeof cx->trace.trace_id; i++)
+        buf_printf(&b, "%02x", cx->trace.trace_id[i]);
+    return buf_str(&b);
+}
+
+static enum err write_history(struct ctx *cx, const struct order *o, int from,
+                              const struct saga_input *in, unsigned facts, enum role by)
+{
+    return db_exec(
+        cx,
+        "insert into order_history (order_id, n, event, from_status, status, facts, by_role,"
+        " by_id, reason, trace_id, at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        ARGS(db_uuid(o->order_id), db_int(o->history_n), db_str(str_from(step_names[in->step])),
+             db_str(str_from(status_names[from])), db_str(str_from(status_names[o->status])),
+             db_int(facts), db_int(by), db_uuid(cx->caller.user_id),
+             db_str(in->reason.n ? in->reason : STR_NONE), db_str(trace_hex(cx)),
+             db_int(ctx_now(cx))));
+}
+
+const struct field status_changed_fields[] = {
+    F_UUID(struct status_changed, order_id, "orderId", REQUIRED, "order"),
+    F_UUID(struct status_changed, store_id, "storeId", REQUIRED, "store"),
+    F_UUID(struct status_changed, customer_id, "customerId", REQUIRED, "customer"),
+    F_STR(struct status_changed, number, "number", REQUIRED, 0, 30, "the order's short number"),
+    F_STR(struct status_changed, from, "from", REQUIRED, 0, 30, "status before"),
+    F_STR(struct status_changed, to, "to", REQUIRED, 0, 30, "status now"),
+    F_STR(struct status_changed, step, "step", REQUIRED, 0, 30, "what happened"),
+    F_STR(struct status_changed, reason, "reason", 0, 0, 500, "why"),
+    F_INT(struct status_changed, n, "n", REQUIRED, 1, INT64_MAX,
+          "number of the step in the order's history"),
+    F_WON(struct status_changed, total_won, "totalWon", REQUIRED, "amount of the order"),
+    F_TIME(struct status_changed, eta_at, "etaAt", 0, "expected at the door"),
+    F_TIME(struct status_changed, at, "at", REQUIRED, "when"),
+    F_END(struct status_changed),
+};
+
+static enum err announce(struct ctx *cx, const struct order *o, int from,
+                         const struct saga_input *in)
+{
+    struct status_changed s = {
+        .order_id = o->order_id,
+        .store_id = o->store_id,
+        .customer_id = o->customer_id,
+        .number = o->number,
+        .from = str_from(status_names[from]),
+        .to = str_from(status_names[o->status]),
+        .step = str_from(step_names[in->step]),
+        .reason = in->reason.n ? in->reason : STR_NONE,
+        .n = o->history_n,
+        .total_won = o->total_won,
+        .eta_at = o->eta_at,
+        .at = ctx_now(cx),
+    };
+
+    return outbox_append(cx, "order.status_changed", o->order_id, status_changed_fields, &s);
+}
+
+static enum err apply(struct ctx *cx, struct order *o, const struct saga_input *in, enum role by)
+{
+    struct saga_decision d;
+    unsigned facts = facts_of(cx, o);
+    int from = o->status;
+
+    enum err e = saga_step(order_saga, order_saga_rows, from, (int)in->step, facts, by, &d);
+    if (e != ERR_OK)
+        return fail(cx, e, "%s does not fit an order that is %s", step_names[in->step],
+                    status_names[from]);
+    if (d.next == from && d.n_commands == 0)
+        return ERR_OK; /* nothing changes: no history either */
+    o->status = d.next;
+    o->history_n++;
+    if (d.next == PAID && from != PAID)
+        o->accept_by = ctx_now(cx) + ACCEPT_US;
+    for (size_t i = 0; i < d.n_commands; i++)
+        TRY(obey(cx, o, in, (enum command)d.commands[i]));
+    TRY(update_row(cx, o, from));
+    TRY(write_history(cx, o, from, in, facts, by));
+    TRY(move_timer(cx, o, from, o->status, in->step == PLACED));
+    return announce(cx, o, from, in);
+}
+
+/* Consumers and timers have no caller: they are the system. */
+static enum role who(const struct ctx *cx)
+{
+    return cx->caller.role == 0 || cx->caller.role == GUEST ? SYSTEM : cx->caller.role;
+}
+
+enum err order_step(struct ctx *cx, struct order *o, const struct saga_input *in)
+{
+    struct saga_input due_cancel = {.step = CANCEL_ASKED, .reason = STR("asked for earlier")};
+
+    TRY(apply(cx, o, in, who(cx)));
+    if (o->cancel_requested && (o->status == AWAITING_PAYMENT || o->status == PAID))
+        return apply(cx, o, &due_cancel, SYSTEM);
+    return ERR_OK;
+}
+
+static enum err insert_lines(struct ctx *cx, const struct order *o)
+{
+    for (size_t i = 0; i < o->lines.n; i++) {
+        const struct order_line *l = LIST_AT(struct order_line, o->lines, i);
+        TRY(db_exec(
+            cx,
+            "insert into order_lines (order_id, line_no, line_id, menu_item_id, name, options,"
+            " quantity, unit_price_won, line_total_won) values ($1, $2, $3, $4, $5, $6, $7, $8, "
+            "$9)",
+            ARGS(db_uuid(o->order_id), db_int((int64_t)i + 1), db_uuid(l->line_id),
+                 db_uuid(l->menu_item_id), db_str(l->name), db_str(l->options), db_int(l->quantity),
+                 db_int(l->unit_price_won), db_int(l->line_total_won))));
+    }
+    return ERR_OK;
+}
+
+enum err order_insert(struct ctx *cx, struct order *o)
+{
+    struct saga_input placed = {.step = PLACED};
+    int64_t now = ctx_now(cx);
+
+    o->status = STOCK_PENDING;
+    o->created_at = now;
+    o->reserve_by = now + STOCK_GIVE_UP_US;
+    o->expires_at = now + HOLD_US;
+    if (FAULT("order.insert"))
+        return fail(cx, ERR_UNAVAILABLE, "fault: order.insert");
+    TRY(db_exec(
+        cx,
+        "insert into orders (order_id, number, customer_id, store_id, owner_id, store_name, status,"
+        " items_won, delivery_fee_won, total_won, address, request_message, cart_id, reserve_by,"
+        " expires_at, created_at, changed_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
+        " $12, $13, $14, $15, $16, $16)",
+        ARGS(db_uuid(o->order_id), db_str(o->number), db_uuid(o->customer_id), db_uuid(o->store_id),
+             db_uuid(o->owner_id), db_str(o->store_name), db_str(str_from(status_names[o->status])),
+             db_int(o->items_won), db_int(o->delivery_fee_won), db_int(o->total_won),
+             db_str(o->address), db_str(o->request_message.n ? o->request_message : STR_NONE),
+             db_uuid(o->cart_id), db_int(o->reserve_by), db_int(o->expires_at), db_int(now))));
+    TRY(insert_lines(cx, o));
+    return order_step(cx, o, &placed);
+}
