@@ -1,0 +1,162 @@
+/* print.c -- the commands that only print: help, version, errors, config, migrate's plan. */
+#include "command/command.h"
+
+#include <stdio.h>
+
+#include "data/json.h"
+#include "flow/migrate.h"
+
+#ifndef JUMUN_VERSION
+#define JUMUN_VERSION "0.1.0"
+#endif
+
+static void kebab(const char *name, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (name[i] >= 'A' && name[i] <= 'Z')
+            printf("-%c", name[i] - 'A' + 'a');
+        else
+            putchar(name[i]);
+    }
+}
+
+static void print_flags(const struct command *c)
+{
+    struct str rest = str_from(c->flags), word;
+
+    while (rest.n) {
+        str_cut(rest, ' ', &word, &rest);
+        const struct field *f = field_by_name(settings_fields, word);
+        fputs("  --", stdout);
+        kebab(word.p, word.n);
+        printf("%s\n        %s\n", f->type == FIELD_BOOL ? "" : " VALUE", f->doc);
+    }
+}
+
+static int help_on(const struct command *c)
+{
+    printf("jumun %s %s\n\n%s.\n", c->name, c->arguments, c->doc);
+    if (c->details[0])
+        printf("%s\n", c->details);
+    if (c->flags[0]) {
+        puts("\nFlags (also as environment variables JUMUN_..., or lines of --config FILE):");
+        print_flags(c);
+    }
+    printf("\nExample:\n  %s\n", c->example);
+    return EXIT_DONE;
+}
+
+int command_help(struct ctx *cx, const struct settings *s, struct list words)
+{
+    (void)cx, (void)s;
+    if (words.n == 0) {
+        puts("jumun (주문): a food-ordering platform in one binary\n\nCommands:");
+        for (const struct command *c = commands; c->name; c++)
+            printf("  %-10s %-10s %s\n", c->name, c->arguments, c->doc);
+        puts("\n`jumun help COMMAND` explains one, with an example.");
+        return EXIT_DONE;
+    }
+    struct str word = *LIST_AT(struct str, words, 0);
+    for (const struct command *c = commands; c->name; c++)
+        if (str_eq(str_from(c->name), word))
+            return help_on(c);
+    return command_misused("help", "there is no command \"%.*s\"", STR_ARG(word));
+}
+
+int command_version(struct ctx *cx, const struct settings *s, struct list words)
+{
+    (void)cx, (void)s, (void)words;
+    puts("jumun " JUMUN_VERSION);
+    return EXIT_DONE;
+}
+
+static const char *retry_text(enum retry r)
+{
+    return r == RETRY_LATER ? "later" : r == RETRY_ASK ? "ask" : "never";
+}
+
+static void print_error_json(struct ctx *cx, enum err e)
+{
+    const struct err_row *row = err_row(e);
+    struct buf b;
+
+    buf_init_arena(&b, cx->arena, 4096);
+    buf_printf(&b, "{\"code\":\"%s\",\"status\":%d,\"retry\":\"%s\",\"ko\":", row->code, row->status,
+               retry_text(row->retry));
+    json_string(&b, str_from(row->ko));
+    buf_lit(&b, ",\"en\":");
+    json_string(&b, str_from(row->en));
+    printf("  %.*s}%s\n", STR_ARG(buf_str(&b)), e + 1 < ERR_COUNT ? "," : "");
+}
+
+int command_errors(struct ctx *cx, const struct settings *s, struct list words)
+{
+    (void)words;
+    if (s->json)
+        puts("[");
+    for (int e = ERR_OK + 1; e < ERR_COUNT; e++) {
+        const struct err_row *row = err_row((enum err)e);
+        if (s->json)
+            print_error_json(cx, (enum err)e);
+        else
+            printf("%-24s %d  retry: %-5s  %s\n%-40s%s\n", row->code, row->status, retry_text(row->retry),
+                   row->en, "", row->ko);
+    }
+    if (s->json)
+        puts("]");
+    return EXIT_DONE;
+}
+
+int command_config(struct ctx *cx, const struct settings *s, struct list words)
+{
+    struct buf b;
+
+    if (words.n != 1 || !str_eq(*LIST_AT(struct str, words, 0), STR("print")))
+        return command_misused("config", "it takes one word: print");
+    buf_init_arena(&b, cx->arena, 64 * 1024);
+    config_print(&b, settings_fields, s, &s->result, s->origin);
+    fwrite(b.p, 1, b.n, stdout);
+    return EXIT_DONE;
+}
+
+static int migrate_one(struct ctx *cx, const struct settings *s, const struct service *service)
+{
+    const struct db_options options = {.readers_max = 1, .clock = cx->clock};
+    struct list pending = {NULL, 0};
+    struct db *db;
+
+    const char *url = arena_printf(cx->arena, "sqlite:%.*s", STR_ARG(s->data)).p;
+    enum err e = db_open(cx, url, service->name, &options, &db);
+    if (e == ERR_OK) {
+        cx->db = db;
+        e = migrate(cx, service->migrations, s->dry_run, &pending);
+        cx->db = NULL;
+        db_close(db);
+    }
+    if (e != ERR_OK)
+        return command_failed(cx, "migrate", e);
+    for (size_t i = 0; i < pending.n; i++)
+        printf("%s: %.*s %s\n", service->name, STR_ARG(*LIST_AT(struct str, pending, i)),
+               s->dry_run ? "is to run" : "done");
+    if (pending.n == 0)
+        printf("%s: nothing to do\n", service->name);
+    return EXIT_DONE;
+}
+
+int command_migrate(struct ctx *cx, const struct settings *s, struct list words)
+{
+    int code = EXIT_DONE;
+
+    for (size_t i = 0; i < words.n; i++)
+        if (!service_named(*LIST_AT(struct str, words, i)))
+            return command_misused("migrate", "there is no service \"%.*s\"",
+                                   STR_ARG(*LIST_AT(struct str, words, i)));
+    for (size_t i = 0; all_services[i] && code == EXIT_DONE; i++) {
+        bool asked = words.n == 0;
+        for (size_t k = 0; k < words.n; k++)
+            asked |= service_named(*LIST_AT(struct str, words, k)) == all_services[i];
+        if (asked && all_services[i]->migrations)
+            code = migrate_one(cx, s, all_services[i]);
+    }
+    return code;
+}

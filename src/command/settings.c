@@ -1,0 +1,55 @@
+/* settings.c -- the table of settings: flag, environment variable, line of the file, and documentation. */
+#include "command/settings.h"
+
+#define T struct settings
+
+static const char *const log_names[] = {"auto", "human", "json", NULL};
+
+/* clang-format off */
+const struct field settings_fields[] = {
+    F_STR(T, data, "data", 0, 1, 500, "directory of everything that is kept; default ./jumun-data"),
+    F_STR(T, config, "config", 0, 1, 500, "file of `name = value` lines"),
+    F_STR(T, listen, "listen", 0, 1, 100, "public address; port 0 takes a free one"),
+    F_STR(T, internal_listen, "internalListen", 0, 1, 100, "address for operators and other services"),
+    F_STR(T, toss_listen, "tossListen", 0, 1, 100, "address of the Toss simulator"),
+    F_STR(T, issuer, "issuer", 0, 1, 200, "issuer of tokens; default: the public address"),
+    F_STR(T, toss_url, "tossUrl", 0, 1, 200, "Toss Payments; default: the simulator of this process"),
+    F_STR(T, toss_secret_key, "tossSecretKey", SECRET, 1, 200, "secret key of the Toss account"),
+    F_STR(T, toss_client_key, "tossClientKey", 0, 1, 200, "client key of the Toss account"),
+    F_STR(T, otlp_endpoint, "otlpEndpoint", 0, 1, 200, "where spans go, e.g. http://127.0.0.1:4318; default: nowhere"),
+    F_STR(T, env, "env", 0, 1, 30, "`production` refuses the demo world"),
+    F_ENUM(T, log, "log", 0, log_names, "form of the log on stderr"),
+    F_BOOL(T, log_requests, "logRequests", 0, "a line for every request, not only slow and failed ones"),
+    F_INT(T, threads, "threads", 0, 1, 64, "threads that serve requests; default: the CPUs, at least 2"),
+    F_INT(T, slow_threads, "slowThreads", 0, 1, 256, "threads for what may take long: password hashes, Toss"),
+    F_INT(T, rate_limit, "rateLimit", 0, 0, 1000000, "requests a minute per client; 0: no limit"),
+    F_BOOL(T, demo, "demo", 0, "with the demo world: stores, menus, people (never in production)"),
+    F_BOOL(T, audit, "audit", 0, "check every invariant of the data"),
+    F_BOOL(T, dry_run, "dryRun", 0, "say what would happen, change nothing"),
+    F_BOOL(T, origin, "origin", 0, "say where each value came from"),
+    F_BOOL(T, json, "json", 0, "print JSON"),
+    F_BOOL(T, watch, "watch", 0, "go on until interrupted"),
+    F_INT(T, orders, "orders", 0, 1, 1000000, "how many orders"),
+    F_INT(T, rate, "rate", 0, 1, 10000, "orders started per second"),
+    F_STR(T, service, "service", 0, 1, 20, "of one service only"),
+    F_STR(T, fault, "fault", 0, 0, 1000, "test builds: faults to fire"),
+    F_STR(T, fault_report, "faultReport", 0, 0, 500, "test builds: file that lists the faults passed"),
+    F_END(T),
+};
+/* clang-format on */
+
+void settings_defaults(struct settings *s)
+{
+    *s = (struct settings){
+        .data = STR("./jumun-data"),
+        .listen = STR("127.0.0.1:8080"),
+        .internal_listen = STR("127.0.0.1:8081"),
+        .toss_listen = STR("127.0.0.1:8082"),
+        .toss_secret_key = STR("test_sk_jumun"),
+        .toss_client_key = STR("test_ck_jumun"),
+        .slow_threads = 8,
+        .rate_limit = 1200,
+        .orders = 200,
+        .rate = 20,
+    };
+}

@@ -1,0 +1,25 @@
+/* settings.h -- everything that can be configured, as one field table. */
+#pragma once
+
+#include "data/config.h"
+
+struct settings {
+    struct str data, config;
+    struct str listen, internal_listen, toss_listen, issuer;
+    struct str toss_url, toss_secret_key, toss_client_key;
+    struct str otlp_endpoint, env;
+    int log;
+    int64_t threads, slow_threads, rate_limit;
+    bool demo, log_requests;
+    /* of single commands */
+    bool audit, dry_run, origin, json, watch;
+    int64_t orders, rate;
+    struct str service;
+    /* test builds read these in base/fault.c; named here so that they are not taken for mistakes */
+    struct str fault, fault_report;
+    struct config_result result; /* where each value came from */
+};
+
+extern const struct field settings_fields[];
+/* What runs without being told. */
+void settings_defaults(struct settings *s);

@@ -1,0 +1,163 @@
+/* up.c -- runs services until a signal: the whole platform, or the part that was named. */
+#include "command/command.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "auth/auth.h"
+#include "obs/log.h"
+#include "obs/trace.h"
+#include "order/order.h"
+#include "payment/payment.h"
+#include "store/store.h"
+#include "toss/toss.h"
+#include "user/user.h"
+
+#define DRAIN_MS 10000
+
+const struct service *const all_services[] = {
+    &auth_service, &user_service, &store_service, &order_service, &payment_service, &toss_service, NULL,
+};
+
+const struct service *service_named(struct str name)
+{
+    for (size_t i = 0; all_services[i]; i++)
+        if (str_eq(str_from(all_services[i]->name), name))
+            return all_services[i];
+    return NULL;
+}
+
+static int64_t cpus(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return n < 2 ? 2 : n > 64 ? 64 : n;
+}
+
+/* Tokens outlive a restart, so the issuer must not be a port that was free by chance. */
+static struct str issuer_of(struct ctx *cx, const struct settings *s)
+{
+    if (s->issuer.p)
+        return s->issuer;
+    if (str_ends(s->listen, STR(":0")))
+        return STR("http://localhost");
+    return arena_printf(cx->arena, "http://%.*s", STR_ARG(s->listen));
+}
+
+struct platform_options settings_platform(struct ctx *cx, const struct settings *s,
+                                          const struct service *const *services)
+{
+    return (struct platform_options){
+        .services = services,
+        .data_dir = s->data,
+        .listen = s->listen,
+        .internal_listen = s->internal_listen,
+        .toss_listen = s->toss_listen,
+        .threads = s->threads ? s->threads : cpus(),
+        .slow_threads = s->slow_threads,
+        .clock = &clock_system,
+        .issuer = issuer_of(cx, s),
+        .demo = s->demo,
+        .log_requests = s->log_requests,
+        .rate_limit_per_minute = s->rate_limit,
+        .toss_url = s->toss_url,
+        .toss_secret_key = s->toss_secret_key,
+        .toss_client_key = s->toss_client_key,
+    };
+}
+
+static struct str host_of(struct str address)
+{
+    for (size_t i = address.n; i > 0; i--)
+        if (address.p[i - 1] == ':')
+            return (struct str){address.p, i - 1};
+    return address;
+}
+
+static void print_address(const char *name, struct str listen, int port)
+{
+    if (port)
+        printf(" %s=http://%.*s:%d", name, STR_ARG(host_of(listen)), port);
+}
+
+static void print_ready(struct platform *p, const struct settings *s)
+{
+    if (s->demo)
+        fprintf(stderr, "\n  ** DEMO WORLD: known passwords, made-up people, simulated money. **\n"
+                        "  ** Sign in as minji, owner1, staff1 or admin1 with jumun-demo-1.   **\n\n");
+    fputs("ready", stdout);
+    print_address("public", s->listen, platform_port(p, 0));
+    print_address("internal", s->internal_listen, platform_port(p, 1));
+    print_address("toss", s->toss_listen, platform_port(p, 2));
+    fputc('\n', stdout);
+    fflush(stdout);
+}
+
+/* Blocked in every thread, so that only this wait takes them. */
+static void block_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static int run_services(struct ctx *cx, const struct settings *s, const char *command,
+                        const struct service *const *services)
+{
+    struct platform_options options = settings_platform(cx, s, services);
+    struct platform *p;
+    sigset_t set;
+    int signal_number;
+
+    if (s->demo && s->env.p && str_eq_nocase(s->env, STR("production")))
+        return command_misused(command, "--demo is refused because JUMUN_ENV is production");
+    block_signals(&set);
+    if (trace_export_start(s->otlp_endpoint.p ? arena_cstr(cx->arena, s->otlp_endpoint) : NULL, "jumun") != ERR_OK)
+        return command_misused(command, "--otlp-endpoint must be like http://127.0.0.1:4318");
+    enum err e = platform_start(cx, &options, &p);
+    if (e != ERR_OK)
+        return command_failed(cx, command, e);
+    print_ready(p, s);
+    sigwait(&set, &signal_number);
+    log_event(NULL, LOG_INFO, "stopping: finishing what is in flight");
+    platform_stop(p, DRAIN_MS);
+    trace_export_stop();
+    http_clients_close();
+    return EXIT_DONE;
+}
+
+int command_up(struct ctx *cx, const struct settings *s, struct list words)
+{
+    (void)words;
+    return run_services(cx, s, "up", all_services);
+}
+
+int command_serve(struct ctx *cx, const struct settings *s, struct list words)
+{
+    const struct service **chosen = arena_array(cx->arena, words.n + 1, sizeof *chosen);
+    const char *names[16];
+    size_t n = 0;
+
+    for (; all_services[n]; n++)
+        names[n] = all_services[n]->name;
+    if (words.n == 0)
+        return command_misused("serve", "it needs the names of services");
+    for (size_t i = 0; i < words.n; i++) {
+        struct str word = *LIST_AT(struct str, words, i);
+        chosen[i] = service_named(word);
+        if (!chosen[i]) {
+            const char *near = nearest_word(word, names, n);
+            return command_misused("serve", "there is no service \"%.*s\"%s%s%s", STR_ARG(word),
+                                   near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+        }
+        for (size_t k = 0; k < i; k++)
+            if (chosen[k] == chosen[i])
+                return command_misused("serve", "\"%.*s\" is there twice", STR_ARG(word));
+    }
+    return run_services(cx, s, "serve", chosen);
+}

@@ -1,0 +1,139 @@
+/* main.c -- the table of commands, and finding, checking and running the one that was asked for. */
+#include "command/command.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "obs/log.h"
+
+extern char **environ;
+
+#define ARENA_MAX (256u * 1024 * 1024)
+
+/* Flags of everything that runs or opens services. */
+#define PLATFORM_FLAGS                                                                             \
+    "data config listen internalListen tossListen issuer tossUrl tossSecretKey tossClientKey "     \
+    "otlpEndpoint env log logRequests threads slowThreads rateLimit demo"
+
+/* clang-format off */
+const struct command commands[] = {
+    {"up", "", "runs the whole platform in this process",
+     "Prints one line when everything answers; logs go to stderr. SIGTERM or SIGINT stops it without a failed request.",
+     "jumun up --demo --data /tmp/jumun --listen 127.0.0.1:0", command_up, PLATFORM_FLAGS},
+    {"serve", "NAME...", "runs some services in this process",
+     "Names: auth user store order payment toss.",
+     "jumun serve order payment --data /var/lib/jumun", command_serve, PLATFORM_FLAGS},
+    {"migrate", "[NAME...]", "brings databases to this version's schema",
+     "`up` and `serve` do it by themselves; this one only migrates, or with --dry-run tells what it would do.",
+     "jumun migrate order --dry-run", command_migrate, "data config dryRun log"},
+    {"config", "print", "prints the configuration that would be used",
+     "Flags win over the environment (JUMUN_LISTEN, secrets also as JUMUN_..._FILE), over --config FILE, over the default.",
+     "JUMUN_THREADS=4 jumun config print --origin", command_config, PLATFORM_FLAGS " origin"},
+    {"openapi", "", "prints the HTTP contract (OpenAPI 3.1)", "Made from the same tables that check requests.",
+     "jumun openapi > openapi.json", command_openapi, ""},
+    {"errors", "", "prints every error code with its status and titles", "",
+     "jumun errors --json", command_errors, "json"},
+    {"version", "", "prints the version", "", "jumun version", command_version, ""},
+    {"help", "[COMMAND]", "explains a command", "", "jumun help up", command_help, ""},
+    {0},
+};
+/* clang-format on */
+
+static const struct command *find(struct str name)
+{
+    for (const struct command *c = commands; c->name; c++)
+        if (str_eq(str_from(c->name), name))
+            return c;
+    return NULL;
+}
+
+static bool takes(const struct command *c, const char *setting)
+{
+    struct str rest = str_from(c->flags), word;
+
+    while (rest.n) {
+        str_cut(rest, ' ', &word, &rest);
+        if (str_eq(word, str_from(setting)))
+            return true;
+    }
+    return false;
+}
+
+int command_misused(const char *command, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fprintf(stderr, "jumun %s: ", command);
+    vfprintf(stderr, format, args);
+    fprintf(stderr, "\nTry `jumun help %s`.\n", command);
+    va_end(args);
+    return EXIT_USAGE;
+}
+
+int command_failed(struct ctx *cx, const char *command, enum err e)
+{
+    fprintf(stderr, "jumun %s: %s", command, err_row(e)->en);
+    if (cx->story.detail[0])
+        fprintf(stderr, " (%s)", cx->story.detail);
+    fputc('\n', stderr);
+    return err_row(e)->retry == RETRY_LATER && e != ERR_INTERNAL ? EXIT_TRY_AGAIN : EXIT_FAILED;
+}
+
+/* The nearest command to a word that is none. */
+static int unknown(struct str word)
+{
+    const char *names[32];
+    size_t n = 0;
+
+    for (const struct command *c = commands; c->name && n < COUNT_OF(names); c++)
+        names[n++] = c->name;
+    const char *near = nearest_word(word, names, n);
+    fprintf(stderr, "jumun: there is no command \"%.*s\"", STR_ARG(word));
+    if (near)
+        fprintf(stderr, "; did you mean \"%s\"?", near);
+    fprintf(stderr, "\nTry `jumun help`.\n");
+    return EXIT_USAGE;
+}
+
+static int run(struct ctx *cx, const struct command *c, int argc, char **argv)
+{
+    static struct settings s; /* outlives main's frame: threads read it */
+    struct config_source source = {.argc = argc, .argv = argv, .environ = environ};
+
+    settings_defaults(&s);
+    if (config_read(cx->arena, settings_fields, &s, &source, &s.result) != ERR_OK)
+        return command_misused(c->name, "%s", s.result.problem);
+    for (size_t i = 0; settings_fields[i].type != FIELD_END; i++)
+        if (s.result.origins[i] == ORIGIN_FLAG && !takes(c, settings_fields[i].name))
+            return command_misused(c->name, "it takes no flag for \"%s\"", settings_fields[i].name);
+    if (!c->arguments[0] && s.result.positional.n > 0)
+        return command_misused(c->name, "unexpected \"%.*s\"",
+                               STR_ARG(*LIST_AT(struct str, s.result.positional, 0)));
+    bool human = s.log == 1 || (s.log == 0 && isatty(STDERR_FILENO));
+    log_configure(LOG_INFO, human ? LOG_HUMAN : LOG_JSON);
+    return c->run(cx, &s, s.result.positional);
+}
+
+int main(int argc, char **argv)
+{
+    struct arena arena;
+    struct rng rng;
+    struct str word = argc > 1 ? str_from(argv[1]) : STR("help");
+
+    if (str_eq(word, STR("--help")) || str_eq(word, STR("-h")))
+        word = STR("help");
+    if (str_eq(word, STR("--version")))
+        word = STR("version");
+    const struct command *c = find(word);
+    if (!c)
+        return unknown(word);
+    arena_init(&arena, ARENA_MAX);
+    rng_init(&rng);
+    struct ctx cx = {.arena = &arena, .clock = &clock_system, .rng = &rng};
+    int code = run(&cx, c, argc > 2 ? argc - 2 : 0, argv + 2);
+    arena_release(&arena);
+    return code;
+}
