@@ -5,6 +5,7 @@
 
 #include "data/json.h"
 #include "flow/migrate.h"
+#include "service/contract.h"
 
 #ifndef JUMUN_VERSION
 #define JUMUN_VERSION "0.1.0"
@@ -159,4 +160,16 @@ int command_migrate(struct ctx *cx, const struct settings *s, struct list words)
             code = migrate_one(cx, s, all_services[i]);
     }
     return code;
+}
+
+int command_openapi(struct ctx *cx, const struct settings *s, struct list words)
+{
+    struct buf b;
+
+    (void)s, (void)words;
+    buf_init_arena(&b, cx->arena, 16u * 1024 * 1024);
+    contract_openapi(&b, all_services, JUMUN_VERSION);
+    fwrite(b.p, 1, b.n, stdout);
+    putchar('\n');
+    return b.overflow || fflush(stdout) != 0 ? EXIT_FAILED : EXIT_DONE;
 }

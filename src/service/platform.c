@@ -245,6 +245,15 @@ static void refresh_metrics(void *arg)
     arena_release(&arena);
 }
 
+/* Without a URL of its own, Toss is the simulator of this process; in simulation its name is never resolved. */
+static void find_toss(struct platform *p)
+{
+    if (p->options.toss_url.p)
+        return;
+    int port = platform_port(p, LISTEN_TOSS);
+    p->options.toss_url = port ? arena_printf(&p->arena, "http://127.0.0.1:%d", port) : STR("http://toss.invalid");
+}
+
 static enum err start_all(struct ctx *cx, struct platform *p)
 {
     TRY(open_engines(cx, p));
@@ -263,11 +272,12 @@ static enum err start_all(struct ctx *cx, struct platform *p)
         if (p->services[i].service->demo)
             TRY(p->services[i].service->demo(cx));
     }
-    for (size_t i = 0; i < p->n_services; i++)
-        TRY(pump_start(&p->services[i]));
     TRY(listen_on(cx, p, LISTEN_TOSS, p->options.toss_listen));
+    find_toss(p);
     TRY(listen_on(cx, p, LISTEN_INTERNAL, p->options.internal_listen));
     TRY(listen_on(cx, p, LISTEN_PUBLIC, p->options.listen));
+    for (size_t i = 0; i < p->n_services; i++)
+        TRY(pump_start(&p->services[i]));
     metric_on_scrape(refresh_metrics, p);
     p->is_ready = true;
     return ERR_OK;
