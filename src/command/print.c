@@ -82,8 +82,8 @@ static void print_error_json(struct ctx *cx, enum err e)
     struct buf b;
 
     buf_init_arena(&b, cx->arena, 4096);
-    buf_printf(&b, "{\"code\":\"%s\",\"status\":%d,\"retry\":\"%s\",\"ko\":", row->code, row->status,
-               retry_text(row->retry));
+    buf_printf(&b, "{\"code\":\"%s\",\"status\":%d,\"retry\":\"%s\",\"ko\":", row->code,
+               row->status, retry_text(row->retry));
     json_string(&b, str_from(row->ko));
     buf_lit(&b, ",\"en\":");
     json_string(&b, str_from(row->en));
@@ -100,8 +100,8 @@ int command_errors(struct ctx *cx, const struct settings *s, struct list words)
         if (s->json)
             print_error_json(cx, (enum err)e);
         else
-            printf("%-24s %d  retry: %-5s  %s\n%-40s%s\n", row->code, row->status, retry_text(row->retry),
-                   row->en, "", row->ko);
+            printf("%-24s %d  retry: %-5s  %s\n%-40s%s\n", row->code, row->status,
+                   retry_text(row->retry), row->en, "", row->ko);
     }
     if (s->json)
         puts("]");

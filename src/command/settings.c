@@ -1,4 +1,5 @@
-/* settings.c -- the table of settings: flag, environment variable, line of the file, and documentation. */
+/* settings.c -- the table of settings: flag, environment variable, line of the file, and
+ * documentation. */
 #include "command/settings.h"
 
 #define T struct settings

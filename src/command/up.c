@@ -19,7 +19,8 @@
 #define DRAIN_MS 10000
 
 const struct service *const all_services[] = {
-    &auth_service, &user_service, &store_service, &order_service, &payment_service, &toss_service, NULL,
+    &auth_service,    &user_service, &store_service, &order_service,
+    &payment_service, &toss_service, NULL,
 };
 
 const struct service *service_named(struct str name)
@@ -86,8 +87,9 @@ static void print_address(const char *name, struct str listen, int port)
 static void print_ready(struct platform *p, const struct settings *s)
 {
     if (s->demo)
-        fprintf(stderr, "\n  ** DEMO WORLD: known passwords, made-up people, simulated money. **\n"
-                        "  ** Sign in as minji, owner1, staff1 or admin1 with jumun-demo-1.   **\n\n");
+        fprintf(stderr,
+                "\n  ** DEMO WORLD: known passwords, made-up people, simulated money. **\n"
+                "  ** Sign in as minji, owner1, staff1 or admin1 with jumun-demo-1.   **\n\n");
     fputs("ready", stdout);
     print_address("public", s->listen, platform_port(p, 0));
     print_address("internal", s->internal_listen, platform_port(p, 1));
@@ -117,7 +119,8 @@ static int run_services(struct ctx *cx, const struct settings *s, const char *co
     if (s->demo && s->env.p && str_eq_nocase(s->env, STR("production")))
         return command_misused(command, "--demo is refused because JUMUN_ENV is production");
     block_signals(&set);
-    if (trace_export_start(s->otlp_endpoint.p ? arena_cstr(cx->arena, s->otlp_endpoint) : NULL, "jumun") != ERR_OK)
+    if (trace_export_start(s->otlp_endpoint.p ? arena_cstr(cx->arena, s->otlp_endpoint) : NULL,
+                           "jumun") != ERR_OK)
         return command_misused(command, "--otlp-endpoint must be like http://127.0.0.1:4318");
     enum err e = platform_start(cx, &options, &p);
     if (e != ERR_OK)
@@ -153,7 +156,8 @@ int command_serve(struct ctx *cx, const struct settings *s, struct list words)
         if (!chosen[i]) {
             const char *near = nearest_word(word, names, n);
             return command_misused("serve", "there is no service \"%.*s\"%s%s%s", STR_ARG(word),
-                                   near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+                                   near ? "; did you mean \"" : "", near ? near : "",
+                                   near ? "\"?" : "");
         }
         for (size_t k = 0; k < i; k++)
             if (chosen[k] == chosen[i])

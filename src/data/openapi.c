@@ -14,8 +14,8 @@ static void decimal(struct buf *b, const char *name, int64_t v, int scale)
 
     for (int i = 0; i < scale; i++)
         unit *= 10;
-    buf_printf(b, ",\"%s\":%s%lld.%0*lld", name, v < 0 ? "-" : "", (long long)llabs(v / unit), scale,
-               (long long)llabs(v % unit));
+    buf_printf(b, ",\"%s\":%s%lld.%0*lld", name, v < 0 ? "-" : "", (long long)llabs(v / unit),
+               scale, (long long)llabs(v % unit));
 }
 
 static const char *pattern_of(const struct field *f)

@@ -41,14 +41,16 @@ static void write_line(const struct ctx *cx, enum log_level level, const char *m
     if (cx)
         trace_id_text(&cx->trace, trace_id);
     if (line_format == LOG_JSON) {
-        n = (size_t)snprintf(line, sizeof line, "{\"at\":\"%s\",\"level\":\"%s\",\"traceId\":\"%s\",\"message\":\"",
+        n = (size_t)snprintf(line, sizeof line,
+                             "{\"at\":\"%s\",\"level\":\"%s\",\"traceId\":\"%s\",\"message\":\"",
                              stamp, level_names[level], trace_id);
         n += put_escaped(line + n, sizeof line - n - 4, message);
         memcpy(line + n, "\"}\n", 3);
         n += 3;
     } else {
-        n = (size_t)snprintf(line, sizeof line - 1, "%.19sZ %-5s %s%s%s%s", stamp, level_names[level], message,
-                             *trace_id ? " [" : "", trace_id, *trace_id ? "]" : "");
+        n = (size_t)snprintf(line, sizeof line - 1, "%.19sZ %-5s %s%s%s%s", stamp,
+                             level_names[level], message, *trace_id ? " [" : "", trace_id,
+                             *trace_id ? "]" : "");
         if (n > sizeof line - 2)
             n = sizeof line - 2;
         line[n++] = '\n';
@@ -70,14 +72,16 @@ void log_event(const struct ctx *cx, enum log_level level, const char *format, .
     write_line(cx, level, message);
 }
 
-void log_work(const struct ctx *cx, const char *kind, struct str name, enum err e, int status, int64_t duration_us)
+void log_work(const struct ctx *cx, const char *kind, struct str name, enum err e, int status,
+              int64_t duration_us)
 {
     bool ours = e != ERR_OK && (status == 0 || status >= 500);
 
     if (e == ERR_OK)
-        log_event(cx, LOG_INFO, "%s %.*s %d %" PRId64 "us", kind, STR_ARG(name), status, duration_us);
+        log_event(cx, LOG_INFO, "%s %.*s %d %" PRId64 "us", kind, STR_ARG(name), status,
+                  duration_us);
     else
-        log_event(cx, ours ? LOG_ERROR : LOG_INFO, "%s %.*s %d %" PRId64 "us %s: %s (%s:%d)", kind, STR_ARG(name),
-                  status, duration_us, err_row(e)->code, cx->story.detail, cx->story.file ? cx->story.file : "-",
-                  cx->story.line);
+        log_event(cx, ours ? LOG_ERROR : LOG_INFO, "%s %.*s %d %" PRId64 "us %s: %s (%s:%d)", kind,
+                  STR_ARG(name), status, duration_us, err_row(e)->code, cx->story.detail,
+                  cx->story.file ? cx->story.file : "-", cx->story.line);
 }

@@ -7,13 +7,14 @@
 #define SERIES_MAX 4096
 
 /* Seconds of the histogram's bounds, in microseconds. */
-static const int64_t bounds_us[] = {500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 10000000};
+static const int64_t bounds_us[] = {500,    1000,   2500,   5000,    10000,   25000,   50000,
+                                    100000, 250000, 500000, 1000000, 2500000, 10000000};
 
 struct metric {
     enum metric_type type;
     const char *name, *help;
     const char *label[2], *value[2];
-    _Atomic int64_t total;   /* counter, gauge, or the histogram's count */
+    _Atomic int64_t total; /* counter, gauge, or the histogram's count */
     _Atomic int64_t sum_us;
     _Atomic int64_t buckets[COUNT_OF(bounds_us)];
 };
@@ -46,8 +47,9 @@ static const char *keep(const char *s)
     return s ? strdup(s) : NULL;
 }
 
-struct metric *metric_get(enum metric_type type, const char *name, const char *help, const char *label_1,
-                          const char *value_1, const char *label_2, const char *value_2)
+struct metric *metric_get(enum metric_type type, const char *name, const char *help,
+                          const char *label_1, const char *value_1, const char *label_2,
+                          const char *value_2)
 {
     pthread_mutex_lock(&table.lock);
     struct metric *m = find(name, value_1, value_2);
@@ -146,7 +148,8 @@ static void family(struct buf *b, size_t first)
     static const char *const types[] = {"counter", "gauge", "histogram"};
     const struct metric *head = table.series[first];
 
-    buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n", head->name, head->help, head->name, types[head->type]);
+    buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n", head->name, head->help, head->name,
+               types[head->type]);
     for (size_t i = first; i < table.n; i++) {
         const struct metric *m = table.series[i];
         if (!same(m->name, head->name))

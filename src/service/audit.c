@@ -36,7 +36,8 @@ static void found(struct list *findings, const struct audit_row *row, const stru
 }
 
 /* Both lists are ordered by key, as the engine orders uuids: bytewise. */
-static void join(struct list *findings, const struct audit_row *row, struct list left, struct list right)
+static void join(struct list *findings, const struct audit_row *row, struct list left,
+                 struct list right)
 {
     size_t l = 0, r = 0;
 
@@ -55,15 +56,17 @@ static void join(struct list *findings, const struct audit_row *row, struct list
     }
 }
 
-enum err audit_run(struct ctx *cx, const struct audit_row *rows, audit_database *database, void *arg,
-                   struct list *ret, size_t *ret_checked)
+enum err audit_run(struct ctx *cx, const struct audit_row *rows, audit_database *database,
+                   void *arg, struct list *ret, size_t *ret_checked)
 {
-    struct list findings = {arena_array(cx->arena, AUDIT_FINDINGS_MAX, sizeof(struct audit_finding)), 0};
+    struct list findings = {
+        arena_array(cx->arena, AUDIT_FINDINGS_MAX, sizeof(struct audit_finding)), 0};
     size_t checked = 0;
 
     for (const struct audit_row *row = rows; row->invariant; row++) {
         struct list left = {NULL, 0}, right = {NULL, 0};
-        if (!database(arg, row->left.service) || (row->right.sql && !database(arg, row->right.service)))
+        if (!database(arg, row->left.service) ||
+            (row->right.sql && !database(arg, row->right.service)))
             continue;
         TRY(read_side(cx, &row->left, database, arg, &left));
         if (row->right.sql)
@@ -81,14 +84,17 @@ struct str audit_text(struct ctx *cx, const struct audit_finding *f)
     const char *key = ctx_uuid_text(cx, f->key);
 
     if (!f->row->right.sql)
-        return arena_printf(cx->arena, "%s %s: not so for %s (%lld)", f->row->invariant, f->row->doc, key,
-                            (long long)f->left);
+        return arena_printf(cx->arena, "%s %s: not so for %s (%lld)", f->row->invariant,
+                            f->row->doc, key, (long long)f->left);
     if (!f->has_right)
-        return arena_printf(cx->arena, "%s %s: %s is in %s (%lld) but not in %s", f->row->invariant, f->row->doc,
-                            key, f->row->left.service, (long long)f->left, f->row->right.service);
+        return arena_printf(cx->arena, "%s %s: %s is in %s (%lld) but not in %s", f->row->invariant,
+                            f->row->doc, key, f->row->left.service, (long long)f->left,
+                            f->row->right.service);
     if (!f->has_left)
-        return arena_printf(cx->arena, "%s %s: %s is in %s (%lld) but not in %s", f->row->invariant, f->row->doc,
-                            key, f->row->right.service, (long long)f->right, f->row->left.service);
-    return arena_printf(cx->arena, "%s %s: %s has %lld in %s and %lld in %s", f->row->invariant, f->row->doc, key,
-                        (long long)f->left, f->row->left.service, (long long)f->right, f->row->right.service);
+        return arena_printf(cx->arena, "%s %s: %s is in %s (%lld) but not in %s", f->row->invariant,
+                            f->row->doc, key, f->row->right.service, (long long)f->right,
+                            f->row->left.service);
+    return arena_printf(cx->arena, "%s %s: %s has %lld in %s and %lld in %s", f->row->invariant,
+                        f->row->doc, key, (long long)f->left, f->row->left.service,
+                        (long long)f->right, f->row->right.service);
 }

@@ -10,7 +10,7 @@ static const struct {
 } roles[] = {{GUEST, "guest"}, {CUSTOMER, "customer"}, {OWNER, "owner"},
              {STAFF, "staff"}, {ADMIN, "admin"},       {SERVICE, "service"}};
 
-static const char *const method_words[HTTP_METHODS] = {"get", "head",   "post",   "put",
+static const char *const method_words[HTTP_METHODS] = {"get",   "head",   "post",   "put",
                                                        "patch", "delete", "options"};
 
 static const char *listener_of(const struct service *s, const struct route *r)
@@ -63,7 +63,9 @@ static void parameters(struct buf *b, const struct route *r)
 static void request_body(struct buf *b, const struct route *r)
 {
     if (r->body) {
-        buf_lit(b, ",\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{\"schema\":");
+        buf_lit(
+            b,
+            ",\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{\"schema\":");
         openapi_schema(b, r->body, OPENAPI_REQUEST);
         buf_lit(b, "}}}");
     } else if (r->flags & RAW_BODY) {
@@ -110,7 +112,8 @@ static void callers(struct buf *b, unsigned who)
         any = true;
     }
     buf_char(b, ']');
-    buf_str_add(b, who & GUEST ? STR(",\"security\":[{},{\"token\":[]}]") : STR(",\"security\":[{\"token\":[]}]"));
+    buf_str_add(b, who & GUEST ? STR(",\"security\":[{},{\"token\":[]}]")
+                               : STR(",\"security\":[{\"token\":[]}]"));
 }
 
 static void operation(struct buf *b, const struct service *s, const struct route *r)
@@ -158,17 +161,24 @@ static void paths_of(struct buf *b, const struct service *s, bool *any)
 
 static void problem_component(struct buf *b)
 {
-    buf_lit(b, "\"components\":{\"securitySchemes\":{\"token\":{\"type\":\"http\",\"scheme\":\"bearer\","
-               "\"bearerFormat\":\"JWT\"}},\"responses\":{\"Problem\":{\"description\":\"RFC 9457 problem\","
-               "\"content\":{\"application/problem+json\":{\"schema\":{\"type\":\"object\",\"required\":"
-               "[\"type\",\"title\",\"status\",\"code\"],\"properties\":{\"type\":{\"type\":\"string\"},"
-               "\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":\"string\"},"
-               "\"instance\":{\"type\":\"string\"},\"traceId\":{\"type\":\"string\"},\"code\":{\"type\":\"string\","
-               "\"enum\":[");
+    buf_lit(
+        b,
+        "\"components\":{\"securitySchemes\":{\"token\":{\"type\":\"http\",\"scheme\":\"bearer\","
+        "\"bearerFormat\":\"JWT\"}},\"responses\":{\"Problem\":{\"description\":\"RFC 9457 "
+        "problem\","
+        "\"content\":{\"application/problem+json\":{\"schema\":{\"type\":\"object\",\"required\":"
+        "[\"type\",\"title\",\"status\",\"code\"],\"properties\":{\"type\":{\"type\":\"string\"},"
+        "\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":"
+        "\"string\"},"
+        "\"instance\":{\"type\":\"string\"},\"traceId\":{\"type\":\"string\"},\"code\":{\"type\":"
+        "\"string\","
+        "\"enum\":[");
     for (int e = ERR_OK + 1; e < ERR_COUNT; e++)
         buf_printf(b, "%s\"%s\"", e > 1 ? "," : "", err_row((enum err)e)->code);
-    buf_lit(b, "]},\"errors\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"field\":"
-               "{\"type\":\"string\"},\"code\":{\"type\":\"string\"},\"message\":{\"type\":\"string\"}}}}}}}}}}}");
+    buf_lit(b, "]},\"errors\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{"
+               "\"field\":"
+               "{\"type\":\"string\"},\"code\":{\"type\":\"string\"},\"message\":{\"type\":"
+               "\"string\"}}}}}}}}}}}");
 }
 
 void contract_openapi(struct buf *b, const struct service *const *services, const char *version)
