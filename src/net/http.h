@@ -50,7 +50,8 @@ struct http_chunked {
  */
 int http_chunked_read(struct http_chunked *c, struct str in, size_t max_body, struct buf *out, size_t *ret_used);
 
-/* Decodes %XX once; false on bad escapes, encoded NUL, '/' or '\\', or bytes that are not UTF-8. Into the arena. */
+/* Decodes %XX once into the arena; false on bad escapes, encoded NUL, in a path also '/' and '\\', or bytes that
+ * are not UTF-8. */
 bool http_percent_decode(struct arena *a, struct str s, bool plus_is_space, struct str *ret);
 /* Cuts the next "name=value" off a query; decoded. False at the end; *ret_bad when it cannot be decoded. */
 bool http_query_next(struct arena *a, struct str *query, struct str *ret_name, struct str *ret_value, bool *ret_bad);

@@ -2,7 +2,7 @@
 #include "net/router.h"
 
 struct node {
-    struct str segment; /* literal; none for a parameter */
+    struct str segment;     /* literal; none for a parameter */
     struct node **children; /* sorted by segment */
     size_t n_children;
     struct node *parameter;
@@ -85,7 +85,8 @@ static struct node *child_make(struct node *n, struct str segment)
     return grown[at] = new_node(segment);
 }
 
-enum err router_add(struct router *r, enum http_method m, const char *pattern, const void *route, int owner)
+enum err router_add(struct router *r, enum http_method m, const char *pattern, const void *route,
+                    int owner)
 {
     struct node *n = &r->root;
     struct str rest = str_from(pattern + 1), segment;
@@ -114,7 +115,8 @@ static bool is_plain(struct str s)
 }
 
 /* Literals first, the parameter when that branch ends nowhere; depth is bounded by the patterns. */
-static const struct node *walk(const struct node *n, struct str rest, bool more, struct route_match *m)
+static const struct node *walk(const struct node *n, struct str rest, bool more,
+                               struct route_match *m)
 {
     struct str segment;
     bool found;
@@ -135,7 +137,8 @@ static const struct node *walk(const struct node *n, struct str rest, bool more,
     return end;
 }
 
-void router_find(const struct router *r, enum http_method method, struct str path, struct route_match *ret)
+void router_find(const struct router *r, enum http_method method, struct str path,
+                 struct route_match *ret)
 {
     memset(ret, 0, sizeof *ret);
     if (path.n == 0 || path.p[0] != '/')

@@ -16,7 +16,7 @@ struct exchange; /* one request and its answer */
 
 struct server_options {
     const char *address;   /* "127.0.0.1:8080"; port 0 takes a free one */
-    int threads;           /* workers; 0: none, server_turn drives everything */
+    int threads;          /* workers, at least 1 */
     int connections_max;   /* default 20000, bounded by RLIMIT_NOFILE */
     const char *name;      /* "public", "internal", "toss": for logs and metrics */
     /* Called on a worker for each complete request; must end in exactly one of exchange_finish, exchange_stream

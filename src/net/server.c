@@ -1,0 +1,434 @@
+/* server.c -- listening, the table of connections, the workers and the sweep of deadlines. */
+#include "net/connection.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "obs/metrics.h"
+
+/*
+ * DESIGN
+ *
+ * A connection belongs to exactly one of: epoll (armed, one-shot), a worker, whoever finishes its
+ * exchange, or an event stream. An epoll event carries index and generation of a place in the
+ * table, never a pointer: a worker looks it up and takes a reference, so that a connection closed
+ * in between is noticed instead of touched. Lock order: hub (sse.c), then connection, then table.
+ */
+
+#define SWEEP_US (250 * US_PER_MS)
+#define STOP_KEY UINT64_MAX
+#define LISTEN_KEY (UINT64_MAX - 1)
+#define ACCEPT_BATCH 32
+#define BACKLOG 1024
+#define NO_PLACE UINT32_MAX
+#define ARENA_MAX (32u * 1024 * 1024)
+
+void exchange_unref(struct exchange *x)
+{
+    if (atomic_fetch_sub(&x->refs, 1) != 1)
+        return;
+    buf_release(&x->in);
+    buf_release(&x->body_bytes);
+    buf_release(&x->out);
+    arena_release(&x->arena);
+    pthread_mutex_destroy(&x->lock);
+    free(x);
+}
+
+void exchange_close(struct exchange *x)
+{
+    struct server *s = x->server;
+
+    pthread_mutex_lock(&s->table_lock);
+    struct place *p = &s->places[x->index];
+    bool mine = p->exchange == x;
+    if (mine) {
+        p->exchange = NULL;
+        p->generation++;
+        p->next_free = s->first_free;
+        s->first_free = x->index;
+        s->n_open--;
+        metric_set(s->open, s->n_open);
+        close(x->fd);
+    }
+    pthread_mutex_unlock(&s->table_lock);
+    if (mine)
+        exchange_unref(x);
+}
+
+void exchange_arm(struct exchange *x, unsigned events, int64_t deadline_us)
+{
+    struct epoll_event event = {.events = events | EPOLLONESHOT | EPOLLRDHUP,
+                                .data.u64 = (uint64_t)x->generation << 32 | x->index};
+
+    x->deadline_us = deadline_us;
+    if (epoll_ctl(x->server->epoll_fd, EPOLL_CTL_MOD, x->fd, &event) != 0)
+        shutdown(x->fd, SHUT_RDWR); /* out of memory: the sweep finds it at its deadline */
+}
+
+/* With a reference; NULL when it is gone. */
+static struct exchange *look_up(struct server *s, uint64_t key)
+{
+    unsigned index = (unsigned)key, generation = (unsigned)(key >> 32);
+    struct exchange *x = NULL;
+
+    pthread_mutex_lock(&s->table_lock);
+    if (index < s->n_places && s->places[index].generation == generation)
+        x = s->places[index].exchange;
+    if (x)
+        atomic_fetch_add(&x->refs, 1);
+    pthread_mutex_unlock(&s->table_lock);
+    return x;
+}
+
+static bool put_in_table(struct server *s, struct exchange *x)
+{
+    pthread_mutex_lock(&s->table_lock);
+    bool room = s->first_free != NO_PLACE && !s->stopping;
+    if (room) {
+        x->index = s->first_free;
+        struct place *p = &s->places[x->index];
+        s->first_free = p->next_free;
+        x->generation = p->generation;
+        p->exchange = x;
+        s->n_open++;
+        metric_set(s->open, s->n_open);
+    }
+    pthread_mutex_unlock(&s->table_lock);
+    return room;
+}
+
+static void turn_away(struct server *s, int fd)
+{
+    static const char answer[] =
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
+        "Content-Length: 0\r\n\r\n";
+
+    metric_add(s->refused, 1);
+    (void)!send(fd, answer, sizeof answer - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    close(fd);
+}
+
+static void welcome(struct server *s, int fd, const struct sockaddr_storage *address)
+{
+    struct exchange *x = calloc(1, sizeof *x);
+    int on = 1;
+
+    if (!x) {
+        turn_away(s, fd);
+        return;
+    }
+    x->server = s;
+    x->fd = fd;
+    x->refs = 1;
+    pthread_mutex_init(&x->lock, NULL);
+    buf_init(&x->in, HTTP_HEAD_MAX + HTTP_BODY_MAX);
+    buf_init(&x->body_bytes, HTTP_BODY_MAX);
+    buf_init(&x->out, SIZE_MAX / 2);
+    arena_init(&x->arena, ARENA_MAX);
+    const void *ip =
+        address->ss_family == AF_INET6
+            ? (const void *)&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr
+            : (const void *)&((const struct sockaddr_in *)(const void *)address)->sin_addr;
+    if (!inet_ntop(address->ss_family, ip, x->peer, sizeof x->peer))
+        x->peer[0] = '\0';
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (!put_in_table(s, x)) {
+        turn_away(s, fd);
+        exchange_unref(x);
+        return;
+    }
+    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT,
+                                .data.u64 = (uint64_t)x->generation << 32 | x->index};
+    x->deadline_us = clock_monotonic_us() + FIRST_BYTE_US;
+    if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
+        exchange_close(x);
+}
+
+static void accept_some(struct server *s)
+{
+    for (int i = 0; i < ACCEPT_BATCH; i++) {
+        struct sockaddr_storage address;
+        socklen_t size = sizeof address;
+        int fd =
+            accept4(s->listen_fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0)
+            return; /* nobody, or out of descriptors: those who wait are taken when one closes */
+        welcome(s, fd, &address);
+    }
+}
+
+/* Every connection whose time is up. Places are few enough to look at all of them four times a
+ * second. */
+static void sweep(struct server *s)
+{
+    int64_t now = clock_monotonic_us(), next = s->next_sweep_us;
+
+    if (now < next || !atomic_compare_exchange_strong(&s->next_sweep_us, &next, now + SWEEP_US))
+        return;
+    for (unsigned i = 0; i < s->n_places; i++) {
+        struct exchange *x = NULL;
+        pthread_mutex_lock(&s->table_lock);
+        if (s->n_open == 0)
+            i = s->n_places - 1;
+        if (s->places[i].exchange) {
+            int64_t deadline = s->places[i].exchange->deadline_us;
+            if (deadline && deadline <= now) {
+                x = s->places[i].exchange;
+                atomic_fetch_add(&x->refs, 1);
+            }
+        }
+        pthread_mutex_unlock(&s->table_lock);
+        if (!x)
+            continue;
+        if (pthread_mutex_trylock(&x->lock) == 0) {
+            int64_t deadline = x->deadline_us;
+            if (deadline && deadline <= now)
+                connection_expired(x);
+            pthread_mutex_unlock(&x->lock);
+        }
+        exchange_unref(x);
+    }
+}
+
+static void serve(struct server *s, const struct epoll_event *event)
+{
+    struct exchange *x = look_up(s, event->data.u64);
+
+    if (!x)
+        return;
+    pthread_mutex_lock(&x->lock);
+    if (x->reading == STREAMING)
+        stream_ready(x, event->events);
+    else if (x->reading != HANDLING)
+        connection_ready(x);
+    pthread_mutex_unlock(&x->lock);
+    exchange_unref(x);
+}
+
+static void *work(void *arg)
+{
+    struct server *s = arg;
+    struct epoll_event event;
+
+    for (;;) {
+        int n = epoll_wait(s->epoll_fd, &event, 1, (int)(SWEEP_US / US_PER_MS));
+        if (n == 1 && event.data.u64 == STOP_KEY)
+            return NULL;
+        if (n == 1 && event.data.u64 == LISTEN_KEY)
+            accept_some(s);
+        else if (n == 1)
+            serve(s, &event);
+        sweep(s);
+    }
+}
+
+static bool split_address(const char *address, char *host, size_t host_size, const char **ret_port)
+{
+    const char *colon = strrchr(address, ':');
+    size_t n = colon ? (size_t)(colon - address) : 0;
+
+    if (!colon || n == 0 || n >= host_size)
+        return false;
+    if (address[0] == '[' && address[n - 1] == ']') {
+        address++;
+        n -= 2;
+    }
+    memcpy(host, address, n);
+    host[n] = '\0';
+    *ret_port = colon + 1;
+    return true;
+}
+
+static enum err open_listener(struct ctx *cx, struct server *s)
+{
+    const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+                                   .ai_family = AF_UNSPEC,
+                                   .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    struct sockaddr_storage bound;
+    socklen_t size = sizeof bound;
+    char host[100];
+    const char *port;
+    int on = 1;
+
+    if (!split_address(s->options.address, host, sizeof host, &port))
+        return fail(cx, ERR_INVALID, "the address \"%s\" is not HOST:PORT", s->options.address);
+    int code = getaddrinfo(host, port, &hints, &found);
+    if (code != 0)
+        return fail(cx, ERR_INVALID, "the address \"%s\": %s", s->options.address,
+                    gai_strerror(code));
+    s->listen_fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool ok = s->listen_fd >= 0 &&
+              setsockopt(s->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+              bind(s->listen_fd, found->ai_addr, found->ai_addrlen) == 0 &&
+              listen(s->listen_fd, BACKLOG) == 0 &&
+              getsockname(s->listen_fd, (struct sockaddr *)&bound, &size) == 0;
+    int why = errno;
+    freeaddrinfo(found);
+    if (!ok)
+        return fail(cx, ERR_UNAVAILABLE, "cannot listen on %s: %s", s->options.address,
+                    strerror(why));
+    s->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&bound)->sin6_port
+                                                : ((struct sockaddr_in *)(void *)&bound)->sin_port);
+    return ERR_OK;
+}
+
+/* Half of the descriptors at most are for one listener's clients. */
+static unsigned places_for(int wanted)
+{
+    struct rlimit limit;
+    rlim_t most = (rlim_t)(wanted > 0 ? wanted : CONNECTIONS_DEFAULT);
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 2 < most)
+        most = limit.rlim_cur / 2;
+    return (unsigned)most;
+}
+
+static enum err open_epoll(struct ctx *cx, struct server *s)
+{
+    struct epoll_event on_accept = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.u64 = LISTEN_KEY};
+    struct epoll_event on_stop = {.events = EPOLLIN, .data.u64 = STOP_KEY};
+
+    s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (s->epoll_fd < 0 || s->stop_fd < 0 ||
+        epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->listen_fd, &on_accept) != 0 ||
+        epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->stop_fd, &on_stop) != 0)
+        return fail(cx, ERR_UNAVAILABLE, "cannot set up epoll: %s", strerror(errno));
+    return ERR_OK;
+}
+
+static enum err open_table(struct ctx *cx, struct server *s)
+{
+    s->n_places = places_for(s->options.connections_max);
+    s->places = calloc(s->n_places, sizeof *s->places);
+    if (!s->places)
+        return fail(cx, ERR_UNAVAILABLE, "out of memory for %u connections", s->n_places);
+    for (unsigned i = 0; i < s->n_places; i++)
+        s->places[i].next_free = i + 1 < s->n_places ? i + 1 : NO_PLACE;
+    s->first_free = s->n_places ? 0 : NO_PLACE;
+    return ERR_OK;
+}
+
+static enum err start_threads(struct ctx *cx, struct server *s)
+{
+    int wanted = s->options.threads > 0 ? s->options.threads : 1;
+
+    s->threads = calloc((size_t)wanted, sizeof *s->threads);
+    if (!s->threads)
+        return fail(cx, ERR_UNAVAILABLE, "out of memory");
+    for (; s->n_threads < wanted; s->n_threads++)
+        if (pthread_create(&s->threads[s->n_threads], NULL, work, s) != 0)
+            return fail(cx, ERR_UNAVAILABLE, "cannot start thread %d of %d", s->n_threads + 1,
+                        wanted);
+    return ERR_OK;
+}
+
+static enum err start(struct ctx *cx, struct server *s)
+{
+    TRY(open_listener(cx, s));
+    TRY(open_epoll(cx, s));
+    TRY(open_table(cx, s));
+    return start_threads(cx, s);
+}
+
+enum err server_start(struct ctx *cx, const struct server_options *options, struct server **ret)
+{
+    struct server *s = calloc(1, sizeof *s);
+
+    if (!s)
+        return fail(cx, ERR_UNAVAILABLE, "out of memory");
+    s->options = *options;
+    s->listen_fd = s->epoll_fd = s->stop_fd = -1;
+    pthread_mutex_init(&s->table_lock, NULL);
+    s->open = metric_get(METRIC_GAUGE, "jumun_connections", "Open connections.", "listener",
+                         options->name, NULL, NULL);
+    s->refused = metric_get(METRIC_COUNTER, "jumun_connections_refused_total",
+                            "Connections turned away.", "listener", options->name, NULL, NULL);
+    enum err e = start(cx, s);
+    if (e != ERR_OK) {
+        server_stop(s, 0);
+        return e;
+    }
+    *ret = s;
+    return ERR_OK;
+}
+
+int server_port(const struct server *s)
+{
+    return s->port;
+}
+
+/* Closes whoever has nothing in flight. The number of those that have something is returned. */
+static unsigned close_idle(struct server *s, bool force)
+{
+    unsigned busy = 0;
+
+    for (unsigned i = 0; i < s->n_places; i++) {
+        pthread_mutex_lock(&s->table_lock);
+        struct exchange *x = s->places[i].exchange;
+        if (x)
+            atomic_fetch_add(&x->refs, 1);
+        pthread_mutex_unlock(&s->table_lock);
+        if (!x)
+            continue;
+        pthread_mutex_lock(&x->lock);
+        if (x->reading == STREAMING)
+            stream_detach(x);
+        if (x->reading == STREAMING || (x->reading == READ_HEAD && x->in.n == 0) ||
+            (force && x->reading != HANDLING))
+            exchange_close(x);
+        else
+            busy++;
+        pthread_mutex_unlock(&x->lock);
+        exchange_unref(x);
+    }
+    return busy;
+}
+
+static void join_threads(struct server *s)
+{
+    if (s->stop_fd >= 0)
+        (void)!write(s->stop_fd, &(uint64_t){1}, sizeof(uint64_t));
+    for (int i = 0; i < s->n_threads; i++)
+        pthread_join(s->threads[i], NULL);
+}
+
+void server_stop(struct server *s, int timeout_ms)
+{
+    int64_t until = clock_monotonic_us() + timeout_ms * US_PER_MS;
+    unsigned busy = 0;
+
+    s->stopping = true;
+    if (s->epoll_fd >= 0 && s->listen_fd >= 0)
+        (void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, s->listen_fd, NULL);
+    if (s->listen_fd >= 0)
+        close(s->listen_fd);
+    while ((busy = close_idle(s, false)) > 0 && clock_monotonic_us() < until)
+        usleep(5000);
+    join_threads(s);
+    busy = close_idle(s, true);
+    if (s->epoll_fd >= 0)
+        close(s->epoll_fd);
+    if (s->stop_fd >= 0)
+        close(s->stop_fd);
+    free(s->threads);
+    if (busy > 0)
+        return; /* somebody still holds exchanges beyond every deadline: their memory must stay */
+    free(s->places);
+    pthread_mutex_destroy(&s->table_lock);
+    free(s);
+}
