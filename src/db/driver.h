@@ -56,6 +56,7 @@ struct db_counters {
 /* First member of every driver's own struct. */
 struct db {
     const struct db_driver *driver;
+    char name[32];
     struct db_counters counters;
     void (*_Atomic wake)(void *arg);
     void *_Atomic wake_arg;
