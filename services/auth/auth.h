@@ -7,6 +7,8 @@
 #include "service/service.h"
 
 extern const struct service auth_service;
+/* The people of the demo world; doing it again changes nothing. */
+enum err auth_demo(struct ctx *cx) MUST_USE;
 
 #define REFRESH_LIVE_US (30 * US_PER_DAY)
 #define SESSIONS_MAX 20 /* of one account; the oldest ends when one more begins */

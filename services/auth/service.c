@@ -71,4 +71,5 @@ const struct service auth_service = {
     .jobs = jobs,
     .migrations = migrations_auth,
     .start = start,
+    .demo = auth_demo,
 };

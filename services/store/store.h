@@ -5,6 +5,8 @@
 #include "service/reply.h"
 #include "service/service.h"
 
+extern const struct service store_service;
+
 #define WEEKDAYS 7
 #define SECTIONS_MAX 50
 #define MENU_ITEMS_MAX 300

@@ -45,4 +45,5 @@ const struct service user_service = {
     .topics = topics,
     .consumers = consumers,
     .migrations = migrations_user,
+    .demo = user_demo,
 };

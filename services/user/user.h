@@ -7,6 +7,8 @@
 #include "service/service.h"
 
 extern const struct service user_service;
+/* Addresses of the demo world; doing it again changes nothing. */
+enum err user_demo(struct ctx *cx) MUST_USE;
 
 #define ADDRESSES_MAX 20
 #define FAVORITES_MAX 500

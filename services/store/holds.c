@@ -1,0 +1,71 @@
+/* holds.c -- the store never ends a hold by itself; old ones it asks the order service about. */
+#include "flow/outbox.h"
+#include "obs/log.h"
+#include "service/call.h"
+#include "store/stock.h"
+
+#define HOLD_OLD_US (30 * US_PER_MIN)
+#define ASKED_AT_ONCE 50
+
+struct hold {
+    struct uuid order_id;
+};
+static const struct field hold_fields[] = {
+    F_UUID(struct hold, order_id, "orderId", 0, "order"),
+    F_END(struct hold),
+};
+
+struct order_state {
+    struct str status;
+};
+static const struct field order_state_fields[] = {
+    F_STR(struct order_state, status, "status", REQUIRED, 1, 30, "status of the order"),
+    F_END(struct order_state),
+};
+
+static bool is_dead(struct str status)
+{
+    static const char *const dead[] = {"CANCELLED", "EXPIRED", "REJECTED", "PAYMENT_FAILED"};
+
+    for (size_t i = 0; i < COUNT_OF(dead); i++)
+        if (str_eq(status, str_from(dead[i])))
+            return true;
+    return false;
+}
+
+static enum err release(struct ctx *cx, struct uuid order_id)
+{
+    TRY(db_begin(cx));
+    TRY(reservation_release(cx, order_id, true));
+    return db_commit(cx);
+}
+
+/* An order that does not exist never committed: its hold is an orphan too. */
+static enum err ask(struct ctx *cx, struct uuid order_id)
+{
+    struct order_state state = {0};
+    struct str path =
+        arena_printf(cx->arena, "/internal/v1/orders/%s/status", ctx_uuid_text(cx, order_id));
+
+    enum err e =
+        call_service(cx, "order", HTTP_GET, path.p, NULL, NULL, order_state_fields, &state);
+    if (e != ERR_OK && e != ERR_NOT_FOUND)
+        return e;
+    if (e == ERR_OK && !is_dead(state.status))
+        return ERR_OK;
+    log_event(cx, LOG_WARN, "hold of order %s is an orphan; released", ctx_uuid_text(cx, order_id));
+    return release(cx, order_id);
+}
+
+enum err holds_ask(struct ctx *cx)
+{
+    struct list holds = {NULL, 0};
+
+    TRY(db_all(cx, hold_fields, &holds,
+               "select order_id from reservations where state = 'HELD' and created_at < $1"
+               " order by created_at limit $2",
+               ARGS(db_int(ctx_now(cx) - HOLD_OLD_US), db_int(ASKED_AT_ONCE))));
+    for (size_t i = 0; i < holds.n; i++)
+        TRY(ask(cx, LIST_AT(struct hold, holds, i)->order_id));
+    return ERR_OK;
+}
