@@ -1,0 +1,205 @@
+/* order.c -- an order as the database holds it and as people see it, and whose it is. */
+#include "order/order.h"
+
+#define ONE(T, m, json) F_INT(T, m, json, 0, INT64_MIN, INT64_MAX, "")
+
+const struct field order_row_fields[] = {
+    F_UUID(struct order, order_id, "orderId", 0, ""),
+    F_UUID(struct order, customer_id, "customerId", 0, ""),
+    F_UUID(struct order, store_id, "storeId", 0, ""),
+    F_UUID(struct order, owner_id, "ownerId", 0, ""),
+    F_UUID(struct order, payment_id, "paymentId", 0, ""),
+    F_UUID(struct order, cart_id, "cartId", 0, ""),
+    F_STR(struct order, number, "number", 0, 0, 30, ""),
+    F_STR(struct order, store_name, "storeName", 0, 0, 200, ""),
+    F_STR(struct order, address, "address", 0, 0, 10000, ""),
+    F_STR(struct order, request_message, "requestMessage", 0, 0, 500, ""),
+    F_ENUM(struct order, status, "status", 0, status_names, ""),
+    ONE(struct order, items_won, "itemsWon"),
+    ONE(struct order, delivery_fee_won, "deliveryFeeWon"),
+    ONE(struct order, total_won, "totalWon"),
+    ONE(struct order, captured_won, "capturedWon"),
+    ONE(struct order, refunded_won, "refundedWon"),
+    F_BOOL(struct order, cancel_requested, "cancelRequested", 0, ""),
+    F_BOOL(struct order, stock_back, "stockBack", 0, ""),
+    F_TIME(struct order, reserve_by, "reserveBy", 0, ""),
+    F_TIME(struct order, expires_at, "expiresAt", 0, ""),
+    F_TIME(struct order, accept_by, "acceptBy", 0, ""),
+    F_TIME(struct order, eta_at, "etaAt", 0, ""),
+    ONE(struct order, history_n, "historyN"),
+    F_TIME(struct order, created_at, "createdAt", 0, ""),
+    F_TIME(struct order, changed_at, "changedAt", 0, ""),
+    F_END(struct order),
+};
+
+const struct field chosen_option_fields[] = {
+    F_UUID(struct chosen_option, option_id, "optionId", REQUIRED, "option"),
+    F_STR(struct chosen_option, name, "name", REQUIRED, 1, 100, "as it was when ordered"),
+    F_WON(struct chosen_option, price_won, "priceWon", REQUIRED, "added to the unit price"),
+    F_END(struct chosen_option),
+};
+
+const struct field order_line_fields[] = {
+    F_UUID(struct order_line, line_id, "lineId", REQUIRED, "line"),
+    F_UUID(struct order_line, menu_item_id, "menuItemId", REQUIRED, "menu item"),
+    F_STR(struct order_line, name, "name", REQUIRED, 1, 100, "as it was when ordered"),
+    F_RAW(struct order_line, options, "options", REQUIRED, "list of {optionId, name, priceWon}"),
+    F_INT(struct order_line, quantity, "quantity", REQUIRED, 1, 99, "how many"),
+    F_WON(struct order_line, unit_price_won, "unitPriceWon", REQUIRED, "one, with its options"),
+    F_WON(struct order_line, line_total_won, "lineTotalWon", REQUIRED, "quantity times unit"),
+    F_END(struct order_line),
+};
+
+const struct field history_row_fields[] = {
+    ONE(struct history_row, n, "n"),
+    F_STR(struct history_row, event, "event", 0, 0, 40, ""),
+    F_STR(struct history_row, from_status, "fromStatus", 0, 0, 40, ""),
+    F_STR(struct history_row, status, "status", 0, 0, 40, ""),
+    ONE(struct history_row, facts, "facts"),
+    ONE(struct history_row, by_role, "byRole"),
+    F_UUID(struct history_row, by_id, "byId", 0, ""),
+    F_STR(struct history_row, reason, "reason", 0, 0, 500, ""),
+    F_STR(struct history_row, trace_id, "traceId", 0, 0, 40, ""),
+    F_TIME(struct history_row, at, "at", 0, ""),
+    F_END(struct history_row),
+};
+
+const struct field history_fields[] = {
+    F_INT(struct history_row, n, "n", REQUIRED, 1, INT64_MAX, "number of the step"),
+    F_STR(struct history_row, status, "status", REQUIRED, 0, 40, "status after it"),
+    F_STR(struct history_row, event, "event", REQUIRED, 0, 40, "what happened"),
+    F_TIME(struct history_row, at, "at", REQUIRED, "when"),
+    F_STR(struct history_row, by, "by", REQUIRED, 0, 20, "customer, owner, staff, admin, system"),
+    F_STR(struct history_row, reason, "reason", NULLABLE, 0, 500, "why"),
+    F_END(struct history_row),
+};
+
+enum payment_status { READY_TO_PAY, PAYING, PAID_FULL, FAILED, REFUNDING, REFUNDED, REFUNDED_PART };
+static const char *const payment_status_names[] = {
+    "READY",     "CONFIRMING", "CAPTURED",           "FAILED",
+    "REFUNDING", "REFUNDED",   "PARTIALLY_REFUNDED", NULL,
+};
+
+const struct field order_fields[] = {
+    F_UUID(struct order, order_id, "orderId", REQUIRED, "order"),
+    F_STR(struct order, number, "number", REQUIRED, 1, 30, "short, for people"),
+    F_UUID(struct order, store_id, "storeId", REQUIRED, "store"),
+    F_STR(struct order, store_name, "storeName", REQUIRED, 1, 200, "as it was when ordered"),
+    F_ENUM(struct order, status, "status", REQUIRED, status_names, "where the order stands"),
+    F_ENUM(struct order, payment_status, "paymentStatus", REQUIRED, payment_status_names,
+           "where the money stands"),
+    F_LIST(struct order, lines, "items", REQUIRED, 1, 100, order_line_fields, "what was ordered"),
+    F_WON(struct order, items_won, "itemsWon", REQUIRED, "sum of the lines"),
+    F_WON(struct order, delivery_fee_won, "deliveryFeeWon", REQUIRED, "for the way"),
+    F_WON(struct order, total_won, "totalWon", REQUIRED, "to pay"),
+    F_WON(struct order, refunded_won, "refundedWon", REQUIRED, "given back so far"),
+    F_RAW(struct order, address, "address", REQUIRED, "as it was when ordered"),
+    F_STR(struct order, request_message, "requestMessage", NULLABLE, 0, 500, "to the store"),
+    F_TIME(struct order, expires_at, "expiresAt", NULLABLE, "an unpaid order ends then"),
+    F_TIME(struct order, accept_by, "acceptBy", NULLABLE, "the store answers until then"),
+    F_TIME(struct order, eta_at, "etaAt", NULLABLE, "expected at the door"),
+    F_TIME(struct order, created_at, "createdAt", REQUIRED, "ordered"),
+    F_LIST(struct order, history, "history", REQUIRED, 0, 1000, history_fields, "every step"),
+    F_END(struct order),
+};
+
+enum err order_load(struct ctx *cx, struct uuid order_id, struct order *ret)
+{
+    struct order o = {0};
+
+    TRY(db_one(cx, order_row_fields, &o, "select " ORDER_COLUMNS " from orders where order_id = $1",
+               ARGS(db_uuid(order_id))));
+    *ret = o;
+    return ERR_OK;
+}
+
+static struct str role_name(int64_t role)
+{
+    switch (role) {
+    case CUSTOMER:
+        return STR("customer");
+    case OWNER:
+        return STR("owner");
+    case STAFF:
+        return STR("staff");
+    case ADMIN:
+        return STR("admin");
+    default:
+        return STR("system");
+    }
+}
+
+/* Read off the order: the payment service has the whole truth, this is what the order knows of it.
+ */
+static enum payment_status payment_status(const struct order *o)
+{
+    bool is_going_back = o->status == CANCELLING || o->status == CANCELLED ||
+                         o->status == EXPIRED || o->status == REJECTED ||
+                         o->status == PAYMENT_FAILED;
+
+    if (o->captured_won == 0) {
+        if (o->status == PAYMENT_FAILED)
+            return FAILED;
+        return o->status == CONFIRMING || o->status == MANUAL_REVIEW ? PAYING : READY_TO_PAY;
+    }
+    if (o->refunded_won == o->captured_won)
+        return REFUNDED;
+    if (is_going_back)
+        return REFUNDING;
+    return o->refunded_won > 0 ? REFUNDED_PART : PAID_FULL;
+}
+
+enum err order_show(struct ctx *cx, struct order *o)
+{
+    TRY(db_all(cx, order_line_fields, &o->lines,
+               "select line_id, menu_item_id, name, options, quantity, unit_price_won,"
+               " line_total_won from order_lines where order_id = $1 order by line_no",
+               ARGS(db_uuid(o->order_id))));
+    TRY(db_all(cx, history_row_fields, &o->history,
+               "select n, event, from_status, status, facts, by_role, by_id, reason, trace_id, at"
+               " from order_history where order_id = $1 order by n",
+               ARGS(db_uuid(o->order_id))));
+    for (size_t i = 0; i < o->history.n; i++) {
+        struct history_row *h = LIST_AT(struct history_row, o->history, i);
+        h->by = role_name(h->by_role);
+    }
+    o->payment_status = payment_status(o);
+    return ERR_OK;
+}
+
+enum err reply_order(struct ctx *cx, struct reply *rp, int status, struct uuid order_id)
+{
+    struct order o = {0};
+
+    TRY(order_load(cx, order_id, &o));
+    TRY(order_show(cx, &o));
+    reply_header(cx, rp, STR("ETag"), "\"v%" PRId64 "\"", o.history_n);
+    return reply_data(cx, rp, status, order_fields, &o);
+}
+
+enum err guard_customer(struct ctx *cx, const struct request *rq)
+{
+    int64_t n = 0;
+
+    TRY(db_int_of(cx, &n, "select count(*) from orders where order_id = $1 and customer_id = $2",
+                  ARGS(db_uuid(rq->id[0]), db_uuid(cx->caller.user_id))));
+    return n == 1 ? ERR_OK : fail(cx, ERR_NOT_FOUND, "no order of this customer");
+}
+
+/* By our own copy of the store: the board works while the store service is away. */
+enum err guard_store(struct ctx *cx, const struct request *rq)
+{
+    int64_t n = 0;
+
+    if (cx->caller.role == OWNER)
+        TRY(db_int_of(cx, &n,
+                      "select count(*) from store_copies where store_id = $1 and owner_id = $2",
+                      ARGS(db_uuid(rq->id[0]), db_uuid(cx->caller.user_id))));
+    if (n == 0)
+        return fail(cx, ERR_NOT_FOUND, "no store of this caller");
+    if (uuid_is_nil(rq->id[1]))
+        return ERR_OK;
+    TRY(db_int_of(cx, &n, "select count(*) from orders where order_id = $1 and store_id = $2",
+                  ARGS(db_uuid(rq->id[1]), db_uuid(rq->id[0]))));
+    return n == 1 ? ERR_OK : fail(cx, ERR_NOT_FOUND, "no order of this store");
+}
