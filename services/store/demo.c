@@ -54,7 +54,7 @@ static enum err add_groups(struct ctx *cx, const struct demo_kitchen *k, unsigne
 /* Prices differ a little from store to store, as they do. */
 static int64_t price_here(const struct demo_item *i, unsigned store)
 {
-    return i->price_won >= 5000 ? i->price_won + store * 7 % 4 * 500 : i->price_won;
+    return i->price_won >= 5000 ? i->price_won + (int64_t)(store * 7 % 4 * 500) : i->price_won;
 }
 
 static enum err add_item(struct ctx *cx, const struct demo_kitchen *k, unsigned store,

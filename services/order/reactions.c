@@ -1,0 +1,265 @@
+/* reactions.c -- what other services' events and time itself do to an order. */
+#include "order/order.h"
+
+#include "base/fault.h"
+#include "obs/log.h"
+
+/* clang-format off */
+struct stock_answer {
+    struct uuid order_id, menu_item_id;
+    struct str reason;
+};
+static const struct field stock_answer_fields[] = {
+    F_UUID(struct stock_answer, order_id, "orderId", REQUIRED, "order"),
+    F_UUID(struct stock_answer, menu_item_id, "menuItemId", 0, "what is missing"),
+    F_STR(struct stock_answer, reason, "reason", 0, 0, 50, "why not"),
+    F_END(struct stock_answer),
+};
+
+struct money_moved {
+    struct uuid order_id, payment_id;
+    int64_t amount_won;
+    struct str code;
+};
+static const struct field money_moved_fields[] = {
+    F_UUID(struct money_moved, order_id, "orderId", REQUIRED, "order"),
+    F_UUID(struct money_moved, payment_id, "paymentId", 0, "payment"),
+    F_WON(struct money_moved, amount_won, "amountWon", 0, "how much"),
+    F_STR(struct money_moved, code, "code", 0, 0, 100, "the provider's code"),
+    F_END(struct money_moved),
+};
+/* clang-format on */
+
+static enum err step(struct ctx *cx, struct order *o, enum step what, struct str reason)
+{
+    const struct saga_input in = {.step = what, .reason = reason};
+
+    if (FAULT("order.reaction"))
+        return fail(cx, ERR_UNAVAILABLE, "fault: order.reaction");
+    return order_step(cx, o, &in);
+}
+
+static enum err on_stock_reserved(struct ctx *cx, const struct event *e, const void *data)
+{
+    const struct stock_answer *in = data;
+    struct order o;
+
+    (void)e;
+    TRY(order_load(cx, in->order_id, &o));
+    return step(cx, &o, STOCK_RESERVED, STR_NONE);
+}
+
+static enum err on_stock_refused(struct ctx *cx, const struct event *e, const void *data)
+{
+    const struct stock_answer *in = data;
+    struct order o;
+
+    (void)e;
+    TRY(order_load(cx, in->order_id, &o));
+    if (o.status == STOCK_PENDING)
+        o.stock_back = true; /* nothing was taken */
+    return step(cx, &o, STOCK_REFUSED, in->reason);
+}
+
+static enum err on_stock_released(struct ctx *cx, const struct event *e, const void *data)
+{
+    const struct stock_answer *in = data;
+    struct order o;
+
+    (void)e;
+    TRY(order_load(cx, in->order_id, &o));
+    o.stock_back = true;
+    return step(cx, &o, STOCK_BACK, STR_NONE);
+}
+
+static enum err on_captured(struct ctx *cx, const struct event *e, const void *data)
+{
+    const struct money_moved *in = data;
+    struct order o;
+
+    (void)e;
+    TRY(order_load(cx, in->order_id, &o));
+    o.captured_won += in->amount_won;
+    o.payment_id = in->payment_id;
+    return step(cx, &o, CAPTURED, STR_NONE);
+}
+
+static enum err on_declined(struct ctx *cx, const struct event *e, const void *data)
+{
+    const struct money_moved *in = data;
+    struct order o;
+
+    (void)e;
+    TRY(order_load(cx, in->order_id, &o));
+    if (!uuid_eq(o.payment_id, in->payment_id))
+        return ERR_OK; /* another payment has the pin by now */
+    return step(cx, &o, DECLINED, in->code);
+}
+
+static enum err on_refunded(struct ctx *cx, const struct event *e, const void *data)
+{
+    const struct money_moved *in = data;
+    struct order o;
+
+    (void)e;
+    TRY(order_load(cx, in->order_id, &o));
+    o.refunded_won += in->amount_won;
+    return step(cx, &o, MONEY_BACK, STR_NONE);
+}
+
+/* The payment service gives it back by itself; the order only keeps the books complete. */
+static enum err on_late_captured(struct ctx *cx, const struct event *e, const void *data)
+{
+    const struct money_moved *in = data;
+    struct order o;
+
+    (void)e;
+    TRY(order_load(cx, in->order_id, &o));
+    o.captured_won += in->amount_won;
+    return step(cx, &o, LATE_CAPTURED, STR_NONE);
+}
+
+/* clang-format off */
+const struct consumer order_consumers[] = {
+    {"store.changed", on_store_changed, store_changed_fields, "our copy of a store"},
+    {"store.menu.changed", on_menu_changed, menu_changed_fields, "our copy of a menu"},
+    {"stock.reserved", on_stock_reserved, stock_answer_fields, "everything is held: it can be paid"},
+    {"stock.refused", on_stock_refused, stock_answer_fields, "not to be had: rejected"},
+    {"stock.released", on_stock_released, stock_answer_fields, "nothing is held any more"},
+    {"payment.captured", on_captured, money_moved_fields, "paid"},
+    {"payment.declined", on_declined, money_moved_fields, "not paid"},
+    {"payment.refunded", on_refunded, money_moved_fields, "money went back"},
+    {"payment.late_captured", on_late_captured, money_moved_fields, "captured for a dead order; goes back"},
+    {"order.status_changed", on_status_changed, status_changed_fields, "to those who follow it live"},
+    {0},
+};
+/* clang-format on */
+
+static enum err when_stock_is_late(struct ctx *cx, struct uuid order_id, int64_t attempt)
+{
+    struct order o;
+
+    (void)attempt;
+    TRY(order_load(cx, order_id, &o));
+    if (o.status != STOCK_PENDING)
+        return ERR_OK;
+    if (ctx_now(cx) >= o.reserve_by)
+        return step(cx, &o, STOCK_SILENT, STR("STOCK_UNKNOWN"));
+    TRY(order_ask_stock(cx, &o));
+    return timer_set(cx, "order.stock", order_id, ctx_now(cx) + STOCK_ASK_AGAIN_US);
+}
+
+static enum err when_hold_is_over(struct ctx *cx, struct uuid order_id, int64_t attempt)
+{
+    struct order o;
+
+    (void)attempt;
+    TRY(order_load(cx, order_id, &o));
+    if (o.status != AWAITING_PAYMENT)
+        return ERR_OK;
+    if (ctx_now(cx) < o.expires_at) /* the clock went back: not yet */
+        return timer_set(cx, "order.expire", order_id, o.expires_at);
+    return step(cx, &o, HOLD_OVER, STR_NONE);
+}
+
+static enum err when_payment_is_unknown(struct ctx *cx, struct uuid order_id, int64_t attempt)
+{
+    struct order o;
+
+    (void)attempt;
+    TRY(order_load(cx, order_id, &o));
+    return o.status == CONFIRMING ? step(cx, &o, UNKNOWN_TOO_LONG, STR("PAYMENT_UNKNOWN")) : ERR_OK;
+}
+
+struct waiting {
+    struct uuid order_id, store_id;
+    struct str number, status;
+    int64_t since;
+};
+static const struct field waiting_fields[] = {
+    F_UUID(struct waiting, order_id, "orderId", 0, "order"),
+    F_UUID(struct waiting, store_id, "storeId", 0, "store"),
+    F_STR(struct waiting, number, "number", 0, 0, 30, "the order's short number"),
+    F_STR(struct waiting, status, "status", 0, 0, 30, "where it stands"),
+    F_TIME(struct waiting, since, "since", 0, "since when"),
+    F_END(struct waiting),
+};
+
+/* Somebody should look at it: rings, changes nothing. */
+static enum err ring(struct ctx *cx, const struct order *o, const char *event)
+{
+    const struct waiting w = {.order_id = o->order_id,
+                              .store_id = o->store_id,
+                              .number = o->number,
+                              .status = str_from(status_names[o->status]),
+                              .since = o->changed_at};
+
+    log_event(cx, LOG_WARN, "%s: order %s is %s", event, ctx_uuid_text(cx, o->order_id),
+              status_names[o->status]);
+    return outbox_append(cx, event, o->order_id, waiting_fields, &w);
+}
+
+/* Reminded at 3 and 6 minutes; at 10 the money goes back. */
+static enum err when_owner_is_silent(struct ctx *cx, struct uuid order_id, int64_t attempt)
+{
+    struct order o;
+
+    (void)attempt;
+    TRY(order_load(cx, order_id, &o));
+    if (o.status != PAID)
+        return ERR_OK;
+    if (ctx_now(cx) >= o.accept_by)
+        return step(cx, &o, OWNER_SILENT, STR("OWNER_SILENT"));
+    TRY(ring(cx, &o, "order.waiting_for_owner"));
+    int64_t next = ctx_now(cx) + ACCEPT_ALARM_US;
+    if (o.accept_by - next < ACCEPT_ALARM_US / 2) /* 3, 6, then 10: no alarm just before the end */
+        next = o.accept_by;
+    return timer_set(cx, "order.accept_by", order_id, next);
+}
+
+static enum err when_overdue(struct ctx *cx, struct uuid order_id, int64_t attempt)
+{
+    struct order o;
+
+    (void)attempt;
+    TRY(order_load(cx, order_id, &o));
+    if (status_is_end((enum status)o.status))
+        return ERR_OK;
+    TRY(ring(cx, &o, "order.overdue"));
+    return timer_set(cx, "order.overdue", order_id, ctx_now(cx) + OVERDUE_US);
+}
+
+static enum err when_cancel_takes_long(struct ctx *cx, struct uuid order_id, int64_t attempt)
+{
+    struct order o;
+    int64_t since = 0;
+
+    (void)attempt;
+    TRY(order_load(cx, order_id, &o));
+    if (o.status != CANCELLING)
+        return ERR_OK;
+    TRY(db_int_of(cx, &since,
+                  "select max(at) from order_history where order_id = $1 and status = 'CANCELLING'"
+                  " and from_status <> 'CANCELLING'",
+                  ARGS(db_uuid(order_id))));
+    if (ctx_now(cx) - since >= UNKNOWN_MAX_US)
+        return step(cx, &o, UNKNOWN_TOO_LONG, STR("REFUND_UNKNOWN"));
+    return timer_set(cx, "order.refund", order_id, ctx_now(cx) + REFUND_LOOK_US);
+}
+
+/* clang-format off */
+const struct timer_row order_timers[] = {
+    {"order.stock", when_stock_is_late, false, "asks the store again every 5 s, gives up after 60 s"},
+    {"order.expire", when_hold_is_over, false, "unpaid for 9 minutes"},
+    {"order.unknown", when_payment_is_unknown, false, "no answer of the provider for 24 hours"},
+    {"order.accept_by", when_owner_is_silent, false, "reminds the owner at 3 and 6 minutes, gives up at 10"},
+    {"order.overdue", when_overdue, false, "rings for an order that stands still for 6 hours"},
+    {"order.refund", when_cancel_takes_long, false, "a cancel that is not done in 24 hours goes to a person"},
+    {0},
+};
+
+const struct job order_jobs[] = {
+    {"order.carts", US_PER_HOUR, carts_sweep, "guests' carts that nobody touched for 30 days"},
+    {0},
+};
+/* clang-format on */
