@@ -166,30 +166,51 @@ static void bind_metrics(struct bound_route *b)
 
 static enum listener_kind listener_of(const struct service *s, const struct route *r)
 {
-    if (s->listener && strcmp(s->listener, "toss") == 0)
+    if (s->listener && strcmp(s->listener, "toss") == 0 && !(r->flags & INTERNAL))
         return LISTEN_TOSS;
     return r->flags & INTERNAL ? LISTEN_INTERNAL : LISTEN_PUBLIC;
 }
 
-static enum err bind_routes(struct ctx *cx, struct platform *p)
+static enum err bind_rows(struct ctx *cx, struct svc *s, const struct route *rows)
+{
+    struct platform *p = s->platform;
+
+    for (const struct route *r = rows; r && r->path; r++) {
+        struct bound_route *b = &p->routes[p->n_routes++];
+        *b = (struct bound_route){.route = r, .svc = s};
+        assert(r->who != 0); /* a route without a policy is our mistake */
+        bind_metrics(b);
+        struct router *router = p->listeners[listener_of(s->service, r)].router;
+        if (router_add(router, r->method, r->path, b, (int)(s - p->services)) != ERR_OK)
+            return fail(cx, ERR_INTERNAL, "route %s %s is there twice", http_method_names[r->method], r->path);
+    }
+    return ERR_OK;
+}
+
+static size_t count_rows(const struct route *r)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < p->n_services; i++)
-        for (const struct route *r = p->services[i].service->routes; r && r->path; r++)
-            n++;
+    while (r && r[n].path)
+        n++;
+    return n;
+}
+
+static enum err bind_routes(struct ctx *cx, struct platform *p)
+{
+    const struct route *letters[SERVICES_MAX] = {NULL};
+    size_t n = 0;
+
+    for (size_t i = 0; i < p->n_services; i++) {
+        if (p->services[i].service->consumers)
+            letters[i] = dead_letter_routes(&p->arena, p->services[i].service);
+        n += count_rows(p->services[i].service->routes) + count_rows(letters[i]);
+    }
     p->routes = arena_array(&p->arena, n + 1, sizeof *p->routes);
-    for (size_t i = 0; i < p->n_services; i++)
-        for (const struct route *r = p->services[i].service->routes; r && r->path; r++) {
-            struct svc *s = &p->services[i];
-            struct bound_route *b = &p->routes[p->n_routes++];
-            *b = (struct bound_route){.route = r, .svc = s};
-            assert(r->who != 0); /* a route without a policy is our mistake */
-            bind_metrics(b);
-            struct router *router = p->listeners[listener_of(s->service, r)].router;
-            if (router_add(router, r->method, r->path, b, (int)i) != ERR_OK)
-                return fail(cx, ERR_INTERNAL, "route %s %s is there twice", http_method_names[r->method], r->path);
-        }
+    for (size_t i = 0; i < p->n_services; i++) {
+        TRY(bind_rows(cx, &p->services[i], p->services[i].service->routes));
+        TRY(bind_rows(cx, &p->services[i], letters[i]));
+    }
     return ERR_OK;
 }
 

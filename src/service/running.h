@@ -111,5 +111,7 @@ void pump_stop(struct svc *s);
 enum err pump_turn(struct svc *s, int kind, bool *ret_did) MUST_USE;
 /* health.c: the answer to /livez, /readyz, /startupz, /metrics, or false when it is another path. */
 bool health_answer(struct platform *p, const struct http_head *head, struct arena *a, struct http_answer *ret);
+/* dead_letters.c: the rows of one service, ended by a row without path. */
+const struct route *dead_letter_routes(struct arena *a, const struct service *s);
 /* problem.c */
 void problem_write(struct work *w, enum err e);
