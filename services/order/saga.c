@@ -232,34 +232,39 @@ static const struct field refund_asked_fields[] = {
     F_END(struct refund_asked),
 };
 
-static enum err refund_all(struct ctx *cx, const struct order *o, const struct saga_input *in)
+enum err order_ask_refund(struct ctx *cx, const struct order *o, struct str reason)
 {
     struct refund_asked asked = {.order_id = o->order_id,
                                  .amount_won = o->captured_won - o->refunded_won,
-                                 .reason =
-                                     in->reason.n ? in->reason : str_from(step_names[in->step])};
+                                 .reason = reason};
 
     if (asked.amount_won == 0)
         return ERR_OK;
     return outbox_append(cx, "order.refund_requested", o->order_id, refund_asked_fields, &asked);
 }
 
-static enum err obey(struct ctx *cx, struct order *o, const struct saga_input *in, enum command c)
+enum err order_ask_release(struct ctx *cx, const struct order *o)
 {
     struct release_asked release = {o->order_id, true};
 
+    return outbox_append(cx, "order.stock_release_requested", o->order_id, release_asked_fields,
+                         &release);
+}
+
+static enum err obey(struct ctx *cx, struct order *o, const struct saga_input *in, enum command c)
+{
     switch (c) {
     case NOTE:
         return ERR_OK;
     case ASK_STOCK:
         return order_ask_stock(cx, o);
     case GIVE_STOCK_BACK:
-        return outbox_append(cx, "order.stock_release_requested", o->order_id, release_asked_fields,
-                             &release);
+        return order_ask_release(cx, o);
     case TELL_PAID:
         return outbox_append(cx, "order.paid", o->order_id, paid_fields, o);
     case REFUND_ALL:
-        return refund_all(cx, o, in);
+        return order_ask_refund(cx, o,
+                                in->reason.n ? in->reason : str_from(step_names[in->step]));
     case EMPTY_CART:
         return cart_empty_after(cx, o);
     case REMEMBER_CANCEL:
@@ -329,6 +334,8 @@ const struct field status_changed_fields[] = {
     F_WON(struct status_changed, total_won, "totalWon", REQUIRED, "amount of the order"),
     F_TIME(struct status_changed, eta_at, "etaAt", 0, "expected at the door"),
     F_TIME(struct status_changed, at, "at", REQUIRED, "when"),
+    F_INT(struct status_changed, board_n, "boardN", 0, 0, INT64_MAX,
+          "position in the store's stream; 0: not on the board"),
     F_END(struct status_changed),
 };
 
@@ -350,6 +357,8 @@ static enum err announce(struct ctx *cx, const struct order *o, int from,
         .at = ctx_now(cx),
     };
 
+    if (o->accept_by) /* paid, now or before: what was never paid is not on the board */
+        TRY(board_note(cx, o, "status", &s.board_n));
     return outbox_append(cx, "order.status_changed", o->order_id, status_changed_fields, &s);
 }
 
