@@ -75,7 +75,7 @@ const struct field checkout_query_fields[] = {
 };
 
 struct checkout {
-    struct uuid order_id, customer_id;
+    struct uuid order_id, customer_id, store_id;
     int status;
     int64_t amount_won, expires_at;
     struct str order_name;
@@ -83,6 +83,7 @@ struct checkout {
 const struct field checkout_fields[] = {
     F_UUID(struct checkout, order_id, "orderId", REQUIRED, "order"),
     F_UUID(struct checkout, customer_id, "customerId", REQUIRED, "customer"),
+    F_UUID(struct checkout, store_id, "storeId", REQUIRED, "store"),
     F_ENUM(struct checkout, status, "status", REQUIRED, status_names, "status"),
     F_WON(struct checkout, amount_won, "amountWon", REQUIRED, "to pay"),
     F_STR(struct checkout, order_name, "orderName", REQUIRED, 1, 100, "what the window shows"),
@@ -111,6 +112,7 @@ enum err order_checkout(struct ctx *cx, const struct request *rq, struct reply *
     TRY(order_show(cx, &o));
     const struct checkout c = {.order_id = o.order_id,
                                .customer_id = o.customer_id,
+                               .store_id = o.store_id,
                                .status = o.status,
                                .amount_won = o.total_won,
                                .expires_at = o.expires_at,
