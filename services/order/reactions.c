@@ -2,6 +2,7 @@
 #include "order/order.h"
 
 #include "base/fault.h"
+#include "flow/idempotency.h"
 #include "obs/log.h"
 
 /* clang-format off */
@@ -131,6 +132,8 @@ const struct consumer order_consumers[] = {
     {"payment.refunded", on_refunded, money_moved_fields, "money went back"},
     {"payment.late_captured", on_late_captured, money_moved_fields, "captured for a dead order; goes back"},
     {"order.status_changed", on_status_changed, status_changed_fields, "to those who follow it live"},
+    {"order.waiting_for_owner", on_reminder, reminder_fields, "rings at the store's board"},
+    {"order.overdue", on_reminder, reminder_fields, "rings at the store's board"},
     {0},
 };
 /* clang-format on */
@@ -171,32 +174,12 @@ static enum err when_payment_is_unknown(struct ctx *cx, struct uuid order_id, in
     return o.status == CONFIRMING ? step(cx, &o, UNKNOWN_TOO_LONG, STR("PAYMENT_UNKNOWN")) : ERR_OK;
 }
 
-struct waiting {
-    struct uuid order_id, store_id;
-    struct str number, status;
-    int64_t since;
-};
-static const struct field waiting_fields[] = {
-    F_UUID(struct waiting, order_id, "orderId", 0, "order"),
-    F_UUID(struct waiting, store_id, "storeId", 0, "store"),
-    F_STR(struct waiting, number, "number", 0, 0, 30, "the order's short number"),
-    F_STR(struct waiting, status, "status", 0, 0, 30, "where it stands"),
-    F_TIME(struct waiting, since, "since", 0, "since when"),
-    F_END(struct waiting),
-};
-
-/* Somebody should look at it: rings, changes nothing. */
-static enum err ring(struct ctx *cx, const struct order *o, const char *event)
+/* Somebody should look at it: rings at the store's board and in the log, changes nothing. */
+static enum err ring(struct ctx *cx, const struct order *o, const char *event, const char *kind)
 {
-    const struct waiting w = {.order_id = o->order_id,
-                              .store_id = o->store_id,
-                              .number = o->number,
-                              .status = str_from(status_names[o->status]),
-                              .since = o->changed_at};
-
     log_event(cx, LOG_WARN, "%s: order %s is %s", event, ctx_uuid_text(cx, o->order_id),
               status_names[o->status]);
-    return outbox_append(cx, event, o->order_id, waiting_fields, &w);
+    return order_remind(cx, o, event, kind);
 }
 
 /* Reminded at 3 and 6 minutes; at 10 the money goes back. */
@@ -210,7 +193,7 @@ static enum err when_owner_is_silent(struct ctx *cx, struct uuid order_id, int64
         return ERR_OK;
     if (ctx_now(cx) >= o.accept_by)
         return step(cx, &o, OWNER_SILENT, STR("OWNER_SILENT"));
-    TRY(ring(cx, &o, "order.waiting_for_owner"));
+    TRY(ring(cx, &o, "order.waiting_for_owner", "waiting"));
     int64_t next = ctx_now(cx) + ACCEPT_ALARM_US;
     if (o.accept_by - next < ACCEPT_ALARM_US / 2) /* 3, 6, then 10: no alarm just before the end */
         next = o.accept_by;
@@ -225,7 +208,7 @@ static enum err when_overdue(struct ctx *cx, struct uuid order_id, int64_t attem
     TRY(order_load(cx, order_id, &o));
     if (status_is_end((enum status)o.status))
         return ERR_OK;
-    TRY(ring(cx, &o, "order.overdue"));
+    TRY(ring(cx, &o, "order.overdue", "overdue"));
     return timer_set(cx, "order.overdue", order_id, ctx_now(cx) + OVERDUE_US);
 }
 
@@ -244,6 +227,9 @@ static enum err when_cancel_takes_long(struct ctx *cx, struct uuid order_id, int
                   ARGS(db_uuid(order_id))));
     if (ctx_now(cx) - since >= UNKNOWN_MAX_US)
         return step(cx, &o, UNKNOWN_TOO_LONG, STR("REFUND_UNKNOWN"));
+    if (!o.stock_back)
+        TRY(order_ask_release(cx, &o));
+    TRY(order_ask_refund(cx, &o, STR("ASKED_AGAIN")));
     return timer_set(cx, "order.refund", order_id, ctx_now(cx) + REFUND_LOOK_US);
 }
 
@@ -260,6 +246,7 @@ const struct timer_row order_timers[] = {
 
 const struct job order_jobs[] = {
     {"order.carts", US_PER_HOUR, carts_sweep, "guests' carts that nobody touched for 30 days"},
+    {"order.idempotency", US_PER_HOUR, idempotency_sweep, "answers kept for 24 hours go"},
     {0},
 };
 /* clang-format on */

@@ -234,9 +234,8 @@ static const struct field refund_asked_fields[] = {
 
 enum err order_ask_refund(struct ctx *cx, const struct order *o, struct str reason)
 {
-    struct refund_asked asked = {.order_id = o->order_id,
-                                 .amount_won = o->captured_won - o->refunded_won,
-                                 .reason = reason};
+    struct refund_asked asked = {
+        .order_id = o->order_id, .amount_won = o->captured_won - o->refunded_won, .reason = reason};
 
     if (asked.amount_won == 0)
         return ERR_OK;
@@ -263,8 +262,7 @@ static enum err obey(struct ctx *cx, struct order *o, const struct saga_input *i
     case TELL_PAID:
         return outbox_append(cx, "order.paid", o->order_id, paid_fields, o);
     case REFUND_ALL:
-        return order_ask_refund(cx, o,
-                                in->reason.n ? in->reason : str_from(step_names[in->step]));
+        return order_ask_refund(cx, o, in->reason.n ? in->reason : str_from(step_names[in->step]));
     case EMPTY_CART:
         return cart_empty_after(cx, o);
     case REMEMBER_CANCEL:
