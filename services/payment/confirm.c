@@ -1,0 +1,255 @@
+/* confirm.c -- checkout and confirm: intent first, then the pin, then the provider, then what is
+ * known. */
+#include "payment/payment.h"
+
+#include "base/fault.h"
+#include "data/json.h"
+
+/*
+ * DESIGN
+ *
+ * confirm commits CONFIRMING with a timer, so that a crash at any line leaves a payment that
+ * somebody pursues. payment_pursue is that somebody: the request itself, and the timer after it.
+ * Pin and confirm carry fixed keys and can be sent any number of times. An unknown answer is
+ * neither success nor failure: the client gets 202 and the timer goes on asking.
+ */
+
+struct checkout { /* as the order service answers */
+    struct uuid order_id, customer_id, store_id;
+    struct str status, order_name;
+    int64_t amount_won;
+    /* as we answer */
+    struct str client_key, customer_key, success_url, fail_url, script_url;
+};
+static const struct field order_checkout_fields[] = {
+    F_UUID(struct checkout, order_id, "orderId", REQUIRED, "order"),
+    F_UUID(struct checkout, customer_id, "customerId", REQUIRED, "customer"),
+    F_UUID(struct checkout, store_id, "storeId", REQUIRED, "store"),
+    F_STR(struct checkout, status, "status", REQUIRED, 1, 30, "status of the order"),
+    F_STR(struct checkout, order_name, "orderName", REQUIRED, 1, 100, "for the window"),
+    F_WON(struct checkout, amount_won, "amountWon", REQUIRED, "to pay"),
+    F_END(struct checkout),
+};
+const struct field checkout_fields[] = {
+    F_STR(struct checkout, client_key, "clientKey", REQUIRED, 1, 200,
+          "public key of the Toss account"),
+    F_UUID(struct checkout, order_id, "orderId", REQUIRED, "order"),
+    F_STR(struct checkout, order_name, "orderName", REQUIRED, 1, 100, "what the window shows"),
+    F_WON(struct checkout, amount_won, "amountWon", REQUIRED, "to pay"),
+    F_STR(struct checkout, customer_key, "customerKey", REQUIRED, 1, 50, "the customer, for Toss"),
+    F_STR(struct checkout, success_url, "successUrl", REQUIRED, 1, 300,
+          "where Toss sends the customer"),
+    F_STR(struct checkout, fail_url, "failUrl", REQUIRED, 1, 300, "where it sends them otherwise"),
+    F_STR(struct checkout, script_url, "scriptUrl", REQUIRED, 1, 300, "the window's script"),
+    F_END(struct checkout),
+};
+
+static enum err ask_order(struct ctx *cx, struct uuid order_id, struct checkout *ret)
+{
+    struct str path =
+        arena_printf(cx->arena, "/internal/v1/orders/%s/checkout?customerId=%s",
+                     ctx_uuid_text(cx, order_id), ctx_uuid_text(cx, cx->caller.user_id));
+
+    return call_service(cx, "order", HTTP_GET, path.p, NULL, NULL, order_checkout_fields, ret);
+}
+
+enum err payment_checkout(struct ctx *cx, const struct request *rq, struct reply *rp)
+{
+    const struct platform_options *o = platform_options(svc_platform(cx->svc));
+    struct checkout c = {0};
+
+    TRY(ask_order(cx, rq->id[0], &c));
+    if (!str_eq(c.status, STR("AWAITING_PAYMENT")))
+        return fail(cx, ERR_ORDER_STATE, "checkout of an order that is %.*s", STR_ARG(c.status));
+    c.client_key = o->toss_client_key;
+    c.customer_key = str_from(ctx_uuid_text(cx, c.customer_id));
+    c.success_url = arena_printf(cx->arena, "%.*s/pay/success", STR_ARG(o->issuer));
+    c.fail_url = arena_printf(cx->arena, "%.*s/pay/fail", STR_ARG(o->issuer));
+    bool simulated = str_starts(o->toss_url, STR("http://"));
+    c.script_url = simulated ? arena_printf(cx->arena, "%.*s/window.js", STR_ARG(o->toss_url))
+                             : STR("https://js.tosspayments.com/v2/standard");
+    return reply_data(cx, rp, 200, checkout_fields, &c);
+}
+
+struct confirm {
+    struct str payment_key;
+    struct uuid order_id;
+    int64_t amount_won;
+};
+const struct field confirm_fields[] = {
+    F_STR(struct confirm, payment_key, "paymentKey", REQUIRED | ONE_LINE, 1, 200,
+          "what the window gave"),
+    F_UUID(struct confirm, order_id, "orderId", REQUIRED, "order"),
+    F_WON(struct confirm, amount_won, "amountWon", REQUIRED, "what the customer agreed to"),
+    F_END(struct confirm),
+};
+
+/* It becomes part of a path: nothing but what Toss makes keys of. */
+static enum err check_key(struct ctx *cx, struct str key)
+{
+    for (size_t i = 0; i < key.n; i++) {
+        char c = key.p[i];
+        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+            c == '-' || c == '_')
+            continue;
+        ctx_field_error(cx, STR("paymentKey"), STR("FORMAT"), "has letters, digits, - and _ only");
+        return fail(cx, ERR_INVALID, "form of the payment key");
+    }
+    return ERR_OK;
+}
+
+static enum err find_by_key(struct ctx *cx, struct str key, struct payment *ret)
+{
+    return db_one(cx, payment_row_fields, ret,
+                  "select " PAYMENT_COLUMNS " from payments where payment_key = $1",
+                  ARGS(db_str(key)));
+}
+
+static enum err declined(struct ctx *cx, const struct payment *p)
+{
+    struct buf b;
+
+    buf_init_arena(&b, cx->arena, 1024);
+    buf_lit(&b, "\"providerCode\":");
+    json_string(&b, p->provider_code);
+    cx->story.public_extra = buf_str(&b);
+    cx->story.public_detail = p->provider_message;
+    return fail(cx, ERR_PAYMENT_DECLINED, "%.*s", STR_ARG(p->provider_code));
+}
+
+/* What is known of the payment by now. */
+static enum err answer(struct ctx *cx, struct reply *rp, struct uuid payment_id)
+{
+    struct payment p;
+
+    TRY(payment_load(cx, payment_id, &p));
+    if (p.status == FAILED)
+        return declined(cx, &p);
+    return reply_payment(cx, rp, p.status == CONFIRMING ? 202 : 200, payment_id);
+}
+
+/* The same key again: a double click, a retry, or somebody who tries another's key. */
+static enum err answer_again(struct ctx *cx, const struct confirm *in, const struct payment *p,
+                             struct reply *rp)
+{
+    if (!uuid_eq(p->customer_id, cx->caller.user_id) || !uuid_eq(p->order_id, in->order_id))
+        return fail(cx, ERR_NOT_FOUND, "payment key of another order");
+    if (p->amount_won != in->amount_won)
+        return fail(cx, ERR_PAYMENT_AMOUNT, "confirmed before with %" PRId64, p->amount_won);
+    return answer(cx, rp, p->payment_id);
+}
+
+static enum err insert(struct ctx *cx, const struct confirm *in, const struct checkout *c,
+                       struct payment *ret)
+{
+    *ret = (struct payment){.payment_id = ctx_uuid(cx),
+                            .order_id = in->order_id,
+                            .customer_id = cx->caller.user_id,
+                            .store_id = c->store_id,
+                            .order_name = c->order_name,
+                            .payment_key = in->payment_key,
+                            .amount_won = in->amount_won,
+                            .status = CONFIRMING,
+                            .created_at = ctx_now(cx)};
+    TRY(db_begin(cx));
+    TRY(db_savepoint(cx, "live"));
+    enum err e =
+        db_exec(cx,
+                "insert into payments (payment_id, order_id, customer_id, store_id, order_name, "
+                "payment_key,"
+                " amount_won, status, created_at, changed_at)"
+                " values ($1, $2, $3, $4, $5, $6, $7, 'CONFIRMING', $8, $8)",
+                ARGS(db_uuid(ret->payment_id), db_uuid(ret->order_id), db_uuid(ret->customer_id),
+                     db_uuid(ret->store_id), db_str(ret->order_name), db_str(ret->payment_key),
+                     db_int(ret->amount_won), db_int(ret->created_at)));
+    if (e == ERR_DUPLICATE)
+        return fail(cx, ERR_PAYMENT_STATE, "the order has a live payment, or the key was used");
+    TRY(e);
+    TRY(db_savepoint_release(cx, "live"));
+    TRY(timer_set(cx, "payment.resolve", ret->payment_id, ctx_now(cx) + FIRST_LOOK_US));
+    if (FAULT("payment.intent.commit"))
+        return fail(cx, ERR_UNAVAILABLE, "fault: payment.intent.commit");
+    TRY(db_commit(cx));
+    return db_durable(cx);
+}
+
+struct pin {
+    struct uuid customer_id, payment_id;
+    int64_t amount_won;
+};
+static const struct field pin_fields[] = {
+    F_UUID(struct pin, customer_id, "customerId", 0, "who pays"),
+    F_WON(struct pin, amount_won, "amountWon", 0, "how much"),
+    F_UUID(struct pin, payment_id, "paymentId", 0, "this payment"),
+    F_END(struct pin),
+};
+
+static enum err pin(struct ctx *cx, const struct payment *p)
+{
+    const struct pin body = {p->customer_id, p->payment_id, p->amount_won};
+    struct str path =
+        arena_printf(cx->arena, "/internal/v1/orders/%s/pin", ctx_uuid_text(cx, p->order_id));
+
+    return call_service(cx, "order", HTTP_POST, path.p, pin_fields, &body, NULL, NULL);
+}
+
+static enum err settle(struct ctx *cx, const struct payment *p, enum answer what,
+                       const struct toss_payment *a)
+{
+    switch (what) {
+    case ANSWER_CAPTURED:
+        return settle_captured(cx, p, a);
+    case ANSWER_DECLINED:
+        return settle_failed(cx, p, a->code.n ? a->code : a->status, a->message);
+    case ANSWER_OPEN:
+    case ANSWER_UNKNOWN:
+        return ERR_OK; /* the timer asks again */
+    case ANSWER_WRONG:
+        return fail(cx, ERR_PROVIDER, "captured as another order or amount: %.*s %" PRId64,
+                    STR_ARG(a->order_id), a->total_won);
+    }
+    return fail(cx, ERR_INTERNAL, "unknown answer %d", (int)what);
+}
+
+enum err payment_pursue(struct ctx *cx, const struct payment *p)
+{
+    struct toss_payment a = {0};
+
+    enum err e = pin(cx, p);
+    if (e == ERR_ORDER_STATE || e == ERR_NOT_FOUND || e == ERR_PAYMENT_AMOUNT) {
+        /* Not pinned means never confirmed by us: nothing can have been captured. */
+        return settle_failed(cx, p, str_from(err_row(e)->code), STR_NONE);
+    }
+    TRY(e);
+    return settle(cx, p, toss_confirm(cx, p, &a), &a);
+}
+
+enum err payment_confirm(struct ctx *cx, const struct request *rq, struct reply *rp)
+{
+    const struct confirm *in = rq->body;
+    struct checkout c = {0};
+    struct payment p = {0};
+
+    TRY(check_key(cx, in->payment_key));
+    enum err e = find_by_key(cx, in->payment_key, &p);
+    if (e == ERR_OK)
+        return answer_again(cx, in, &p, rp);
+    if (e != ERR_NOT_FOUND)
+        return e;
+    TRY(ask_order(cx, in->order_id, &c));
+    if (c.amount_won != in->amount_won)
+        return fail(cx, ERR_PAYMENT_AMOUNT, "order of %" PRId64 " won, not %" PRId64, c.amount_won,
+                    in->amount_won);
+    if (!str_eq(c.status, STR("AWAITING_PAYMENT")) && !str_eq(c.status, STR("CONFIRMING")))
+        return fail(cx, ERR_ORDER_STATE, "confirm of an order that is %.*s", STR_ARG(c.status));
+    TRY(insert(cx, in, &c, &p));
+    e = payment_pursue(cx, &p);
+    if (e != ERR_OK) {
+        /* We do not know: the answer is 202, and the timer looks at once. */
+        db_rollback(cx);
+        TRY(db_begin(cx));
+        TRY(timer_set(cx, "payment.resolve", p.payment_id, ctx_now(cx) + 2 * US_PER_S));
+        TRY(db_commit(cx));
+    }
+    return answer(cx, rp, p.payment_id);
+}

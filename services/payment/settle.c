@@ -1,0 +1,128 @@
+/* settle.c -- the ends of a payment, each one transaction: state, ledger, event, timer. */
+#include "payment/payment.h"
+
+#include "base/fault.h"
+#include "obs/log.h"
+
+struct money_moved { /* payment.captured, payment.declined, payment.refunded, payment.late_captured
+                      */
+    struct uuid order_id, payment_id, refund_id;
+    int64_t amount_won;
+    struct str code;
+};
+static const struct field money_moved_fields[] = {
+    F_UUID(struct money_moved, order_id, "orderId", 0, "order"),
+    F_UUID(struct money_moved, payment_id, "paymentId", 0, "payment"),
+    F_UUID(struct money_moved, refund_id, "refundId", 0, "refund"),
+    F_WON(struct money_moved, amount_won, "amountWon", 0, "how much"),
+    F_STR(struct money_moved, code, "code", 0, 0, 100, "the provider's code"),
+    F_END(struct money_moved),
+};
+
+static enum err entry(struct ctx *cx, struct uuid transaction_id, struct uuid order_id,
+                      const char *account, int64_t amount_won)
+{
+    return db_exec(
+        cx,
+        "insert into ledger (entry_id, transaction_id, account, amount_won, order_id, at)"
+        " values ($1, $2, $3, $4, $5, $6)",
+        ARGS(db_uuid(ctx_uuid(cx)), db_uuid(transaction_id), db_str(str_from(account)),
+             db_int(amount_won), db_uuid(order_id), db_int(ctx_now(cx))));
+}
+
+enum err ledger_write(struct ctx *cx, struct uuid transaction_id, struct uuid order_id,
+                      int64_t amount_won)
+{
+    TRY(entry(cx, transaction_id, order_id, "provider", amount_won));
+    return entry(cx, transaction_id, order_id, "customer", -amount_won);
+}
+
+/* Toss shows "4330123412341234" as "43301234****123*"; we keep the last four. */
+static struct str last_four(struct str number)
+{
+    return number.n >= 4 ? (struct str){number.p + number.n - 4, 4} : number;
+}
+
+static struct db_value or_null(struct str s)
+{
+    return db_str(s.n ? s : STR_NONE);
+}
+
+static enum err write_captured(struct ctx *cx, const struct payment *p,
+                               const struct toss_payment *a, bool is_late, int64_t *ret_changed)
+{
+    return db_change(
+        cx, ret_changed,
+        "update payments set status = 'CAPTURED', is_late = $2, method = $3, card_company = $4,"
+        " card_last4 = $5, receipt_url = $6, approved_at = $7, changed_at = $8"
+        " where payment_id = $1 and status = $9",
+        ARGS(db_uuid(p->payment_id), db_bool(is_late), or_null(a->method), or_null(a->card_company),
+             or_null(last_four(a->card_number)), or_null(a->receipt_url),
+             db_opt_int(a->approved_at != 0, a->approved_at), db_int(ctx_now(cx)),
+             db_str(str_from(payment_status_names[is_late ? FAILED : CONFIRMING]))));
+}
+
+enum err settle_captured(struct ctx *cx, const struct payment *p, const struct toss_payment *answer)
+{
+    const struct money_moved moved = {
+        .order_id = p->order_id, .payment_id = p->payment_id, .amount_won = p->amount_won};
+    int64_t changed = 0;
+
+    TRY(db_begin(cx));
+    TRY(write_captured(cx, p, answer, false, &changed));
+    if (changed == 1) {
+        TRY(ledger_write(cx, p->payment_id, p->order_id, p->amount_won));
+        TRY(outbox_append(cx, "payment.captured", p->order_id, money_moved_fields, &moved));
+    }
+    TRY(timer_clear(cx, "payment.resolve", p->payment_id));
+    if (FAULT("payment.captured.commit"))
+        return fail(cx, ERR_UNAVAILABLE, "fault: payment.captured.commit");
+    return db_commit(cx);
+}
+
+enum err settle_failed(struct ctx *cx, const struct payment *p, struct str code, struct str message)
+{
+    const struct money_moved moved = {
+        .order_id = p->order_id, .payment_id = p->payment_id, .code = code};
+    int64_t changed = 0;
+
+    TRY(db_begin(cx));
+    TRY(db_change(
+        cx, &changed,
+        "update payments set status = 'FAILED', provider_code = $2, provider_message = $3, "
+        "changed_at = $4"
+        " where payment_id = $1 and status = 'CONFIRMING'",
+        ARGS(db_uuid(p->payment_id), or_null(code), or_null(message), db_int(ctx_now(cx)))));
+    if (changed == 1)
+        TRY(outbox_append(cx, "payment.declined", p->order_id, money_moved_fields, &moved));
+    TRY(timer_clear(cx, "payment.resolve", p->payment_id));
+    if (FAULT("payment.failed.commit"))
+        return fail(cx, ERR_UNAVAILABLE, "fault: payment.failed.commit");
+    return db_commit(cx);
+}
+
+enum err settle_late(struct ctx *cx, const struct payment *p, const struct toss_payment *answer)
+{
+    const struct money_moved moved = {
+        .order_id = p->order_id, .payment_id = p->payment_id, .amount_won = p->amount_won};
+    struct str cause = arena_printf(cx->arena, "late:%s", ctx_uuid_text(cx, p->payment_id));
+    struct payment captured = *p;
+    struct uuid refund_id;
+    int64_t changed = 0;
+
+    log_event(cx, LOG_ERROR, "payment %s was captured after it had failed; it goes back",
+              ctx_uuid_text(cx, p->payment_id));
+    captured.status = CAPTURED;
+    TRY(db_begin(cx));
+    TRY(write_captured(cx, p, answer, true, &changed));
+    if (changed == 1) {
+        TRY(ledger_write(cx, p->payment_id, p->order_id, p->amount_won));
+        TRY(outbox_append(cx, "payment.late_captured", p->order_id, money_moved_fields, &moved));
+        TRY(refund_request(cx, &captured, p->amount_won, STR("captured too late"), PAYER_PLATFORM,
+                           cause, &refund_id));
+    }
+    TRY(timer_clear(cx, "payment.resolve", p->payment_id));
+    if (FAULT("payment.late.commit"))
+        return fail(cx, ERR_UNAVAILABLE, "fault: payment.late.commit");
+    return db_commit(cx);
+}
