@@ -203,7 +203,8 @@ static enum err settle(struct ctx *cx, const struct payment *p, enum answer what
         return settle_failed(cx, p, a->code.n ? a->code : a->status, a->message);
     case ANSWER_OPEN:
     case ANSWER_UNKNOWN:
-        return ERR_OK; /* the timer asks again */
+        return fail(cx, ERR_PROVIDER, "no clear answer for %s: %.*s",
+                    ctx_uuid_text(cx, p->payment_id), STR_ARG(a->code));
     case ANSWER_WRONG:
         return fail(cx, ERR_PROVIDER, "captured as another order or amount: %.*s %" PRId64,
                     STR_ARG(a->order_id), a->total_won);

@@ -88,7 +88,7 @@ enum err settle_late(struct ctx *cx, const struct payment *p, const struct toss_
 enum err ledger_write(struct ctx *cx, struct uuid transaction_id, struct uuid order_id, int64_t amount_won) MUST_USE;
 
 /* confirm.c */
-/* Pin and confirm, as often as needed: the same keys each time. What is known afterwards is settled. */
+/* Pin and confirm, as often as needed: the same keys each time. ERR_OK: settled; otherwise it is still unknown. */
 enum err payment_pursue(struct ctx *cx, const struct payment *p) MUST_USE;
 
 /* refund.c; inside a transaction. What is already given back or asked for is not asked for again. */

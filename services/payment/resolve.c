@@ -1,0 +1,129 @@
+/* resolve.c -- the worker that asks about unknown answers until they are known, and the webhook
+ * that hurries it. */
+#include "payment/payment.h"
+
+#include "data/json.h"
+#include "obs/log.h"
+
+static int64_t wait_after(int64_t attempt)
+{
+    static const int seconds[] = {2, 5, 10, 30, 60};
+
+    if (attempt < (int64_t)COUNT_OF(seconds))
+        return seconds[attempt] * US_PER_S;
+    return 5 * US_PER_MIN;
+}
+
+static enum err ask_later(struct ctx *cx, const struct payment *p, int64_t attempt)
+{
+    bool too_long = ctx_now(cx) - p->created_at > UNKNOWN_MAX_US;
+
+    if (too_long)
+        log_event(cx, LOG_ERROR, "payment %s is unknown for more than a day",
+                  ctx_uuid_text(cx, p->payment_id));
+    TRY(db_begin(cx));
+    TRY(timer_retry(cx, "payment.resolve", p->payment_id,
+                    ctx_now(cx) + (too_long ? US_PER_HOUR : wait_after(attempt)), attempt + 1));
+    return db_commit(cx);
+}
+
+static enum err done(struct ctx *cx, struct uuid payment_id)
+{
+    TRY(db_begin(cx));
+    TRY(timer_clear(cx, "payment.resolve", payment_id));
+    return db_commit(cx);
+}
+
+/* Asks first, so that what is done already is only read; what is open is pursued with the same
+ * keys. */
+static enum err resolve(struct ctx *cx, const struct payment *p)
+{
+    struct toss_payment a = {0};
+
+    switch (toss_look_up(cx, p, &a)) {
+    case ANSWER_CAPTURED:
+        return settle_captured(cx, p, &a);
+    case ANSWER_DECLINED:
+        /* Not known there can also mean that our confirm never arrived: it carries its key, so it
+         * may go again. */
+        if (str_eq(a.code, STR("NOT_FOUND_PAYMENT")) || a.code.n == 0)
+            return settle_failed(cx, p, a.code.n ? a.code : a.status, a.message);
+        return payment_pursue(cx, p);
+    case ANSWER_OPEN:
+        return payment_pursue(cx, p);
+    case ANSWER_WRONG:
+        return fail(cx, ERR_PROVIDER, "captured as another order or amount");
+    case ANSWER_UNKNOWN:
+        break;
+    }
+    return fail(cx, ERR_PROVIDER, "no clear answer");
+}
+
+/* A payment we hold for failed: is it, there? */
+static enum err look_for_late(struct ctx *cx, const struct payment *p)
+{
+    struct toss_payment a = {0};
+    enum answer what = toss_look_up(cx, p, &a);
+
+    if (what == ANSWER_CAPTURED)
+        return settle_late(cx, p, &a);
+    if (what == ANSWER_UNKNOWN)
+        return fail(cx, ERR_PROVIDER, "no clear answer");
+    return done(cx, p->payment_id);
+}
+
+enum err when_unresolved(struct ctx *cx, struct uuid payment_id, int64_t attempt)
+{
+    struct payment p;
+
+    TRY(payment_load(cx, payment_id, &p));
+    if (p.status != CONFIRMING && p.status != FAILED)
+        return done(cx, payment_id);
+    enum err e = p.status == CONFIRMING ? resolve(cx, &p) : look_for_late(cx, &p);
+    if (e == ERR_OK)
+        return ERR_OK;
+    db_rollback(cx);
+    return ask_later(cx, &p, attempt);
+}
+
+struct webhook_data {
+    struct str payment_key;
+};
+static const struct field webhook_data_fields[] = {
+    F_STR(struct webhook_data, payment_key, "paymentKey", NULLABLE, 0, 200, "payment"),
+    F_END(struct webhook_data),
+};
+struct webhook {
+    struct str event_type;
+    struct webhook_data *data;
+};
+const struct field webhook_fields[] = {
+    F_STR(struct webhook, event_type, "eventType", REQUIRED, 1, 100, "PAYMENT_STATUS_CHANGED"),
+    F_OBJECT_PTR(struct webhook, data, "data", REQUIRED, webhook_data_fields, "the payment"),
+    F_END(struct webhook),
+};
+
+/*
+ * Toss does not sign it, so anybody can send it: it says only "look again", and we ask Toss
+ * ourselves. The answer is the same whether we know the payment or not.
+ */
+enum err payment_webhook(struct ctx *cx, const struct request *rq, struct reply *rp)
+{
+    struct webhook in = {0};
+    int64_t changed = 0;
+
+    TRY(json_decode_lenient(cx, webhook_fields, &in, rq->raw_body));
+    if (in.data->payment_key.n) {
+        TRY(db_begin(cx));
+        TRY(db_change(
+            cx, &changed,
+            "insert into timers (kind, subject, due_us, attempt, lease_until)"
+            " select 'payment.resolve', payment_id, $2, 0, 0 from payments"
+            " where payment_key = $1 and status in ('CONFIRMING', 'FAILED')"
+            " on conflict (kind, subject) do update set due_us = excluded.due_us, attempt = 0"
+            " where timers.lease_until < excluded.due_us",
+            ARGS(db_str(in.data->payment_key), db_int(ctx_now(cx)))));
+        TRY(db_commit(cx));
+    }
+    return reply_none(cx, rp, 200);
+}
