@@ -4,7 +4,7 @@
 struct order_body {
     struct list ids;
 };
-const struct field order_fields[] = {
+const struct field section_order_fields[] = {
     F_UUIDS(struct order_body, ids, "ids", REQUIRED, 1, SECTIONS_MAX, "all sections, first to last"),
     F_END(struct order_body),
 };

@@ -25,7 +25,7 @@ static const struct route routes[] = {
     {HTTP_POST, OWN "/sections", SHOP, section_create, section_new_fields, NULL, section_fields, 0, 201, guard_menu, "A section of the menu, at its end."},
     {HTTP_PATCH, OWN "/sections/{sectionId}", SHOP, section_patch, section_patch_fields, NULL, section_fields, 0, 200, guard_menu, "Renames a section."},
     {HTTP_DELETE, OWN "/sections/{sectionId}", SHOP, section_delete, NULL, NULL, NULL, 0, 204, guard_menu, "Removes an empty section."},
-    {HTTP_PUT, OWN "/sections/order", SHOP, section_order, order_fields, NULL, NULL, 0, 204, guard_menu, "The order of the sections."},
+    {HTTP_PUT, OWN "/sections/order", SHOP, section_order, section_order_fields, NULL, NULL, 0, 204, guard_menu, "The order of the sections."},
     {HTTP_POST, OWN "/menu-items", SHOP, menu_item_create, item_new_fields, NULL, menu_item_fields, 0, 201, guard_menu, "A menu item, at the end of its section."},
     {HTTP_PATCH, OWN "/menu-items/{menuItemId}", SHOP, menu_item_patch, item_patch_fields, NULL, menu_item_fields, 0, 200, guard_menu, "Changes what is sent; takes If-Match."},
     {HTTP_DELETE, OWN "/menu-items/{menuItemId}", SHOP, menu_item_delete, NULL, NULL, NULL, 0, 204, guard_menu, "Takes it off the menu."},
@@ -48,6 +48,7 @@ static const char *const topics[] = {"order", NULL};
 
 static const struct job jobs[] = {
     {"store.holds", 5 * US_PER_MIN, holds_ask, "asks about holds that are older than any order's"},
+    {"store.ledger", US_PER_HOUR, ledger_check, "counts against the ledger and the reservations"},
     {0},
 };
 

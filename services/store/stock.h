@@ -3,7 +3,6 @@
 
 #include "store/store.h"
 
-
 enum movement_kind { MOVE_RESERVE, MOVE_SELL, MOVE_RELEASE, MOVE_RETURN, MOVE_ADJUST };
 
 struct movement {
@@ -32,6 +31,9 @@ enum err reservation_release(struct ctx *cx, struct uuid order_id, bool give_bac
 
 /* holds.c */
 enum err holds_ask(struct ctx *cx) MUST_USE;
+
+/* ledger.c: ERR_CONSTRAINT when counts and rows differ; each difference is logged. */
+enum err ledger_check(struct ctx *cx) MUST_USE;
 
 /* demo.c: the demo world; doing it again changes nothing. */
 enum err store_demo(struct ctx *cx) MUST_USE;

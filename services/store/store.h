@@ -179,7 +179,7 @@ enum err menu_item_patch(struct ctx *cx, const struct request *rq, struct reply 
 enum err menu_item_delete(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
 enum err menu_item_order(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
 enum err menu_item_sold_out(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
-extern const struct field section_new_fields[], section_patch_fields[], order_fields[];
+extern const struct field section_new_fields[], section_patch_fields[], section_order_fields[];
 extern const struct field item_new_fields[], item_patch_fields[], item_order_fields[];
 extern const struct field sold_out_fields[];
 
