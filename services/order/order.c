@@ -19,6 +19,7 @@ const struct field order_row_fields[] = {
     ONE(struct order, delivery_fee_won, "deliveryFeeWon"),
     ONE(struct order, total_won, "totalWon"),
     ONE(struct order, captured_won, "capturedWon"),
+    ONE(struct order, late_won, "lateWon"),
     ONE(struct order, refunded_won, "refundedWon"),
     F_BOOL(struct order, cancel_requested, "cancelRequested", 0, ""),
     F_BOOL(struct order, stock_back, "stockBack", 0, ""),
@@ -137,16 +138,19 @@ static enum payment_status payment_status(const struct order *o)
                          o->status == EXPIRED || o->status == REJECTED ||
                          o->status == PAYMENT_FAILED;
 
-    if (o->captured_won == 0) {
+    int64_t captured = o->captured_won - o->late_won;
+    int64_t refunded = o->refunded_won > o->late_won ? o->refunded_won - o->late_won : 0;
+
+    if (captured == 0) {
         if (o->status == PAYMENT_FAILED)
             return FAILED;
         return o->status == CONFIRMING || o->status == MANUAL_REVIEW ? PAYING : READY_TO_PAY;
     }
-    if (o->refunded_won == o->captured_won)
+    if (refunded == captured)
         return REFUNDED;
     if (is_going_back)
         return REFUNDING;
-    return o->refunded_won > 0 ? REFUNDED_PART : PAID_FULL;
+    return refunded > 0 ? REFUNDED_PART : PAID_FULL;
 }
 
 enum err order_show(struct ctx *cx, struct order *o)

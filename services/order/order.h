@@ -78,7 +78,7 @@ enum fact {
     CANCEL_REQUESTED = 2,
     ALL_MONEY_BACK = 4,   /* refunded == captured (also when both are 0) */
     ALL_STOCK_BACK = 8,
-    FULLY_CAPTURED = 16,  /* captured == total */
+    FULLY_CAPTURED = 16,  /* captured in time == total */
 };
 
 struct order {
@@ -87,6 +87,7 @@ struct order {
     int status;
     int payment_status; /* worked out by order_show; not a column */
     int64_t items_won, delivery_fee_won, total_won, captured_won, refunded_won;
+    int64_t late_won; /* part of captured_won that came too late to pay for the order; it goes back */
     bool cancel_requested, stock_back;
     int64_t reserve_by, expires_at, accept_by, eta_at, history_n, created_at, changed_at;
     struct list lines, history;
@@ -111,7 +112,7 @@ struct history_row {
 /* order.c */
 #define ORDER_COLUMNS                                                                              \
     "order_id, customer_id, store_id, owner_id, payment_id, cart_id, number, store_name, address," \
-    " request_message, status, items_won, delivery_fee_won, total_won, captured_won,"              \
+    " request_message, status, items_won, delivery_fee_won, total_won, captured_won, late_won,"    \
     " refunded_won, cancel_requested, stock_back, reserve_by, expires_at, accept_by, eta_at,"      \
     " history_n, created_at, changed_at"
 extern const struct field order_row_fields[], order_fields[], order_line_fields[];

@@ -117,6 +117,7 @@ static enum err on_late_captured(struct ctx *cx, const struct event *e, const vo
     (void)e;
     TRY(order_load(cx, in->order_id, &o));
     o.captured_won += in->amount_won;
+    o.late_won += in->amount_won;
     return step(cx, &o, LATE_CAPTURED, STR_NONE);
 }
 

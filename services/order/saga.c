@@ -166,7 +166,7 @@ static unsigned facts_of(const struct ctx *cx, const struct order *o)
         facts |= ALL_MONEY_BACK;
     if (o->stock_back)
         facts |= ALL_STOCK_BACK;
-    if (o->captured_won == o->total_won)
+    if (o->captured_won - o->late_won == o->total_won)
         facts |= FULLY_CAPTURED;
     return facts;
 }
@@ -284,13 +284,14 @@ static enum err update_row(struct ctx *cx, const struct order *o, int from)
         cx, &changed,
         "update orders set status = $2, captured_won = $3, refunded_won = $4, payment_id = $5,"
         " cancel_requested = $6, stock_back = $7, accept_by = $8, eta_at = $9, history_n = $10,"
-        " changed_at = $11 where order_id = $1 and history_n = $12 and status = $13",
+        " changed_at = $11, late_won = $14 where order_id = $1 and history_n = $12 and status = "
+        "$13",
         ARGS(db_uuid(o->order_id), db_str(str_from(status_names[o->status])),
              db_int(o->captured_won), db_int(o->refunded_won), db_uuid(o->payment_id),
              db_bool(o->cancel_requested), db_bool(o->stock_back),
              db_opt_int(o->accept_by != 0, o->accept_by), db_opt_int(o->eta_at != 0, o->eta_at),
              db_int(o->history_n), db_int(ctx_now(cx)), db_int(o->history_n - 1),
-             db_str(str_from(status_names[from])))));
+             db_str(str_from(status_names[from])), db_int(o->late_won))));
     return changed == 1 ? ERR_OK : fail(cx, ERR_CONFLICT, "the order moved meanwhile");
 }
 

@@ -147,6 +147,31 @@ static void the_pin(void)
     world_close();
 }
 
+/* A payment that was given up is captured after all, while the next one pays: one pays, one goes
+ * back. */
+static void money_that_comes_too_late(void)
+{
+    world_open();
+    struct uuid id = place(), first = new_payment(), second = new_payment();
+    CHECK_INT(pin(id, w.customer, first, 23000), 200);
+    payment_says("payment.declined", id, first, 0);
+    CHECK_INT(pin(id, w.customer, second, 23000), 200);
+    payment_says("payment.late_captured", id, first, 23000);
+    payment_says("payment.captured", id, second, 23000);
+    CHECK_STATUS(id, PAID);
+    payment_says("payment.refunded", id, first, 23000);
+    CHECK_STATUS(id, PAID);
+    CHECK_INT(load(id).captured_won, 46000);
+    CHECK_INT(load(id).refunded_won, 23000);
+    CHECK_INT(customer(w.customer, id, "", NULL), 200);
+    CHECK(said("\"paymentStatus\":\"CAPTURED\""));
+    CHECK_INT(customer(w.customer, id, "/cancel", "{}"), 202);
+    settle();
+    CHECK_STATUS(id, CANCELLED);
+    CHECK_INT(load(id).refunded_won, 46000);
+    world_close();
+}
+
 static void a_cancel_while_confirming(void)
 {
     world_open();
@@ -453,6 +478,7 @@ int main(void)
     RUN(unpaid_orders_expire);
     RUN(cancelled_before_payment);
     RUN(the_pin);
+    RUN(money_that_comes_too_late);
     RUN(a_cancel_while_confirming);
     RUN(cancelled_after_payment);
     RUN(the_owner_refuses_or_cancels);
