@@ -1,0 +1,416 @@
+/* stock_test.c -- reservations as the order service asks for them: all or none, once, and always
+ * countable. */
+#include "test.h"
+
+#include <ftw.h>
+#include <unistd.h>
+
+#include "service/demo.h"
+#include "service/platform.h"
+#include "store/stock.h"
+
+static struct {
+    struct clock clock;
+    struct arena arena;
+    struct platform *p;
+    char dir[64];
+    struct rng rng;
+    int64_t position;
+} w;
+
+static const struct service *const services[] = {&store_service, NULL};
+
+static struct ctx ctx_of_store(void)
+{
+    struct ctx cx;
+
+    platform_ctx(w.p, platform_service(w.p, "store"), &w.arena, &cx);
+    return cx;
+}
+
+static int forget_file(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st, (void)type, (void)at;
+    return remove(path);
+}
+
+static void setup(void)
+{
+    struct ctx cx;
+
+    snprintf(w.dir, sizeof w.dir, "/tmp/stock_test.XXXXXX");
+    CHECK(mkdtemp(w.dir) != NULL);
+    arena_init(&w.arena, 256 * 1024 * 1024);
+    rng_seed(&w.rng, 1);
+    CHECK(time_parse(STR("2026-11-23T03:00:00Z"), &w.clock.virtual_us));
+    w.clock.is_virtual = true;
+    cx = (struct ctx){.arena = &w.arena, .clock = &w.clock, .rng = &w.rng};
+    struct platform_options options = {.services = services,
+                                       .data_dir = str_from(w.dir),
+                                       .clock = &w.clock,
+                                       .seed = 7,
+                                       .issuer = STR("http://test"),
+                                       .demo = true};
+    if (platform_start(&cx, &options, &w.p) != ERR_OK) {
+        printf("Bail out! %s\n", cx.story.detail);
+        exit(1);
+    }
+}
+
+/* The event with this JSON reaches the store, as if by the bus; the same id again is the same
+ * event. */
+static struct uuid send(const char *type, struct uuid id, struct uuid order, const char *data)
+{
+    struct ctx cx = ctx_of_store();
+    struct event e = {.id = uuid_is_nil(id) ? ctx_uuid(&cx) : id,
+                      .type = str_from(type),
+                      .source = STR("order"),
+                      .key = order,
+                      .sequence = ++w.position,
+                      .time_us = w.clock.virtual_us,
+                      .data = str_from(data),
+                      .position = w.position};
+
+    CHECK(inbox_apply(&cx, store_consumers, &e) == ERR_OK);
+    CHECK(db_durable(&cx) == ERR_OK);
+    return e.id;
+}
+
+static struct uuid new_order(void)
+{
+    struct ctx cx = ctx_of_store();
+    return ctx_uuid(&cx);
+}
+
+static struct uuid item(unsigned number)
+{
+    return demo_id(DEMO_ITEM, 1, number, 0);
+}
+
+/* "[item, quantity] and perhaps another" of store 1. */
+static struct uuid ask(struct uuid id, struct uuid order, struct uuid item1, int n1,
+                       struct uuid item2, int n2)
+{
+    struct ctx cx = ctx_of_store();
+    const char *second = n2 ? arena_printf(cx.arena, ",{\"menuItemId\":\"%s\",\"quantity\":%d}",
+                                           ctx_uuid_text(&cx, item2), n2)
+                                  .p
+                            : "";
+
+    return send("order.stock_requested", id, order,
+                arena_printf(cx.arena,
+                             "{\"orderId\":\"%s\",\"storeId\":\"%s\",\"lines\":["
+                             "{\"menuItemId\":\"%s\",\"quantity\":%d}%s]}",
+                             ctx_uuid_text(&cx, order),
+                             ctx_uuid_text(&cx, demo_id(DEMO_STORE, 1, 0, 0)),
+                             ctx_uuid_text(&cx, item1), n1, second)
+                    .p);
+}
+
+static void pay(struct uuid order)
+{
+    struct ctx cx = ctx_of_store();
+
+    send("order.paid", UUID_NIL, order,
+         arena_printf(cx.arena, "{\"orderId\":\"%s\"}", ctx_uuid_text(&cx, order)).p);
+}
+
+static void release(struct uuid order, bool returned)
+{
+    struct ctx cx = ctx_of_store();
+
+    send("order.stock_release_requested", UUID_NIL, order,
+         arena_printf(cx.arena, "{\"orderId\":\"%s\",\"returned\":%s}", ctx_uuid_text(&cx, order),
+                      returned ? "true" : "false")
+             .p);
+}
+
+struct told {
+    struct str type, data;
+};
+static const struct field told_fields[] = {
+    F_STR(struct told, type, "type", 0, 0, 100, ""),
+    F_STR(struct told, data, "data", 0, 0, 10000, ""),
+    F_END(struct told),
+};
+
+/* The last answer to an order. */
+static struct told answer(struct uuid order)
+{
+    struct ctx cx = ctx_of_store();
+    struct told t = {STR("none"), STR("")};
+    enum err e = db_one(&cx, told_fields, &t,
+                        "select type, data from outbox where aggregate_id = $1"
+                        " order by aggregate_seq desc limit 1",
+                        ARGS(db_uuid(order)));
+
+    CHECK(e == ERR_OK || e == ERR_NOT_FOUND);
+    return t;
+}
+
+static bool says(struct told t, const char *part)
+{
+    return str_find(t.data, str_from(part)) != SIZE_MAX;
+}
+
+static int64_t number(const char *sql, struct uuid id)
+{
+    struct ctx cx = ctx_of_store();
+    int64_t n = -1;
+
+    CHECK(db_int_of(&cx, &n, sql, ARGS(db_uuid(id))) == ERR_OK);
+    return n;
+}
+
+/* available, reserved and sold in one figure that reads like them: 30,0,0 is 300000. */
+static int64_t counts(struct uuid id)
+{
+    return number("select available * 10000 + reserved * 100 + sold from inventory"
+                  " where menu_item_id = $1",
+                  id);
+}
+
+static enum err audit(void)
+{
+    struct ctx cx = ctx_of_store();
+    return ledger_check(&cx);
+}
+
+static void held_sold_and_returned(void)
+{
+    struct uuid order = new_order(), dish = item(5); /* thirty of them */
+    int64_t before = counts(dish);
+
+    CHECK_INT(before, 300000);
+    ask(UUID_NIL, order, dish, 2, UUID_NIL, 0);
+    CHECK_STR(answer(order).type, "stock.reserved");
+    CHECK(says(answer(order), "\"reservationId\":\""));
+    CHECK_INT(counts(dish), 280200);
+    pay(order);
+    CHECK_STR(answer(order).type, "stock.sold");
+    CHECK_INT(counts(dish), 280002);
+    release(order, true);
+    CHECK_STR(answer(order).type, "stock.released");
+    CHECK_INT(counts(dish), before);
+    release(order, true); /* asked again: answered again, moved once */
+    CHECK_INT(counts(dish), before);
+    CHECK(audit() == ERR_OK);
+}
+
+static void cooked_food_does_not_come_back(void)
+{
+    struct uuid order = new_order(), dish = item(5);
+
+    ask(UUID_NIL, order, dish, 1, UUID_NIL, 0);
+    pay(order);
+    release(order, false);
+    CHECK_STR(answer(order).type, "stock.released");
+    CHECK_INT(counts(dish), 290001);
+    CHECK(audit() == ERR_OK);
+}
+
+static void all_lines_or_none(void)
+{
+    struct uuid order = new_order(), plenty = item(5), few = item(8);
+    int64_t before = counts(plenty), before_few = counts(few);
+
+    ask(UUID_NIL, order, plenty, 3, few, 21);
+    CHECK_STR(answer(order).type, "stock.refused");
+    CHECK(says(answer(order), "\"reason\":\"STOCK_SHORT\""));
+    CHECK_INT(counts(plenty), before);
+    CHECK_INT(counts(few), before_few);
+    CHECK_INT(number("select count(*) from reservations where order_id = $1", order), 0);
+    CHECK(audit() == ERR_OK);
+}
+
+static void the_same_dish_twice_is_one_claim(void)
+{
+    struct uuid order = new_order(), few = item(8);
+
+    ask(UUID_NIL, order, few, 11, few, 10);
+    CHECK_STR(answer(order).type, "stock.refused");
+    order = new_order();
+    ask(UUID_NIL, order, few, 2, few, 3);
+    CHECK_STR(answer(order).type, "stock.reserved");
+    CHECK_INT(counts(few), 150500);
+    release(order, true);
+    CHECK_INT(counts(few), 200000);
+}
+
+static void asked_twice_holds_once(void)
+{
+    struct uuid order = new_order(), dish = item(8), id;
+
+    id = ask(UUID_NIL, order, dish, 4, UUID_NIL, 0);
+    struct told first = answer(order);
+    ask(id, order, dish, 4, UUID_NIL, 0);       /* the bus delivers again */
+    ask(UUID_NIL, order, dish, 4, UUID_NIL, 0); /* the order asks again */
+    CHECK_INT(counts(dish), 160400);
+    struct told again = answer(order);
+    CHECK_STR(again.type, "stock.reserved");
+    CHECK(str_eq(first.data, again.data));
+    CHECK_INT(number("select count(*) from outbox where aggregate_id = $1", order), 2);
+    release(order, true);
+}
+
+static void a_release_that_comes_first_wins(void)
+{
+    struct uuid order = new_order(), dish = item(8);
+
+    release(order, true);
+    CHECK_STR(answer(order).type, "stock.released");
+    ask(UUID_NIL, order, dish, 1, UUID_NIL, 0);
+    CHECK_STR(answer(order).type, "stock.refused");
+    CHECK_INT(counts(dish), 200000);
+}
+
+static void paid_after_its_release_is_parked(void)
+{
+    struct uuid order = new_order(), dish = item(8);
+
+    ask(UUID_NIL, order, dish, 1, UUID_NIL, 0);
+    release(order, true);
+    pay(order);
+    CHECK_INT(number("select count(*) from parked where key = $1", order), 1);
+    CHECK_INT(counts(dish), 200000);
+}
+
+static void the_last_one_ends_the_sale(void)
+{
+    struct uuid order = new_order(), dish = item(8), other = new_order();
+    struct uuid store = demo_id(DEMO_STORE, 1, 0, 0);
+    const char *version = "select menu_version from stores where store_id = $1";
+    int64_t menu = number(version, store);
+
+    ask(UUID_NIL, order, dish, 19, UUID_NIL, 0);
+    CHECK_INT(number(version, store), menu); /* nothing a guest would see */
+    ask(UUID_NIL, other, dish, 1, UUID_NIL, 0);
+    CHECK_INT(number(version, store), menu + 1);
+    CHECK_STR(answer(store).type, "store.menu.changed");
+    release(other, true);
+    CHECK_INT(number(version, store), menu + 2);
+    release(order, true);
+    CHECK_INT(number(version, store), menu + 2);
+    CHECK_INT(counts(dish), 200000);
+}
+
+static void change(const char *sql, struct uuid id)
+{
+    struct ctx cx = ctx_of_store();
+
+    CHECK(db_begin(&cx) == ERR_OK);
+    CHECK(db_exec(&cx, sql, ARGS(db_uuid(id))) == ERR_OK);
+    CHECK(db_commit(&cx) == ERR_OK);
+    CHECK(db_durable(&cx) == ERR_OK);
+}
+
+static void refusals_name_their_reason(void)
+{
+    struct uuid store = demo_id(DEMO_STORE, 1, 0, 0), order = new_order();
+
+    change("update menu_items set sold_out = 1 where menu_item_id = $1", item(1));
+    ask(UUID_NIL, order, item(1), 1, UUID_NIL, 0);
+    CHECK(says(answer(order), "\"reason\":\"MENU_SOLD_OUT\""));
+    change("update menu_items set sold_out = 0 where menu_item_id = $1", item(1));
+    order = new_order();
+    ask(UUID_NIL, order, demo_id(DEMO_ITEM, 2, 1, 0), 1, UUID_NIL, 0); /* another store's dish */
+    CHECK(says(answer(order), "\"reason\":\"MENU_SOLD_OUT\""));
+    change("update stores set paused_until = 4102444800000000 where store_id = $1", store);
+    order = new_order();
+    ask(UUID_NIL, order, item(1), 1, UUID_NIL, 0);
+    CHECK(says(answer(order), "\"reason\":\"STORE_CLOSED\""));
+    change("update stores set paused_until = 0 where store_id = $1", store);
+    order = new_order();
+    ask(UUID_NIL, order, item(1), 99, UUID_NIL, 0); /* not counted: any number */
+    CHECK_STR(answer(order).type, "stock.reserved");
+    pay(order);
+    CHECK_STR(answer(order).type, "stock.sold");
+    CHECK(audit() == ERR_OK);
+}
+
+/* Counted when it was held, not counted when it comes back, and the other way round. */
+static void the_mode_may_change_in_between(void)
+{
+    struct uuid held = new_order(), free_one = new_order(), dish = item(10);
+    int64_t before = counts(item(7));
+
+    ask(UUID_NIL, held, item(7), 2, UUID_NIL, 0);
+    change("update inventory set infinite = 1 where menu_item_id = $1", item(7));
+    release(held, true);
+    CHECK_INT(counts(item(7)), before);
+    change("update inventory set infinite = 0 where menu_item_id = $1", item(7));
+    ask(UUID_NIL, free_one, dish, 2, UUID_NIL, 0);
+    change("update inventory set infinite = 0 where menu_item_id = $1", dish);
+    pay(free_one);
+    CHECK_INT(counts(dish), 0);
+    change("update inventory set infinite = 1 where menu_item_id = $1", dish);
+    CHECK(audit() == ERR_OK);
+}
+
+/* Whatever comes in whatever order: the counts stay explainable and never negative. */
+static void any_order_of_events(void)
+{
+    struct uuid orders[12];
+
+    for (size_t i = 0; i < COUNT_OF(orders); i++)
+        orders[i] = new_order();
+    for (int step = 0; step < 300; step++) {
+        struct uuid order = orders[rng_below(&w.rng, COUNT_OF(orders))];
+        switch (rng_below(&w.rng, 4)) {
+        case 0:
+        case 1:
+            ask(UUID_NIL, order, item(8), (int)rng_below(&w.rng, 9) + 1, item(5),
+                (int)rng_below(&w.rng, 4));
+            break;
+        case 2:
+            pay(order);
+            break;
+        default:
+            release(order, rng_below(&w.rng, 2) == 0);
+        }
+        if (step % 20 == 0) {
+            CHECK(audit() == ERR_OK);
+            arena_reset(&w.arena);
+        }
+        if (rng_below(&w.rng, 10) == 0)
+            orders[rng_below(&w.rng, COUNT_OF(orders))] = new_order();
+    }
+    CHECK(audit() == ERR_OK);
+}
+
+/* The check itself must be able to fail. */
+static void a_double_hold_is_noticed(void)
+{
+    struct uuid order = new_order(), dish = item(5);
+
+    ask(UUID_NIL, order, dish, 1, UUID_NIL, 0);
+    change("update inventory set reserved = reserved + 1 where menu_item_id = $1", dish);
+    CHECK(audit() == ERR_CONSTRAINT);
+    change("update inventory set reserved = reserved - 1 where menu_item_id = $1", dish);
+    CHECK(audit() == ERR_OK);
+    change("update reservations set state = 'RELEASED' where order_id = $1", order);
+    CHECK(audit() == ERR_CONSTRAINT);
+    change("update reservations set state = 'HELD' where order_id = $1", order);
+    CHECK(audit() == ERR_OK);
+}
+
+int main(void)
+{
+    setup();
+    RUN(held_sold_and_returned);
+    RUN(cooked_food_does_not_come_back);
+    RUN(all_lines_or_none);
+    RUN(the_same_dish_twice_is_one_claim);
+    RUN(asked_twice_holds_once);
+    RUN(a_release_that_comes_first_wins);
+    RUN(paid_after_its_release_is_parked);
+    RUN(the_last_one_ends_the_sale);
+    RUN(refusals_name_their_reason);
+    RUN(the_mode_may_change_in_between);
+    RUN(any_order_of_events);
+    RUN(a_double_hold_is_noticed);
+    platform_stop(w.p, 1000);
+    nftw(w.dir, forget_file, 16, FTW_DEPTH | FTW_PHYS);
+    arena_release(&w.arena);
+    return test_end();
+}
