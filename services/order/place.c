@@ -191,21 +191,54 @@ static enum err wait_for_stock(struct ctx *cx, struct uuid order_id, int seconds
     return ERR_OK;
 }
 
+/*
+ * The answer is stored after the order committed (the address was fetched before it, outside any
+ * transaction). After a crash in between, the client asks again with its key: the order itself
+ * remembers it.
+ */
+static enum err find_by_key(struct ctx *cx, const struct request *rq, struct str *ret_key,
+                            struct uuid *ret_id)
+{
+    struct str key = http_field(rq->head, STR("Idempotency-Key"));
+    struct order found = {0};
+
+    *ret_key =
+        arena_printf(cx->arena, "%s %.*s", ctx_uuid_text(cx, cx->caller.user_id), STR_ARG(key));
+    TRY(db_one(cx, order_row_fields, &found,
+               "select " ORDER_COLUMNS " from orders where request_key = $1",
+               ARGS(db_str(*ret_key))));
+    *ret_id = found.order_id;
+    return ERR_OK;
+}
+
+static enum err answer(struct ctx *cx, struct reply *rp, struct uuid order_id)
+{
+    TRY(reply_order(cx, rp, 201, order_id));
+    reply_header(cx, rp, STR("Location"), "/v1/orders/%s", ctx_uuid_text(cx, order_id));
+    return ERR_OK;
+}
+
 enum err order_place(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     const struct place *in = rq->body;
     struct address address = {0};
+    struct str key;
+    struct uuid before;
     struct order o;
 
+    enum err e = find_by_key(cx, rq, &key, &before);
+    if (e == ERR_OK)
+        return answer(cx, rp, before);
+    if (e != ERR_NOT_FOUND)
+        return e;
     TRY(fetch_address(cx, in->address_id, &address));
     TRY(db_begin(cx));
     TRY(draft(cx, rq, &address, &o));
+    o.request_key = key;
     TRY(insert(cx, &o));
     if (FAULT("order.place.commit"))
         return fail(cx, ERR_UNAVAILABLE, "fault: order.place.commit");
     TRY(db_commit(cx));
     TRY(wait_for_stock(cx, o.order_id, rq->wait_s));
-    TRY(reply_order(cx, rp, 201, o.order_id));
-    reply_header(cx, rp, STR("Location"), "/v1/orders/%s", ctx_uuid_text(cx, o.order_id));
-    return ERR_OK;
+    return answer(cx, rp, o.order_id);
 }

@@ -431,14 +431,16 @@ enum err order_insert(struct ctx *cx, struct order *o)
     TRY(db_exec(
         cx,
         "insert into orders (order_id, number, customer_id, store_id, owner_id, store_name, status,"
-        " items_won, delivery_fee_won, total_won, address, request_message, cart_id, reserve_by,"
+        " items_won, delivery_fee_won, total_won, address, request_message, cart_id, request_key, "
+        "reserve_by,"
         " expires_at, created_at, changed_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
-        " $12, $13, $14, $15, $16, $16)",
+        " $12, $13, $14, $15, $16, $17, $17)",
         ARGS(db_uuid(o->order_id), db_str(o->number), db_uuid(o->customer_id), db_uuid(o->store_id),
              db_uuid(o->owner_id), db_str(o->store_name), db_str(str_from(status_names[o->status])),
              db_int(o->items_won), db_int(o->delivery_fee_won), db_int(o->total_won),
              db_str(o->address), db_str(o->request_message.n ? o->request_message : STR_NONE),
-             db_uuid(o->cart_id), db_int(o->reserve_by), db_int(o->expires_at), db_int(now))));
+             db_uuid(o->cart_id), db_str(o->request_key), db_int(o->reserve_by),
+             db_int(o->expires_at), db_int(now))));
     TRY(insert_lines(cx, o));
     return order_step(cx, o, &placed);
 }

@@ -7,14 +7,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "auth/auth.h"
 #include "obs/log.h"
 #include "obs/trace.h"
-#include "order/order.h"
-#include "payment/payment.h"
-#include "store/store.h"
-#include "toss/toss.h"
-#include "user/user.h"
+#include "services.h"
 
 #define DRAIN_MS 10000
 

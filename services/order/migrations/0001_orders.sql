@@ -66,6 +66,7 @@ create table orders (
     address text not null,       -- JSON, as it was when ordered
     request_message text,
     cart_id uuid not null,
+    request_key text unique,     -- customer and Idempotency-Key: the same request never orders twice
     reserve_by bigint,           -- STOCK_PENDING ends
     expires_at bigint,           -- AWAITING_PAYMENT ends
     accept_by bigint,            -- PAID without an answer of the owner ends
