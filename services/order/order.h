@@ -198,7 +198,7 @@ order_handler admin_list, admin_story, admin_resolve, dead_letters_list, dead_le
 extern const struct field cart_fields[], cart_add_fields[], cart_change_fields[], cart_merge_fields[];
 extern const struct field place_fields[], order_list_query_fields[], cancel_fields[];
 extern const struct field board_query_fields[], accept_fields[], reason_fields[];
-extern const struct field pin_fields[], order_status_fields[], checkout_query_fields[], checkout_fields[];
+extern const struct field pin_fields[], order_status_fields[], checkout_query_fields[], order_checkout_fields[];
 extern const struct field admin_query_fields[], story_fields[], resolve_fields[], dead_letter_fields[];
 /* Inside a transaction: the paid order's cart is emptied unless it was changed since. */
 enum err cart_empty_after(struct ctx *cx, const struct order *o) MUST_USE;

@@ -80,7 +80,7 @@ struct checkout {
     int64_t amount_won, expires_at;
     struct str order_name;
 };
-const struct field checkout_fields[] = {
+const struct field order_checkout_fields[] = {
     F_UUID(struct checkout, order_id, "orderId", REQUIRED, "order"),
     F_UUID(struct checkout, customer_id, "customerId", REQUIRED, "customer"),
     F_UUID(struct checkout, store_id, "storeId", REQUIRED, "store"),
@@ -117,5 +117,5 @@ enum err order_checkout(struct ctx *cx, const struct request *rq, struct reply *
                                .amount_won = o.total_won,
                                .expires_at = o.expires_at,
                                .order_name = order_name(cx, &o)};
-    return reply_data(cx, rp, 200, checkout_fields, &c);
+    return reply_data(cx, rp, 200, order_checkout_fields, &c);
 }

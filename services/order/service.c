@@ -35,7 +35,7 @@ static const struct route routes[] = {
 
     {HTTP_POST, "/internal/v1/orders/{orderId}/pin", SERVICE, order_pin, pin_fields, NULL, order_status_fields, INTERNAL, 200, NULL, "Holds the order still while its money may move. Idempotent per payment."},
     {HTTP_GET, "/internal/v1/orders/{orderId}/status", SERVICE, order_status, NULL, NULL, order_status_fields, INTERNAL, 200, NULL, "Where it stands."},
-    {HTTP_GET, "/internal/v1/orders/{orderId}/checkout", SERVICE, order_checkout, NULL, checkout_query_fields, checkout_fields, INTERNAL, 200, NULL, "What the payment window shows."},
+    {HTTP_GET, "/internal/v1/orders/{orderId}/checkout", SERVICE, order_checkout, NULL, checkout_query_fields, order_checkout_fields, INTERNAL, 200, NULL, "What the payment window shows."},
 
     {HTTP_GET, "/v1/admin/orders", ADMIN, admin_list, NULL, admin_query_fields, order_fields, LIST, 200, NULL, "All orders, newest first."},
     {HTTP_GET, "/v1/admin/orders/{orderId}/story", ADMIN, admin_story, NULL, NULL, story_fields, 0, 200, NULL, "Every step, event, timer and dead letter of one order."},

@@ -21,7 +21,7 @@ struct checkout { /* as the order service answers */
     /* as we answer */
     struct str client_key, customer_key, success_url, fail_url, script_url;
 };
-static const struct field order_checkout_fields[] = {
+static const struct field asked_order_fields[] = {
     F_UUID(struct checkout, order_id, "orderId", REQUIRED, "order"),
     F_UUID(struct checkout, customer_id, "customerId", REQUIRED, "customer"),
     F_UUID(struct checkout, store_id, "storeId", REQUIRED, "store"),
@@ -50,7 +50,7 @@ static enum err ask_order(struct ctx *cx, struct uuid order_id, struct checkout 
         arena_printf(cx->arena, "/internal/v1/orders/%s/checkout?customerId=%s",
                      ctx_uuid_text(cx, order_id), ctx_uuid_text(cx, cx->caller.user_id));
 
-    return call_service(cx, "order", HTTP_GET, path.p, NULL, NULL, order_checkout_fields, ret);
+    return call_service(cx, "order", HTTP_GET, path.p, NULL, NULL, asked_order_fields, ret);
 }
 
 enum err payment_checkout(struct ctx *cx, const struct request *rq, struct reply *rp)
