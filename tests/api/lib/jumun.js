@@ -39,7 +39,7 @@ async function start({ args = [], env = {}, data } = {}) {
   const dir = data || fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-test-'));
   const child = spawn(binary(), ['up', '--data', dir, '--listen', '127.0.0.1:0',
     '--internal-listen', '127.0.0.1:0', '--toss-listen', '127.0.0.1:0', '--rate-limit', '0', ...args],
-  { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  { env: { ...process.env, JUMUN_BIN: undefined, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   const world = { dir, child, log: '' };
   let ready;
 
