@@ -222,7 +222,7 @@ enum err payment_pursue(struct ctx *cx, const struct payment *p)
         return settle_failed(cx, p, str_from(err_row(e)->code), STR_NONE);
     }
     TRY(e);
-    return settle(cx, p, toss_confirm(cx, p, &a), &a);
+    return settle(cx, p, provider_confirm(cx, p, &a), &a);
 }
 
 enum err payment_confirm(struct ctx *cx, const struct request *rq, struct reply *rp)

@@ -70,13 +70,13 @@ struct toss_payment {
     struct list cancels; /* struct toss_cancel */
 };
 /* http_status 0: no answer at all. */
-enum answer toss_meaning(const struct payment *p, int http_status, const struct toss_payment *answer,
+enum answer provider_meaning(const struct payment *p, int http_status, const struct toss_payment *answer,
                          const char *order_id_text);
-enum err toss_decode(struct ctx *cx, struct str body, struct toss_payment *ret) MUST_USE;
-enum answer toss_confirm(struct ctx *cx, const struct payment *p, struct toss_payment *ret);
-enum answer toss_look_up(struct ctx *cx, const struct payment *p, struct toss_payment *ret);
+enum err provider_decode(struct ctx *cx, struct str body, struct toss_payment *ret) MUST_USE;
+enum answer provider_confirm(struct ctx *cx, const struct payment *p, struct toss_payment *ret);
+enum answer provider_look_up(struct ctx *cx, const struct payment *p, struct toss_payment *ret);
 /* *ret_status: the HTTP status, 0 without an answer. */
-void toss_cancel(struct ctx *cx, const struct payment *p, const struct refund *r, int *ret_status,
+void provider_cancel(struct ctx *cx, const struct payment *p, const struct refund *r, int *ret_status,
                  struct toss_payment *ret);
 
 /* settle.c: the ends of a payment; each opens and commits its own transaction and is harmless when repeated. */

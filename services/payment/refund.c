@@ -165,12 +165,12 @@ static enum err send(struct ctx *cx, const struct payment *p, const struct refun
     struct str key = STR_NONE;
     int status = 0;
 
-    toss_cancel(cx, p, r, &status, &a);
+    provider_cancel(cx, p, r, &status, &a);
     if (status < 200 || status >= 300) {
         struct str code = a.code;
         /* Refused or unknown: perhaps an earlier try got through. What Toss has on record decides.
          */
-        if (toss_look_up(cx, p, &a) != ANSWER_CAPTURED)
+        if (provider_look_up(cx, p, &a) != ANSWER_CAPTURED)
             return try_later(cx, r, attempt, code);
         TRY(find_cancel(cx, r, &a, &key));
         return key.n ? settle_refund(cx, r, key) : try_later(cx, r, attempt, code);

@@ -40,7 +40,7 @@ static enum err resolve(struct ctx *cx, const struct payment *p)
 {
     struct toss_payment a = {0};
 
-    switch (toss_look_up(cx, p, &a)) {
+    switch (provider_look_up(cx, p, &a)) {
     case ANSWER_CAPTURED:
         return settle_captured(cx, p, &a);
     case ANSWER_DECLINED:
@@ -63,7 +63,7 @@ static enum err resolve(struct ctx *cx, const struct payment *p)
 static enum err look_for_late(struct ctx *cx, const struct payment *p)
 {
     struct toss_payment a = {0};
-    enum answer what = toss_look_up(cx, p, &a);
+    enum answer what = provider_look_up(cx, p, &a);
 
     if (what == ANSWER_CAPTURED)
         return settle_late(cx, p, &a);

@@ -62,7 +62,7 @@ static const struct field toss_fields[] = {
     F_END(struct toss_body),
 };
 
-enum err toss_decode(struct ctx *cx, struct str body, struct toss_payment *ret)
+enum err provider_decode(struct ctx *cx, struct str body, struct toss_payment *ret)
 {
     struct toss_body wire = {0};
 
@@ -123,7 +123,7 @@ static bool is_one_of(struct str s, const char *const *names)
     return false;
 }
 
-enum answer toss_meaning(const struct payment *p, int http_status, const struct toss_payment *a,
+enum answer provider_meaning(const struct payment *p, int http_status, const struct toss_payment *a,
                          const char *order_id_text)
 {
     static const char *const moved[] = {"DONE", "CANCELED", "PARTIAL_CANCELED", NULL};
@@ -179,7 +179,7 @@ static int call(struct ctx *cx, const struct request_parts *r, struct toss_payme
     if (FAULT("toss.before_call") || platform_outside(cx, &c, &answer) != ERR_OK ||
         FAULT("toss.after_call"))
         return 0;
-    return toss_decode(cx, answer.body, ret) == ERR_OK ? answer.status : 0;
+    return provider_decode(cx, answer.body, ret) == ERR_OK ? answer.status : 0;
 }
 
 static struct str escaped(struct ctx *cx, struct str s)
@@ -191,7 +191,7 @@ static struct str escaped(struct ctx *cx, struct str s)
     return buf_str(&b);
 }
 
-enum answer toss_confirm(struct ctx *cx, const struct payment *p, struct toss_payment *ret)
+enum answer provider_confirm(struct ctx *cx, const struct payment *p, struct toss_payment *ret)
 {
     const char *order_id = ctx_uuid_text(cx, p->order_id);
     struct str key = escaped(cx, p->payment_key);
@@ -205,10 +205,10 @@ enum answer toss_confirm(struct ctx *cx, const struct payment *p, struct toss_pa
         .timeout_ms = CONFIRM_TIMEOUT_MS};
 
     int status = call(cx, &r, ret);
-    return toss_meaning(p, status, ret, order_id);
+    return provider_meaning(p, status, ret, order_id);
 }
 
-enum answer toss_look_up(struct ctx *cx, const struct payment *p, struct toss_payment *ret)
+enum answer provider_look_up(struct ctx *cx, const struct payment *p, struct toss_payment *ret)
 {
     const struct request_parts r = {
         .method = HTTP_GET,
@@ -216,10 +216,10 @@ enum answer toss_look_up(struct ctx *cx, const struct payment *p, struct toss_pa
         .timeout_ms = LOOK_TIMEOUT_MS};
 
     int status = call(cx, &r, ret);
-    return toss_meaning(p, status, ret, ctx_uuid_text(cx, p->order_id));
+    return provider_meaning(p, status, ret, ctx_uuid_text(cx, p->order_id));
 }
 
-void toss_cancel(struct ctx *cx, const struct payment *p, const struct refund *refund,
+void provider_cancel(struct ctx *cx, const struct payment *p, const struct refund *refund,
                  int *ret_status, struct toss_payment *ret)
 {
     struct str reason = escaped(cx, refund->reason);

@@ -92,14 +92,14 @@ static int parse_method(struct str word, enum http_method *ret)
     return 501;
 }
 
-/* Origin form, or "*" for OPTIONS. */
+/* Origin form, or "*" for OPTIONS. Bytes above ASCII pass: clients send Korean unescaped; it must be UTF-8. */
 static int parse_target(struct str target, struct http_head *h)
 {
     if (target.n > HTTP_TARGET_MAX)
         return 414;
     for (size_t i = 0; i < target.n; i++) {
         unsigned char c = (unsigned char)target.p[i];
-        if (c <= 0x20 || c >= 0x7f || strchr("\"<>\\^`{|}#", c))
+        if (c <= 0x20 || c == 0x7f || strchr("\"<>\\^`{|}#", c))
             return 400;
     }
     h->target = target;
