@@ -56,7 +56,7 @@ async function start({ args = [], env = {}, data } = {}) {
       if (found) done(found[1]);
     });
   });
-  ready = await Promise.race([line, gone.then(() => null), sleep(20000).then(() => null)]);
+  ready = await Promise.race([line, gone.then(() => null), new Promise((done) => setTimeout(done, 20000, null).unref())]);
   if (!ready) {
     child.kill('SIGKILL');
     throw new Error(`jumun did not start:\n${world.log}`);

@@ -1,0 +1,196 @@
+// user.test.js -- profile, addresses, favourites, export and withdrawal, as seen from outside.
+'use strict';
+
+const { test, before, after, describe } = require('node:test');
+const assert = require('node:assert/strict');
+const { start, randomUUID, demoId } = require('./lib/demo.js');
+
+let j;
+before(async () => (j = await start()));
+after(() => j?.stop());
+
+const place = (more = {}) => ({
+  label: '회사', recipient: '홍길동', phone: '010-1234-5678', address1: '서울 강남구 테헤란로 152', address2: '3층',
+  zipCode: '06236', latitude: 37.5001234, longitude: 127.0365987, regionCode: '11680', ...more,
+});
+const match = (version) => ({ headers: { 'if-match': `"${version}"` } });
+
+describe('me', () => {
+  test('is who the token says', async () => {
+    const rp = await (await j.as('minji')).get('/v1/me');
+    assert.equal(rp.status, 200);
+    assert.deepEqual([rp.json.userId, rp.json.username, rp.json.name, rp.json.role], [demoId('customer', 1), 'minji', '김민지', 'customer']);
+    assert.equal(rp.header('etag'), `"${rp.json.version}"`);
+    assert.ok(!rp.text.toLowerCase().includes('password'));
+  });
+  test('is for every role, and for nobody without a token', async () => {
+    for (const who of ['owner1', 'staff1', 'admin1']) assert.equal((await (await j.as(who)).get('/v1/me')).status, 200);
+    assert.equal((await j.get('/v1/me')).code, 'UNAUTHENTICATED');
+  });
+  test('changes what is sent, once per version', async () => {
+    const p = await j.newcomer();
+    const now = (await p.get('/v1/me')).json;
+    const rp = await p.patch('/v1/me', { name: '이순신', birthDate: '1985-04-28' }, match(now.version));
+    assert.equal(rp.status, 200);
+    assert.deepEqual([rp.json.name, rp.json.birthDate, rp.json.email], ['이순신', '1985-04-28', now.email]);
+    assert.equal(rp.json.version, now.version + 1);
+    const late = await p.patch('/v1/me', { name: '늦은 사람' }, match(now.version));
+    assert.deepEqual([late.status, late.code], [412, 'PRECONDITION']);
+    assert.equal((await p.patch('/v1/me', { name: '누구' }, { headers: { 'if-match': 'nonsense' } })).status, 412);
+    assert.equal((await p.patch('/v1/me', { name: '아무 때나' })).status, 200);
+    assert.equal((await p.get('/v1/me')).json.name, '아무 때나');
+  });
+  test('wrong and server-owned fields', async () => {
+    const p = await j.newcomer();
+    const rp = await p.patch('/v1/me', { name: '', email: 'nobody', birthDate: '1990-13-01', role: 'admin', userId: randomUUID() });
+    assert.deepEqual([rp.status, rp.code], [400, 'INVALID']);
+    assert.deepEqual(Object.keys(rp.fields).sort(), ['birthDate', 'email', 'name', 'role', 'userId']);
+    assert.equal((await p.get('/v1/me')).json.role, 'customer');
+    const taken = await p.patch('/v1/me', { email: 'minji@demo.jumun.test' });
+    assert.deepEqual([taken.status, taken.code], [409, 'EMAIL_TAKEN']);
+  });
+});
+
+describe('addresses', () => {
+  test('the first is the default, and a new default steps before it', async () => {
+    const p = await j.newcomer();
+    const first = await p.post('/v1/me/addresses', place());
+    assert.equal(first.status, 201);
+    assert.equal(first.header('location'), `/v1/me/addresses/${first.json.addressId}`);
+    assert.equal(first.json.isDefault, true);
+    assert.deepEqual([first.json.latitude, first.json.longitude], [37.5001234, 127.0365987]);
+    const second = await p.post('/v1/me/addresses', place({ label: '집' }));
+    assert.equal(second.json.isDefault, false);
+    const third = await p.post('/v1/me/addresses', place({ label: '부모님', isDefault: true }));
+    const list = (await p.get('/v1/me/addresses')).json;
+    assert.equal(list.nextCursor, null);
+    assert.deepEqual(list.items.map((a) => [a.label, a.isDefault]), [['부모님', true], ['집', false], ['회사', false]]);
+    const put = await p.put(`/v1/me/addresses/${second.json.addressId}/default`);
+    assert.deepEqual([put.status, put.json.isDefault], [200, true]);
+    assert.equal((await p.delete(`/v1/me/addresses/${second.json.addressId}`)).status, 204);
+    const left = (await p.get('/v1/me/addresses')).json.items;
+    assert.deepEqual(left.map((a) => [a.addressId, a.isDefault]), [[third.json.addressId, true], [first.json.addressId, false]]);
+  });
+  test('what is missing and wrong has a name', async () => {
+    const p = await j.newcomer();
+    const none = await p.post('/v1/me/addresses', {});
+    assert.deepEqual(none.fields, { address1: 'REQUIRED', zipCode: 'REQUIRED', latitude: 'REQUIRED', longitude: 'REQUIRED' });
+    for (const [field, value, code] of [
+      ['zipCode', '1234', 'LENGTH_OR_FORMAT'], ['zipCode', '0623a', 'LENGTH_OR_FORMAT'], ['zipCode', 6236, 'TYPE'],
+      ['latitude', 90.1, 'RANGE'], ['longitude', -180.1, 'RANGE'], ['latitude', '37', 'TYPE'], ['latitude', null, 'NULL_NOT_ALLOWED'],
+      ['phone', '+82 10', 'LENGTH_OR_FORMAT'], ['label', '가'.repeat(21), 'LENGTH_OR_FORMAT'],
+      ['address1', '', 'LENGTH_OR_FORMAT'], ['address1', 'a\nb', 'LENGTH_OR_FORMAT'], ['isDefault', 'yes', 'TYPE'],
+      ['addressId', randomUUID(), 'UNKNOWN'], ['userId', demoId('customer', 1), 'UNKNOWN'],
+    ]) {
+      const rp = await p.post('/v1/me/addresses', place({ [field]: value }));
+      assert.deepEqual([rp.status, rp.fields], [400, { [field]: code }], `${field}=${value}: ${rp.text}`);
+    }
+    assert.deepEqual((await p.get('/v1/me/addresses')).json.items, []);
+  });
+  test('a change needs the version it was made for', async () => {
+    const p = await j.newcomer();
+    const made = await p.post('/v1/me/addresses', place());
+    const where = `/v1/me/addresses/${made.json.addressId}`;
+    const tag = made.header('etag');
+    const rp = await p.patch(where, { address2: '옥상' }, { headers: { 'if-match': tag } });
+    assert.deepEqual([rp.status, rp.json.address2, rp.json.address1], [200, '옥상', made.json.address1]);
+    assert.notEqual(rp.header('etag'), tag);
+    const late = await p.patch(where, { address2: '지하' }, { headers: { 'if-match': tag } });
+    assert.deepEqual([late.status, late.code], [412, 'PRECONDITION']);
+    const gone = await p.delete(where, { headers: { 'if-match': tag } });
+    assert.equal(gone.status, 412);
+    const last = await p.patch(where, { isDefault: false });
+    assert.deepEqual([last.status, last.fields], [400, { isDefault: 'LAST' }]);
+  });
+  test('twenty are enough, also when they come at once', async () => {
+    const p = await j.newcomer();
+    const all = await Promise.all(Array.from({ length: 25 }, () => p.post('/v1/me/addresses', place({ isDefault: true }))));
+    assert.equal(all.filter((r) => r.status === 201).length, 20);
+    for (const r of all.filter((r2) => r2.status !== 201)) assert.deepEqual([r.status, r.code], [409, 'ADDRESS_LIMIT']);
+    const items = (await p.get('/v1/me/addresses')).json.items;
+    assert.deepEqual([items.length, items.filter((a) => a.isDefault).length], [20, 1]);
+  });
+  test('somebody else\'s are as unknown as those that never were', async () => {
+    const p = await j.newcomer();
+    await p.post('/v1/me/addresses', place());
+    for (const id of [demoId('address', 1), randomUUID()]) {
+      const where = `/v1/me/addresses/${id}`;
+      for (const rp of [await p.patch(where, { label: '남' }), await p.delete(where), await p.put(`${where}/default`)])
+        assert.deepEqual([rp.status, rp.code], [404, 'NOT_FOUND']);
+    }
+    assert.deepEqual((await p.patch('/v1/me/addresses/7', {})).fields, { addressId: 'FORMAT' });
+    assert.equal((await (await j.as('minji')).get('/v1/me/addresses')).json.items.length, 1);
+  });
+  test('are a customer\'s only', async () => {
+    assert.equal((await (await j.as('owner1')).get('/v1/me/addresses')).code, 'FORBIDDEN');
+    assert.equal((await j.get('/v1/me/addresses')).status, 401);
+  });
+  test('of the demo world are near its stores', async () => {
+    const items = (await (await j.as('minji')).get('/v1/me/addresses')).json.items;
+    assert.deepEqual([items[0].addressId, items[0].isDefault], [demoId('address', 1), true]);
+    const near = `${items[0].latitude},${items[0].longitude}`;
+    const stores = (await j.get(`/v1/stores?near=${near}`)).json.items;
+    assert.ok(stores.length >= 5 && stores[0].distanceM < 3000, JSON.stringify(stores[0]));
+  });
+  test('another service may read one, nobody else', async () => {
+    const where = `/internal/v1/users/${demoId('customer', 1)}/addresses/${demoId('address', 1)}`;
+    const minji = await j.as('minji');
+    assert.equal((await minji.get(where)).status, 404);
+    assert.equal((await minji.get(where, { at: 'internal' })).status, 403);
+    assert.equal((await j.get(where, { at: 'internal' })).status, 401);
+  });
+});
+
+describe('favourites', () => {
+  test('are there once, newest first, page by page', async () => {
+    const p = await j.newcomer();
+    const ids = Array.from({ length: 5 }, (_, i) => demoId('store', i + 1));
+    for (const id of ids) assert.equal((await p.put(`/v1/me/favorites/${id}`)).status, 204);
+    assert.equal((await p.put(`/v1/me/favorites/${ids[0]}`)).status, 204);
+    const seen = [];
+    for (let where = '/v1/me/favorites?limit=2'; where;) {
+      const rp = await p.get(where);
+      assert.ok(rp.json.items.length <= 2);
+      seen.push(...rp.json.items.map((f) => f.storeId));
+      where = rp.json.nextCursor && `/v1/me/favorites?limit=2&cursor=${rp.json.nextCursor}`;
+      if (where) assert.match(rp.header('link'), /rel="next"/);
+    }
+    assert.deepEqual(seen, [...ids].reverse());
+    assert.equal((await p.delete(`/v1/me/favorites/${ids[0]}`)).status, 204);
+    assert.equal((await p.delete(`/v1/me/favorites/${ids[0]}`)).status, 204, 'again is fine');
+    assert.equal((await p.get('/v1/me/favorites')).json.items.length, 4);
+  });
+  test('wrong ids, wrong people', async () => {
+    const p = await j.newcomer();
+    assert.deepEqual((await p.put('/v1/me/favorites/x')).fields, { storeId: 'FORMAT' });
+    assert.deepEqual((await p.get('/v1/me/favorites?cursor=AAAA')).fields, { cursor: 'FORMAT' });
+    assert.equal((await (await j.as('owner1')).put(`/v1/me/favorites/${demoId('store', 1)}`)).status, 403);
+    assert.equal((await j.put(`/v1/me/favorites/${demoId('store', 1)}`)).status, 401);
+  });
+});
+
+describe('taking along and leaving', () => {
+  test('the export holds what we hold', async () => {
+    const p = await j.newcomer();
+    await p.post('/v1/me/addresses', place());
+    await p.put(`/v1/me/favorites/${demoId('store', 3)}`);
+    const rp = await p.get('/v1/me/export');
+    assert.equal(rp.status, 200);
+    assert.equal(rp.header('cache-control'), 'no-store');
+    assert.equal(rp.json.profile.userId, p.userId);
+    assert.equal(rp.json.addresses[0].address1, '서울 강남구 테헤란로 152');
+    assert.equal(rp.json.favorites[0].storeId, demoId('store', 3));
+    assert.ok(!rp.text.toLowerCase().includes('password'));
+  });
+  test('withdrawal ends the session and frees name and address', async () => {
+    const p = await j.newcomer();
+    await p.post('/v1/me/addresses', place());
+    assert.equal((await p.delete('/v1/me')).status, 204);
+    assert.equal((await p.get('/v1/me')).status, 401);
+    assert.equal((await j.post('/v1/auth/login', { username: p.username, password: p.password })).code, 'CREDENTIALS');
+    const accounts = (await (await j.as('admin1')).get('/v1/admin/users?limit=100')).json.items;
+    const left = accounts.find((a) => a.userId === p.userId);
+    assert.equal(left.name, '');
+    assert.ok(left.withdrawnAt && !left.username.includes(p.username), JSON.stringify(left));
+  });
+});
