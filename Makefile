@@ -1,0 +1,43 @@
+# The few words a person types. `make help` lists them.
+JOBS ?= $(shell nproc)
+RUN_FLAGS ?= --demo
+
+.PHONY: help run build dev test check bench fuzz fresh clean
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+build: ## the release binary: build/release/jumun
+	@tools/setup run
+	@cmake --preset release >/dev/null
+	@cmake --build build/release -j$(JOBS) --target jumun
+
+run: build ## installs what is missing, builds, starts everything with demo data, prints the addresses
+	@build/release/jumun up $(RUN_FLAGS)
+
+dev: ## the debug binary with its tests and fault points
+	@tools/setup run test
+	@cmake --preset dev >/dev/null
+	@cmake --build build/dev -j$(JOBS)
+
+test: dev ## unit, conformance and HTTP tests
+	@ctest --test-dir build/dev --output-on-failure -j$(JOBS)
+	@tools/test-api
+
+check: ## everything that fails a change: format, layers, analysers, clang, secrets, hardening
+	@tools/setup run test check
+	@tools/check
+
+bench: build ## measures, prints a table
+	@tools/setup bench
+	@tools/bench
+
+fuzz: ## each fuzz target for FUZZ_SECONDS (default 60)
+	@tools/setup run fuzz
+	@tools/fuzz
+
+fresh: ## the README's two commands in a bare Debian 12
+	@tools/setup fresh
+	@tools/fresh
+
+clean: ## removes what was built
+	rm -rf build
