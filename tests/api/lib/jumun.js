@@ -147,8 +147,9 @@ async function address(world, customer) {
     zipCode: '06236', latitude: 37.501, longitude: 127.0366 } });
 }
 
-// Puts an item into the cart; the order service may hear of a new store only a moment later.
+// Puts an item alone into the cart; the order service may hear of a new store only a moment later.
 async function fill(world, customer, menuItemId, quantity = 1) {
+  await want(world, 204, 'DELETE', '/v1/cart', { token: customer.token });
   return until(async () => {
     const reply = await call(world, 'POST', '/v1/cart/items', { token: customer.token,
       body: { menuItemId, quantity, replace: true } });
