@@ -114,6 +114,8 @@ int64_t distance_m(int64_t lat1, int64_t lng1, int64_t lat2, int64_t lng2);
 /* search_text.c: lower case, no spaces, and the initial consonants of Korean syllables behind it. */
 struct str search_text(struct ctx *cx, struct str name);
 struct str search_pattern(struct ctx *cx, struct str query); /* for LIKE ... ESCAPE '\' */
+/* keyboard.c: what the same keys give in Korean; STR_NONE without a Latin letter. */
+struct str keyboard_korean(struct ctx *cx, struct str typed);
 
 /* hours.c */
 bool hours_open_at(struct list hours, int64_t us);

@@ -116,12 +116,13 @@ static bool parse_near(struct str near, int64_t *ret_latitude, int64_t *ret_long
 
 /* clang-format off */
 #define DISTANCE_2                                                                                 \
-    "((s.latitude - $12) * (s.latitude - $12)"                                                     \
-    " + (s.longitude - $13) * $14 / 1000 * ((s.longitude - $13) * $14 / 1000))"
+    "((s.latitude - $13) * (s.latitude - $13)"                                                     \
+    " + (s.longitude - $14) * $15 / 1000 * ((s.longitude - $14) * $15 / 1000))"
 #define LIST_WHERE                                                                                 \
     " from stores s where s.deleted_at is null and s.is_banned = 0"                                \
     " and s.category = coalesce($3, s.category)"                                                   \
-    " and s.search_text like coalesce($4, '%') escape '\\'"                                        \
+    " and (s.search_text like coalesce($4, '%') escape '\\'"                                       \
+    " or s.search_text like coalesce($12, '') escape '\\')"                                        \
     " and substr(s.region_code, 1, length($5)) = $5"                                               \
     " and ($6 = 0 or (s.paused_until <= $10 and exists (select 1 from store_hours h"               \
     " where h.store_id = s.store_id and ("                                                         \
@@ -130,8 +131,8 @@ static bool parse_near(struct str near, int64_t *ret_latitude, int64_t *ret_long
     "(h.weekday = $9 and $8 + 1440 < h.closes_abs"                                                 \
     " and not ($8 + 1440 >= h.break_from_abs and $8 + 1440 < h.break_to_abs))))))"
 #define NEAR_WHERE                                                                                 \
-    " and s.latitude between $12 - $15 and $12 + $15"                                              \
-    " and s.longitude between $13 - $16 and $13 + $16"                                             \
+    " and s.latitude between $13 - $16 and $13 + $16"                                              \
+    " and s.longitude between $14 - $17 and $14 + $17"                                             \
     " and " DISTANCE_2 " <= s.radius_m * s.radius_m * 81"
 #define LIST(key, more)                                                                            \
     "select " STORE_COLUMNS ", " key " as place" LIST_WHERE more                                   \
@@ -163,6 +164,7 @@ static enum err list_rows(struct ctx *cx, const struct stores_query *q, const st
     int64_t place = INT64_MIN;
     struct uuid after = UUID_NIL;
     struct str pattern = q->query.p ? search_pattern(cx, q->query) : STR_NONE;
+    struct str slip = q->query.p ? keyboard_korean(cx, q->query) : STR_NONE;
     int64_t cosine = near->cos_milli > 0 ? near->cos_milli : 1;
 
     if (q->page.cursor.p)
@@ -171,7 +173,8 @@ static enum err list_rows(struct ctx *cx, const struct stores_query *q, const st
         db_int(place), db_uuid(after), db_str(q->category), db_str(pattern),
         db_str(q->region.p ? q->region : STR("")), db_bool(q->open), db_int(t.weekday),
         db_int(t.minute_of_day), db_int((t.weekday + WEEKDAYS - 1) % WEEKDAYS), db_int(ctx_now(cx)),
-        db_int(page_limit(&q->page) + 1), db_int(near->latitude), db_int(near->longitude),
+        db_int(page_limit(&q->page) + 1), db_str(slip.p ? search_pattern(cx, slip) : STR_NONE),
+        db_int(near->latitude), db_int(near->longitude),
         db_int(near->cos_milli), db_int(box_latitude()), db_int(box_latitude() * 1000 / cosine),
     };
     struct db_args args = {v, near->is_set ? COUNT_OF(v) : COUNT_OF(v) - 5};

@@ -147,6 +147,22 @@ static void patterns_mean_themselves(void)
     CHECK_STR(search_pattern(&cx, STR("100%_\\")), "%100\\%\\_\\\\%");
 }
 
+static void keys_give_korean(void)
+{
+    CHECK_STR(keyboard_korean(&cx, STR("clzls")), "치킨");
+    CHECK_STR(keyboard_korean(&cx, STR("EjrqhRdl")), "떡볶이");
+    CHECK_STR(keyboard_korean(&cx, STR("ekfrrkfql")), "닭갈비"); /* a double final, then its own */
+    CHECK_STR(keyboard_korean(&cx, STR("ekfrdl")), "닭이");
+    CHECK_STR(keyboard_korean(&cx, STR("dnfaus")), "울면");
+    CHECK_STR(keyboard_korean(&cx, STR("rhkdls qlqlaqkq")), "과인 비빔밥");
+    CHECK_STR(keyboard_korean(&cx, STR("dmldnjsgnlwhl")), "의원휘죄");
+    CHECK_STR(keyboard_korean(&cx, STR("cz")), "ㅊㅋ");
+    CHECK_STR(keyboard_korean(&cx, STR("RKcl")), "까치");
+    CHECK_STR(keyboard_korean(&cx, STR("k7ho")), "ㅏ7ㅙ");
+    CHECK(keyboard_korean(&cx, STR("치킨 24")).p == NULL);
+    CHECK(keyboard_korean(&cx, STR("")).p == NULL);
+}
+
 int main(void)
 {
     arena_init(&arena, 16 * 1024 * 1024);
@@ -161,6 +177,7 @@ int main(void)
     RUN(no_hours_never_open);
     RUN(names_are_folded);
     RUN(patterns_mean_themselves);
+    RUN(keys_give_korean);
     arena_release(&arena);
     return test_end();
 }
