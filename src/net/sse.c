@@ -226,6 +226,7 @@ void exchange_stream(struct exchange *x, struct sse_slot *slot, struct str repla
     buf_str_add(&x->out, replay);
     x->slot = slot;
     x->after_id = after_id;
+    x->close_after = false; /* asked for or not, a stream closes at its end and not before */
     x->reading = STREAMING;
     if (atomic_compare_exchange_strong(&x->phase, &expected, FINISHED))
         return; /* the worker that is in the handler's call begins it */
