@@ -6,8 +6,8 @@
 #include "net/http.h"
 
 struct admin_query {
-    bool has_status;
     int status;
+    bool has_status;
     struct uuid store_id, customer_id;
     struct str number;
     struct page page;

@@ -4,8 +4,8 @@
 #include "base/fault.h"
 
 struct list_query {
-    bool has_status;
     int status;
+    bool has_status;
     struct page page;
 };
 const struct field order_list_query_fields[] = {
@@ -83,8 +83,8 @@ enum err order_cancel(struct ctx *cx, const struct request *rq, struct reply *rp
 }
 
 struct board_query {
-    bool has_status, active;
     int status;
+    bool has_status, active;
     struct page page;
 };
 const struct field board_query_fields[] = {

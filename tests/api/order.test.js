@@ -106,7 +106,7 @@ describe('the way of an order', () => {
 
   test('a declined payment leaves it payable', async () => {
     const placed = await j.order(world, minji, shop);
-    await j.want(world, 200, 'PUT', '/simulator/faults', { at: 'toss', body: { declineRate: 1 } });
+    await j.want(world, 200, 'PUT', '/simulator/faults', { at: 'toss', body: { declineRate: 100 } });
     const paymentKey = await j.authorize(world, placed);
     const reply = await j.confirm(world, minji, placed, paymentKey);
     await j.want(world, 200, 'PUT', '/simulator/faults', { at: 'toss', body: { declineRate: 0 } });
@@ -166,7 +166,8 @@ describe('cancel', () => {
     const [a, b] = [await cancel(placed, minji, { key: 'once-1' }), await cancel(placed, minji, { key: 'once-1' })];
     assert.deepEqual([a.status, b.status], [200, 200]);
     assert.deepEqual(a.body, b.body);
-    assert.equal((await j.orderOf(world, minji, placed.orderId)).history.length, 3);
+    const { history } = await j.orderOf(world, minji, placed.orderId);
+    assert.equal(history.filter((h) => h.event === 'CANCEL_ASKED').length, 1);
     refused(await cancel(placed, minji, { key: null }), 400, 'IDEMPOTENCY_KEY_MISSING');
   });
 
@@ -179,7 +180,7 @@ describe('cancel', () => {
         j.confirm(world, minji, placed, paymentKey),
         j.sleep(round).then(() => cancel(placed)),
       ]);
-      assert.ok([200, 202, 409].includes(confirmed.status), confirmed.text);
+      assert.ok([200, 202, 402, 409].includes(confirmed.status), confirmed.text);
       assert.ok([200, 202].includes(cancelled.status), cancelled.text);
       const end = await j.reaches(world, minji, placed.orderId, 'CANCELLED', 'PAYMENT_FAILED');
       if (confirmed.status === 200) assert.equal(end.refundedWon, end.totalWon);
