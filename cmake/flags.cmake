@@ -23,7 +23,7 @@ if(JUMUN_SANITIZE)
 else()
     # quality: PIE, full RELRO, stack protector, fortify 3, CET, stack clash, auto-var-init
     target_compile_options(jumun_flags INTERFACE -fstack-protector-strong -fstack-clash-protection
-                           -fcf-protection=full -ftrivial-auto-var-init=zero
+                           -fcf-protection=full $<$<C_COMPILER_ID:GNU>:-ftrivial-auto-var-init=zero>
                            $<$<CONFIG:Release>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3>)
     target_link_options(jumun_flags INTERFACE -pie -Wl,-z,relro,-z,now,-z,noexecstack)
 endif()

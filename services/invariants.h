@@ -1,4 +1,5 @@
-/* invariants.h -- what must be so in the data of all services, for `jumun doctor --audit` and every test. */
+/* invariants.h -- what must be so in the data of all services, for `jumun doctor --audit` and every
+ * test. */
 #pragma once
 
 #include "service/audit.h"

@@ -7,8 +7,9 @@
 #define DEMO_PASSWORD STR("jumun-demo-1")
 
 static const char *const customer_names[DEMO_CUSTOMERS] = {
-    "김민지", "이서준", "박도윤", "최하은", "정시우", "강지우", "조서연", "윤하준", "장수아", "임지호",
-    "한예준", "오지안", "서윤서", "신건우", "권다은", "황은우", "안서현", "송우진", "류채원", "홍준우"};
+    "김민지", "이서준", "박도윤", "최하은", "정시우", "강지우", "조서연",
+    "윤하준", "장수아", "임지호", "한예준", "오지안", "서윤서", "신건우",
+    "권다은", "황은우", "안서현", "송우진", "류채원", "홍준우"};
 
 struct person {
     struct uuid id;
@@ -20,11 +21,12 @@ static enum err add(struct ctx *cx, const struct person *p, const char *hash)
     int64_t changed = 0;
     struct str email = arena_printf(cx->arena, "%s@demo.jumun.test", p->username);
 
-    TRY(db_change(cx, &changed,
-                  "insert into accounts (account_id, username, email, password_hash, name, role, created_at,"
-                  " updated_at) values ($1, $2, $3, $4, $5, $6, $7, $7) on conflict do nothing",
-                  ARGS(db_uuid(p->id), db_str(str_from(p->username)), db_str(email), db_str(str_from(hash)),
-                       db_str(str_from(p->name)), db_str(str_from(p->role)), db_int(ctx_now(cx)))));
+    TRY(db_change(
+        cx, &changed,
+        "insert into accounts (account_id, username, email, password_hash, name, role, created_at,"
+        " updated_at) values ($1, $2, $3, $4, $5, $6, $7, $7) on conflict do nothing",
+        ARGS(db_uuid(p->id), db_str(str_from(p->username)), db_str(email), db_str(str_from(hash)),
+             db_str(str_from(p->name)), db_str(str_from(p->role)), db_int(ctx_now(cx)))));
     return ERR_OK;
 }
 
@@ -36,12 +38,14 @@ static enum err add_all(struct ctx *cx, const char *hash)
 
     for (unsigned i = 1; i <= DEMO_CUSTOMERS; i++) {
         const char *username = i == 1 ? "minji" : arena_printf(cx->arena, "customer%u", i).p;
-        const struct person p = {demo_id(DEMO_CUSTOMER, i, 0, 0), username, customer_names[i - 1], "customer"};
+        const struct person p = {demo_id(DEMO_CUSTOMER, i, 0, 0), username, customer_names[i - 1],
+                                 "customer"};
         TRY(add(cx, &p, hash));
     }
     for (unsigned i = 1; i <= DEMO_OWNERS; i++) {
-        const struct person p = {demo_id(DEMO_OWNER, i, 0, 0), arena_printf(cx->arena, "owner%u", i).p,
-                                 owner_names[i - 1], "owner"};
+        const struct person p = {demo_id(DEMO_OWNER, i, 0, 0),
+                                 arena_printf(cx->arena, "owner%u", i).p, owner_names[i - 1],
+                                 "owner"};
         TRY(add(cx, &p, hash));
     }
     TRY(add(cx, &staff, hash));
@@ -57,7 +61,8 @@ enum err auth_demo(struct ctx *cx)
                   ARGS(db_uuid(demo_id(DEMO_ADMIN, 1, 0, 0)))));
     if (there)
         return ERR_OK;
-    TRY(password_hash(cx, DEMO_PASSWORD, hash)); /* one for all: twenty-five hashes would take seconds */
+    TRY(password_hash(cx, DEMO_PASSWORD,
+                      hash)); /* one for all: twenty-five hashes would take seconds */
     TRY(db_begin(cx));
     TRY(add_all(cx, hash));
     TRY(db_commit(cx));

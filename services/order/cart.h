@@ -2,7 +2,7 @@
  * place.c. */
 #pragma once
 
-#include "order/order.h"
+#include "order/copies.h"
 
 #define CART_LINES_MAX 50
 #define QUANTITY_MAX 99

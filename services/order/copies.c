@@ -1,6 +1,6 @@
 /* copies.c -- this service's own copy of stores and menus: ordering works while the store service
  * is away. */
-#include "order/order.h"
+#include "order/copies.h"
 
 #include <stdlib.h>
 

@@ -1,4 +1,5 @@
-/* order.h -- what the files of the order service share: the order, its saga, carts, copies of stores. */
+/* order.h -- what the files of the order service share: the order, its saga, carts, copies of
+ * stores. */
 #pragma once
 
 #include "flow/outbox.h"
@@ -11,14 +12,15 @@
 
 extern const struct service order_service;
 
-#define HOLD_US (9 * US_PER_MIN)          /* unpaid orders keep their stock this long */
-#define ACCEPT_US (10 * US_PER_MIN)       /* the owner answers within, or the money goes back */
-#define ACCEPT_ALARM_US (3 * US_PER_MIN)  /* and is reminded at 3 and 6 minutes */
+#define HOLD_US (9 * US_PER_MIN)         /* unpaid orders keep their stock this long */
+#define ACCEPT_US (10 * US_PER_MIN)      /* the owner answers within, or the money goes back */
+#define ACCEPT_ALARM_US (3 * US_PER_MIN) /* and is reminded at 3 and 6 minutes */
 #define STOCK_ASK_AGAIN_US (5 * US_PER_S)
 #define STOCK_GIVE_UP_US (60 * US_PER_S)
 #define UNKNOWN_MAX_US (24 * US_PER_HOUR) /* then a person looks at it */
 #define OVERDUE_US (6 * US_PER_HOUR)      /* an order in the kitchen is looked at again and again */
-#define REFUND_LOOK_US (60 * US_PER_S)    /* a cancel is looked at again; after UNKNOWN_MAX_US by a person */
+#define REFUND_LOOK_US                                                                             \
+    (60 * US_PER_S) /* a cancel is looked at again; after UNKNOWN_MAX_US by a person */
 
 /* The order of the names is that of status_names. */
 enum status {
@@ -47,7 +49,7 @@ enum step {
     STOCK_RESERVED,
     STOCK_REFUSED,
     STOCK_SILENT,
-    CANCEL_ASKED,     /* by the customer, or due since it was asked for earlier */
+    CANCEL_ASKED, /* by the customer, or due since it was asked for earlier */
     HOLD_OVER,
     PINNED,
     CAPTURED,
@@ -64,8 +66,8 @@ enum step {
     OWNER_CANCELLED,
     MONEY_BACK,
     STOCK_BACK,
-    LATE_CAPTURED,    /* found for a dead order; payment gives it back */
-    RESOLVED_PAID,    /* by an operator, out of MANUAL_REVIEW */
+    LATE_CAPTURED, /* found for a dead order; payment gives it back */
+    RESOLVED_PAID, /* by an operator, out of MANUAL_REVIEW */
     RESOLVED_CANCEL,
     RESOLVED_FAILED,
     STEP_COUNT
@@ -74,11 +76,11 @@ extern const char *const step_names[];
 
 /* Facts that decide beside the state. */
 enum fact {
-    TIME_LEFT = 1,        /* the hold has not run out */
+    TIME_LEFT = 1, /* the hold has not run out */
     CANCEL_REQUESTED = 2,
-    ALL_MONEY_BACK = 4,   /* refunded == captured (also when both are 0) */
+    ALL_MONEY_BACK = 4, /* refunded == captured (also when both are 0) */
     ALL_STOCK_BACK = 8,
-    FULLY_CAPTURED = 16,  /* captured in time == total */
+    FULLY_CAPTURED = 16, /* captured in time == total */
 };
 
 struct order {
@@ -87,7 +89,8 @@ struct order {
     int status;
     int payment_status; /* worked out by order_show; not a column */
     int64_t items_won, delivery_fee_won, total_won, captured_won, refunded_won;
-    int64_t late_won; /* part of captured_won that came too late to pay for the order; it goes back */
+    int64_t
+        late_won; /* part of captured_won that came too late to pay for the order; it goes back */
     bool cancel_requested, stock_back;
     int64_t reserve_by, expires_at, accept_by, eta_at, history_n, created_at, changed_at;
     struct list lines, history;
@@ -123,20 +126,24 @@ enum err order_load(struct ctx *cx, struct uuid order_id, struct order *ret) MUS
 enum err order_show(struct ctx *cx, struct order *o) MUST_USE;
 /* Loads, shows and answers; with the version as ETag. */
 enum err reply_order(struct ctx *cx, struct reply *rp, int status, struct uuid order_id) MUST_USE;
-/* Guards: the caller's own order; an order of a store the caller owns. ERR_NOT_FOUND for another's. */
+/* Guards: the caller's own order; an order of a store the caller owns. ERR_NOT_FOUND for another's.
+ */
 enum err guard_customer(struct ctx *cx, const struct request *rq) MUST_USE; /* id[0] is the order */
-enum err guard_store(struct ctx *cx, const struct request *rq) MUST_USE;    /* id[0] the store, id[1] the order if any */
+enum err
+guard_store(struct ctx *cx,
+            const struct request *rq) MUST_USE; /* id[0] the store, id[1] the order if any */
 
 /* saga.c */
 struct saga_input {
     enum step step;
-    struct str reason;  /* shown in the history; may be absent */
-    int64_t minutes;    /* OWNER_ACCEPTED, OWNER_DELAYED */
+    struct str reason; /* shown in the history; may be absent */
+    int64_t minutes;   /* OWNER_ACCEPTED, OWNER_DELAYED */
 };
 /*
- * Inside a transaction: takes the step on a loaded order, by cx->caller (the system when it is a SERVICE or
- * nobody), and with it everything that follows: the row (facts and amounts in *o are written too), history,
- * events, timers, and a cancel that was waiting. *o is updated. ERR_ORDER_STATE, ERR_FORBIDDEN.
+ * Inside a transaction: takes the step on a loaded order, by cx->caller (the system when it is a
+ * SERVICE or nobody), and with it everything that follows: the row (facts and amounts in *o are
+ * written too), history, events, timers, and a cancel that was waiting. *o is updated.
+ * ERR_ORDER_STATE, ERR_FORBIDDEN.
  */
 enum err order_step(struct ctx *cx, struct order *o, const struct saga_input *in) MUST_USE;
 /* Inside a transaction: inserts *o (STOCK_PENDING) with its lines and takes PLACED. */
@@ -150,56 +157,33 @@ struct status_changed { /* order.status_changed: what the board and the live pag
     struct uuid order_id, store_id, customer_id;
     struct str number, from, to, step, reason;
     int64_t n, total_won, eta_at, at;
-    int64_t board_n; /* position in the store's stream; 0: not on the board, because it was never paid */
+    int64_t board_n; /* position in the store's stream; 0: not on the board, because it was never
+                        paid */
 };
 extern const struct field status_changed_fields[];
-/* Inside a transaction: the refund of what is left; the release of the stock. Repeating is harmless. */
+/* Inside a transaction: the refund of what is left; the release of the stock. Repeating is
+ * harmless. */
 enum err order_ask_refund(struct ctx *cx, const struct order *o, struct str reason) MUST_USE;
 enum err order_ask_release(struct ctx *cx, const struct order *o) MUST_USE;
 
-/* copies.c: this service's own copy of stores and menus, fed by events. */
-struct store_copy {
-    struct uuid store_id, owner_id;
-    struct str name, category, hours; /* hours: JSON list */
-    bool is_banned, deleted;
-    int64_t paused_until, minimum_order_won, delivery_fee_won, latitude, longitude, radius_m;
-};
-struct menu_copy {
-    struct uuid menu_item_id, store_id;
-    struct str name, option_groups; /* option_groups: JSON list */
-    int64_t price_won;
-    bool sold_out, deleted;
-};
-enum err store_copy_load(struct ctx *cx, struct uuid store_id, struct store_copy *ret) MUST_USE;
-enum err menu_copy_load(struct ctx *cx, struct uuid menu_item_id, struct menu_copy *ret) MUST_USE;
-/* Why the store takes no orders at `us` (ERR_STORE_CLOSED, ERR_GONE), or ERR_OK. */
-enum err store_copy_open(struct ctx *cx, const struct store_copy *s, int64_t us) MUST_USE;
-int64_t store_copy_distance_m(const struct store_copy *s, int64_t latitude, int64_t longitude); /* millionths */
-enum err on_store_changed(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
-enum err on_menu_changed(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
-extern const struct field store_changed_fields[], menu_changed_fields[];
-
-/* price.c: from copies to won; pure but for the memory it takes from cx->arena. */
-/*
- * One line from a menu item and chosen options (list of struct uuid). ERR_OPTION_INVALID (with the field error),
- * ERR_MENU_SOLD_OUT, ERR_NOT_FOUND (deleted), ERR_AMOUNT_OVERFLOW. Fills name, options, prices.
+/* cart.c, cart_items.c, cart_merge.c, place.c, read.c, live.c, board.c, pin.c, admin.c: handlers.
  */
-enum err price_line(struct ctx *cx, const struct menu_copy *item, struct list option_ids, int64_t quantity,
-                    struct order_line *ret) MUST_USE;
-
-/* cart.c, cart_items.c, cart_merge.c, place.c, read.c, live.c, board.c, pin.c, admin.c: handlers. */
 typedef enum err order_handler(struct ctx *cx, const struct request *rq, struct reply *rp);
 order_handler cart_get, cart_add, cart_change, cart_remove, cart_clear, cart_merge;
 order_handler order_place, order_list, order_get, order_cancel, order_events;
 order_handler board_list, board_get, board_events, board_accept, board_refuse, board_delay;
 order_handler board_cook, board_ready, board_deliver, board_complete, board_cancel;
 order_handler order_pin, order_status, order_checkout;
-order_handler admin_list, admin_story, admin_resolve, dead_letters_list, dead_letter_retry, dead_letter_discard;
-extern const struct field cart_fields[], cart_add_fields[], cart_change_fields[], cart_merge_fields[];
+order_handler admin_list, admin_story, admin_resolve, dead_letters_list, dead_letter_retry,
+    dead_letter_discard;
+extern const struct field cart_fields[], cart_add_fields[], cart_change_fields[],
+    cart_merge_fields[];
 extern const struct field place_fields[], order_list_query_fields[], cancel_fields[];
 extern const struct field board_query_fields[], accept_fields[], reason_fields[];
-extern const struct field pin_fields[], order_status_fields[], checkout_query_fields[], order_checkout_fields[];
-extern const struct field admin_query_fields[], story_fields[], resolve_fields[], dead_letter_fields[];
+extern const struct field pin_fields[], order_status_fields[], checkout_query_fields[],
+    order_checkout_fields[];
+extern const struct field admin_query_fields[], story_fields[], resolve_fields[],
+    dead_letter_fields[];
 /* Inside a transaction: the paid order's cart is emptied unless it was changed since. */
 enum err cart_empty_after(struct ctx *cx, const struct order *o) MUST_USE;
 /* Job: guests' carts that nobody touched for 30 days go. */
@@ -213,7 +197,11 @@ extern const struct job order_jobs[];
 enum err on_status_changed(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
 enum err on_reminder(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
 extern const struct field live_fields[], reminder_fields[];
-/* Inside a transaction: the next position of the store's stream, for the order's latest step or a reminder. */
-enum err board_note(struct ctx *cx, const struct order *o, const char *kind, int64_t *ret_n) MUST_USE;
-/* Inside a transaction: order.waiting_for_owner or order.overdue, which rings at the store's board. */
-enum err order_remind(struct ctx *cx, const struct order *o, const char *type, const char *kind) MUST_USE;
+/* Inside a transaction: the next position of the store's stream, for the order's latest step or a
+ * reminder. */
+enum err board_note(struct ctx *cx, const struct order *o, const char *kind,
+                    int64_t *ret_n) MUST_USE;
+/* Inside a transaction: order.waiting_for_owner or order.overdue, which rings at the store's board.
+ */
+enum err order_remind(struct ctx *cx, const struct order *o, const char *type,
+                      const char *kind) MUST_USE;

@@ -1,6 +1,6 @@
 /* price.c -- from a menu item, its options and a quantity to won: what the client says of prices is
  * never used. */
-#include "order/order.h"
+#include "order/copies.h"
 
 #include "base/money.h"
 #include "data/json.h"

@@ -1,5 +1,5 @@
 /* reactions.c -- what other services' events and time itself do to an order. */
-#include "order/order.h"
+#include "order/copies.h"
 
 #include "base/fault.h"
 #include "flow/idempotency.h"

@@ -10,9 +10,11 @@
 
 extern const struct service payment_service;
 
-#define FIRST_LOOK_US (15 * US_PER_S)     /* longer than a confirm may take */
-#define UNKNOWN_MAX_US (24 * US_PER_HOUR) /* then hourly; the order is in a person's hands by then */
-#define CANCEL_GAP_US (1200 * US_PER_MS)  /* Toss processes only the first of two cancels within a second */
+#define FIRST_LOOK_US (15 * US_PER_S) /* longer than a confirm may take */
+#define UNKNOWN_MAX_US                                                                             \
+    (24 * US_PER_HOUR) /* then hourly; the order is in a person's hands by then */
+#define CANCEL_GAP_US                                                                              \
+    (1200 * US_PER_MS) /* Toss processes only the first of two cancels within a second */
 
 /* The order of the names is that of payment_status_names. */
 enum payment_status { CONFIRMING, CAPTURED, FAILED, REFUNDING, REFUNDED, PARTIALLY_REFUNDED };
@@ -20,7 +22,8 @@ extern const char *const payment_status_names[];
 
 struct payment {
     struct uuid payment_id, order_id, customer_id, store_id;
-    struct str order_name, payment_key, provider_code, provider_message, method, card_company, card_last4;
+    struct str order_name, payment_key, provider_code, provider_message, method, card_company,
+        card_last4;
     struct str receipt_url;
     int64_t amount_won, refunded_won, approved_at, created_at, changed_at;
     int status;
@@ -46,11 +49,13 @@ enum payer { PAYER_STORE, PAYER_PLATFORM };
 extern const char *const payer_names[];
 
 /* reads.c */
-extern const struct field payment_row_fields[], payment_fields[], refund_fields[], refund_row_fields[];
+extern const struct field payment_row_fields[], payment_fields[], refund_fields[],
+    refund_row_fields[];
 extern const struct field payments_query_fields[];
 enum err payment_load(struct ctx *cx, struct uuid payment_id, struct payment *ret) MUST_USE;
 /* Loads with refunds and answers. */
-enum err reply_payment(struct ctx *cx, struct reply *rp, int status, struct uuid payment_id) MUST_USE;
+enum err reply_payment(struct ctx *cx, struct reply *rp, int status,
+                       struct uuid payment_id) MUST_USE;
 
 /* toss.c: one call each. What the answer means for us is worked out by a pure function. */
 enum answer {
@@ -65,42 +70,53 @@ struct toss_cancel {
     int64_t amount_won;
 };
 struct toss_payment {
-    struct str payment_key, order_id, status, method, code, message, receipt_url, card_company, card_number;
+    struct str payment_key, order_id, status, method, code, message, receipt_url, card_company,
+        card_number;
     int64_t total_won, balance_won, approved_at;
     struct list cancels; /* struct toss_cancel */
 };
 /* http_status 0: no answer at all. */
-enum answer provider_meaning(const struct payment *p, int http_status, const struct toss_payment *answer,
-                         const char *order_id_text);
+enum answer provider_meaning(const struct payment *p, int http_status,
+                             const struct toss_payment *answer, const char *order_id_text);
 enum err provider_decode(struct ctx *cx, struct str body, struct toss_payment *ret) MUST_USE;
 enum answer provider_confirm(struct ctx *cx, const struct payment *p, struct toss_payment *ret);
 enum answer provider_look_up(struct ctx *cx, const struct payment *p, struct toss_payment *ret);
 /* *ret_status: the HTTP status, 0 without an answer. */
-void provider_cancel(struct ctx *cx, const struct payment *p, const struct refund *r, int *ret_status,
-                 struct toss_payment *ret);
+void provider_cancel(struct ctx *cx, const struct payment *p, const struct refund *r,
+                     int *ret_status, struct toss_payment *ret);
 
-/* settle.c: the ends of a payment; each opens and commits its own transaction and is harmless when repeated. */
-enum err settle_captured(struct ctx *cx, const struct payment *p, const struct toss_payment *answer) MUST_USE;
-enum err settle_failed(struct ctx *cx, const struct payment *p, struct str code, struct str message) MUST_USE;
+/* settle.c: the ends of a payment; each opens and commits its own transaction and is harmless when
+ * repeated. */
+enum err settle_captured(struct ctx *cx, const struct payment *p,
+                         const struct toss_payment *answer) MUST_USE;
+enum err settle_failed(struct ctx *cx, const struct payment *p, struct str code,
+                       struct str message) MUST_USE;
 /* A FAILED payment that the provider captured after all: kept in the books and given back. */
-enum err settle_late(struct ctx *cx, const struct payment *p, const struct toss_payment *answer) MUST_USE;
+enum err settle_late(struct ctx *cx, const struct payment *p,
+                     const struct toss_payment *answer) MUST_USE;
 /* Inside a transaction: two entries that sum to zero. amount_won < 0: money went back. */
-enum err ledger_write(struct ctx *cx, struct uuid transaction_id, struct uuid order_id, int64_t amount_won) MUST_USE;
+enum err ledger_write(struct ctx *cx, struct uuid transaction_id, struct uuid order_id,
+                      int64_t amount_won) MUST_USE;
 
 /* confirm.c */
-/* Pin and confirm, as often as needed: the same keys each time. ERR_OK: settled; otherwise it is still unknown. */
+/* Pin and confirm, as often as needed: the same keys each time. ERR_OK: settled; otherwise it is
+ * still unknown. */
 enum err payment_pursue(struct ctx *cx, const struct payment *p) MUST_USE;
 
-/* refund.c; inside a transaction. What is already given back or asked for is not asked for again. */
-enum err refund_request(struct ctx *cx, const struct payment *p, int64_t amount_won, struct str reason,
-                        enum payer payer, struct str cause, struct uuid *ret_refund_id) MUST_USE;
+/* refund.c; inside a transaction. What is already given back or asked for is not asked for again.
+ */
+enum err refund_request(struct ctx *cx, const struct payment *p, int64_t amount_won,
+                        struct str reason, enum payer payer, struct str cause,
+                        struct uuid *ret_refund_id) MUST_USE;
 enum err on_refund_requested(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
 extern const struct field refund_requested_fields[];
 
 typedef enum err payment_handler(struct ctx *cx, const struct request *rq, struct reply *rp);
-payment_handler payment_checkout, payment_confirm, payment_abandon, payment_list, payment_get, payment_store_list;
+payment_handler payment_checkout, payment_confirm, payment_abandon, payment_list, payment_get,
+    payment_store_list;
 payment_handler payment_webhook, payment_admin_refund;
-extern const struct field checkout_fields[], confirm_fields[], abandon_fields[], admin_refund_fields[];
+extern const struct field checkout_fields[], confirm_fields[], abandon_fields[],
+    admin_refund_fields[];
 extern const struct field webhook_fields[];
 /* Timers; subject is the payment. */
 enum err when_unresolved(struct ctx *cx, struct uuid payment_id, int64_t attempt) MUST_USE;

@@ -124,7 +124,7 @@ static bool is_one_of(struct str s, const char *const *names)
 }
 
 enum answer provider_meaning(const struct payment *p, int http_status, const struct toss_payment *a,
-                         const char *order_id_text)
+                             const char *order_id_text)
 {
     static const char *const moved[] = {"DONE", "CANCELED", "PARTIAL_CANCELED", NULL};
     static const char *const open[] = {"READY", "IN_PROGRESS", "WAITING_FOR_DEPOSIT", NULL};
@@ -220,7 +220,7 @@ enum answer provider_look_up(struct ctx *cx, const struct payment *p, struct tos
 }
 
 void provider_cancel(struct ctx *cx, const struct payment *p, const struct refund *refund,
-                 int *ret_status, struct toss_payment *ret)
+                     int *ret_status, struct toss_payment *ret)
 {
     struct str reason = escaped(cx, refund->reason);
     const struct request_parts r = {

@@ -2,7 +2,10 @@
 #include "store/store.h"
 
 #define F_OPT_HHMM(T, m, json, flags, doc)                                                         \
-    {FIELD_HHMM, json, #m, offsetof(T, m), offsetof(T, has_##m), flags, 0, 1440, 0, NULL, NULL, doc}
+    {                                                                                              \
+        FIELD_HHMM, json, #m, offsetof(T, m), offsetof(T, has_##m), flags, 0, 1440, 0, NULL, NULL, \
+            doc                                                                                    \
+    }
 
 const struct field hours_fields[] = {
     F_INT(struct hours, weekday, "weekday", REQUIRED, 0, 6, "0 is Monday"),
@@ -14,7 +17,8 @@ const struct field hours_fields[] = {
 };
 
 const struct field rating_fields[] = {
-    F_DECIMAL(struct rating, average, "average", 0, 2, 0, 500, "mean of all reviews, 0 without any"),
+    F_DECIMAL(struct rating, average, "average", 0, 2, 0, 500,
+              "mean of all reviews, 0 without any"),
     F_INT(struct rating, count, "count", 0, 0, INT64_MAX, "reviews"),
     F_END(struct rating),
 };

@@ -79,7 +79,8 @@ const struct field hours_body_fields[] = {
 
 static enum err hours_bad(struct ctx *cx, size_t i, const char *field, const char *why)
 {
-    ctx_field_error(cx, arena_printf(cx->arena, "hours[%zu].%s", i, field), STR("RANGE"), "%s", why);
+    ctx_field_error(cx, arena_printf(cx->arena, "hours[%zu].%s", i, field), STR("RANGE"), "%s",
+                    why);
     return fail(cx, ERR_INVALID, "hours[%zu].%s %s", i, field, why);
 }
 
@@ -111,15 +112,16 @@ enum err hours_replace(struct ctx *cx, struct uuid store_id, struct list hours)
     TRY(db_exec(cx, "delete from store_hours where store_id = $1", ARGS(db_uuid(store_id))));
     for (size_t i = 0; i < hours.n; i++) {
         const struct hours *h = LIST_AT(struct hours, hours, i);
-        TRY(db_exec(cx,
-                    "insert into store_hours (store_id, weekday, opens, closes, break_from, break_to,"
-                    " closes_abs, break_from_abs, break_to_abs)"
-                    " values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-                    ARGS(db_uuid(store_id), db_int(h->weekday), db_int(h->opens), db_int(h->closes),
-                         db_opt_int(h->has_break_from, h->break_from),
-                         db_opt_int(h->has_break_to, h->break_to), db_int(closes_abs(h)),
-                         db_int(h->has_break_from ? in_day(h, h->break_from) : -1),
-                         db_int(h->has_break_to ? in_day(h, h->break_to) : -1))));
+        TRY(db_exec(
+            cx,
+            "insert into store_hours (store_id, weekday, opens, closes, break_from, break_to,"
+            " closes_abs, break_from_abs, break_to_abs)"
+            " values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            ARGS(db_uuid(store_id), db_int(h->weekday), db_int(h->opens), db_int(h->closes),
+                 db_opt_int(h->has_break_from, h->break_from),
+                 db_opt_int(h->has_break_to, h->break_to), db_int(closes_abs(h)),
+                 db_int(h->has_break_from ? in_day(h, h->break_from) : -1),
+                 db_int(h->has_break_to ? in_day(h, h->break_to) : -1))));
     }
     return ERR_OK;
 }

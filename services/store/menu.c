@@ -185,7 +185,8 @@ enum err menu_get(struct ctx *cx, const struct request *rq, struct reply *rp)
     json_encode(&json, menu_fields, &menu);
     if (json.overflow)
         return fail(cx, ERR_INTERNAL, "menu is larger than %d bytes", MENU_JSON_MAX);
-    /* The version was read first: a menu changed in between is newer than its tag, and is asked for again. */
+    /* The version was read first: a menu changed in between is newer than its tag, and is asked for
+     * again. */
     hit = (struct menu_hit){buf_str(&json), menu.version};
     menu_cache_put(cx, cache, rq->id[0], hit.version, hit.json, generation);
     if (known == hit.version)

@@ -1,4 +1,5 @@
-/* menu_cache.c -- encoded menus in this process: bounded, exact for its own edits, fresh within a second. */
+/* menu_cache.c -- encoded menus in this process: bounded, exact for its own edits, fresh within a
+ * second. */
 #include "store/store.h"
 
 #include <pthread.h>
@@ -6,10 +7,11 @@
 /*
  * DESIGN
  *
- * A slot per store by hash; a newcomer evicts whoever was there. An edit of this process forgets the slot
- * once it is durable, and raises its generation, so that a reader who began before the edit cannot put
- * the old menu back. Edits of other processes, and items that run out, are seen because an entry older
- * than FRESH_US is compared with the version in the database before it is served again.
+ * A slot per store by hash; a newcomer evicts whoever was there. An edit of this process forgets
+ * the slot once it is durable, and raises its generation, so that a reader who began before the
+ * edit cannot put the old menu back. Edits of other processes, and items that run out, are seen
+ * because an entry older than FRESH_US is compared with the version in the database before it is
+ * served again.
  */
 #define SLOTS 512
 #define ENTRY_MAX (256 * 1024)

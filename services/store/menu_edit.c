@@ -5,7 +5,8 @@ struct order_body {
     struct list ids;
 };
 const struct field section_order_fields[] = {
-    F_UUIDS(struct order_body, ids, "ids", REQUIRED, 1, SECTIONS_MAX, "all sections, first to last"),
+    F_UUIDS(struct order_body, ids, "ids", REQUIRED, 1, SECTIONS_MAX,
+            "all sections, first to last"),
     F_END(struct order_body),
 };
 
@@ -23,7 +24,8 @@ static enum err check_room(struct ctx *cx, const char *count_sql, struct uuid of
     int64_t n = 0;
 
     TRY(db_int_of(cx, &n, count_sql, ARGS(db_uuid(of))));
-    return n < max ? ERR_OK : fail(cx, ERR_CONSTRAINT, "already %" PRId64 " of at most %" PRId64, n, max);
+    return n < max ? ERR_OK
+                   : fail(cx, ERR_CONSTRAINT, "already %" PRId64 " of at most %" PRId64, n, max);
 }
 
 struct section_body {
@@ -46,10 +48,11 @@ enum err section_create(struct ctx *cx, const struct request *rq, struct reply *
     TRY(db_begin(cx));
     TRY(check_room(cx, "select count(*) from sections where store_id = $1 and deleted_at is null",
                    rq->id[0], SECTIONS_MAX));
-    TRY(db_exec(cx,
-                "insert into sections (section_id, store_id, name, position)"
-                " select $1, $2, $3, coalesce(max(position), 0) + 1 from sections where store_id = $2",
-                ARGS(db_uuid(s.section_id), db_uuid(rq->id[0]), db_str(in->name))));
+    TRY(db_exec(
+        cx,
+        "insert into sections (section_id, store_id, name, position)"
+        " select $1, $2, $3, coalesce(max(position), 0) + 1 from sections where store_id = $2",
+        ARGS(db_uuid(s.section_id), db_uuid(rq->id[0]), db_str(in->name))));
     TRY(menu_commit(cx, rq->id[0]));
     reply_header(cx, rp, STR("Location"), "/v1/owner/stores/%s/sections/%s",
                  ctx_uuid_text(cx, rq->id[0]), ctx_uuid_text(cx, s.section_id));
@@ -132,10 +135,11 @@ static enum err reply_item(struct ctx *cx, struct reply *rp, int status, struct 
 {
     struct menu_item item = {0};
 
-    TRY(db_one(cx, menu_item_row_fields, &item,
-               "select menu_item_id, section_id, name, description, price_won, photo_url, allergens,"
-               " origin, sold_out, position, version from menu_items where menu_item_id = $1",
-               ARGS(db_uuid(item_id))));
+    TRY(db_one(
+        cx, menu_item_row_fields, &item,
+        "select menu_item_id, section_id, name, description, price_won, photo_url, allergens,"
+        " origin, sold_out, position, version from menu_items where menu_item_id = $1",
+        ARGS(db_uuid(item_id))));
     TRY(option_groups_load(cx, &item));
     reply_header(cx, rp, STR("ETag"), "\"v%" PRId64 "\"", item.version);
     return reply_data(cx, rp, status, menu_item_fields, &item);

@@ -14,9 +14,10 @@ static enum err guard(struct ctx *cx, struct uuid store_id, int64_t permission)
                "select owner_id, deleted_at from stores where store_id = $1",
                ARGS(db_uuid(store_id))));
     if (cx->caller.role != OWNER || !uuid_eq(s.owner_id, cx->caller.user_id)) {
-        enum err e = db_int_of(cx, &granted,
-                               "select permissions from store_staff where store_id = $1 and user_id = $2",
-                               ARGS(db_uuid(store_id), db_uuid(cx->caller.user_id)));
+        enum err e =
+            db_int_of(cx, &granted,
+                      "select permissions from store_staff where store_id = $1 and user_id = $2",
+                      ARGS(db_uuid(store_id), db_uuid(cx->caller.user_id)));
         if (e != ERR_OK && e != ERR_NOT_FOUND)
             return e;
         if (granted == 0)
@@ -134,22 +135,22 @@ enum err owner_store_create(struct ctx *cx, const struct request *rq, struct rep
 
     TRY(check_category(cx, in->category));
     TRY(db_begin(cx));
-    TRY(db_exec(cx,
-                "insert into stores (store_id, owner_id, name, category, description, phone, address,"
-                " zip_code, region_code, business_number, notice, origin, latitude, longitude,"
-                " radius_m, minimum_order_won, delivery_fee_won, cook_minutes, search_text,"
-                " created_at, created_rank) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
-                " $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
-                ARGS(db_uuid(id), db_uuid(cx->caller.user_id), db_str(in->name),
-                     db_str(in->category), text(in->description), db_str(in->phone),
-                     db_str(in->address), db_str(in->zip_code), text(in->region_code),
-                     text(in->business_number), text(in->notice), text(in->origin),
-                     db_int(in->latitude), db_int(in->longitude),
-                     db_int(or_default(in->has_radius_m, in->radius_m, 3000)),
-                     db_int(or_default(in->has_minimum_order_won, in->minimum_order_won, 0)),
-                     db_int(or_default(in->has_delivery_fee_won, in->delivery_fee_won, 0)),
-                     db_int(or_default(in->has_cook_minutes, in->cook_minutes, 20)),
-                     db_str(search_text(cx, in->name)), db_int(now), db_int(-now))));
+    TRY(db_exec(
+        cx,
+        "insert into stores (store_id, owner_id, name, category, description, phone, address,"
+        " zip_code, region_code, business_number, notice, origin, latitude, longitude,"
+        " radius_m, minimum_order_won, delivery_fee_won, cook_minutes, search_text,"
+        " created_at, created_rank) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
+        " $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
+        ARGS(db_uuid(id), db_uuid(cx->caller.user_id), db_str(in->name), db_str(in->category),
+             text(in->description), db_str(in->phone), db_str(in->address), db_str(in->zip_code),
+             text(in->region_code), text(in->business_number), text(in->notice), text(in->origin),
+             db_int(in->latitude), db_int(in->longitude),
+             db_int(or_default(in->has_radius_m, in->radius_m, 3000)),
+             db_int(or_default(in->has_minimum_order_won, in->minimum_order_won, 0)),
+             db_int(or_default(in->has_delivery_fee_won, in->delivery_fee_won, 0)),
+             db_int(or_default(in->has_cook_minutes, in->cook_minutes, 20)),
+             db_str(search_text(cx, in->name)), db_int(now), db_int(-now))));
     TRY(hours_replace(cx, id, in->hours));
     TRY(menu_announce(cx, id));
     TRY(store_commit(cx, rp, id));

@@ -6,11 +6,11 @@
 /*
  * DESIGN
  *
- * A reservation belongs to one order and has one state. Items are taken in id order, so two orders that
- * want the same items never wait for each other in a circle. The statement that takes stock is the one
- * that checks it. A release for an order that is not known yet leaves a RELEASED row behind: a request that
- * comes after it is refused. An item that is not counted gets a line, but moves nothing.
- * Answers are keyed by the order, so that its saga reads them in order.
+ * A reservation belongs to one order and has one state. Items are taken in id order, so two orders
+ * that want the same items never wait for each other in a circle. The statement that takes stock is
+ * the one that checks it. A release for an order that is not known yet leaves a RELEASED row
+ * behind: a request that comes after it is refused. An item that is not counted gets a line, but
+ * moves nothing. Answers are keyed by the order, so that its saga reads them in order.
  */
 
 #define LINES_MAX 200
@@ -32,7 +32,8 @@ struct asked {
 static const struct field asked_fields[] = {
     F_UUID(struct asked, order_id, "orderId", REQUIRED, "order"),
     F_UUID(struct asked, store_id, "storeId", REQUIRED, "store"),
-    F_LIST(struct asked, lines, "lines", REQUIRED, 1, LINES_MAX, asked_line_fields, "what is wanted"),
+    F_LIST(struct asked, lines, "lines", REQUIRED, 1, LINES_MAX, asked_line_fields,
+           "what is wanted"),
     F_END(struct asked),
 };
 
@@ -109,11 +110,12 @@ static enum err insert(struct ctx *cx, const struct asked *in, const struct rese
 {
     int64_t now = ctx_now(cx);
 
-    return db_exec(cx,
-                   "insert into reservations (reservation_id, order_id, store_id, state, created_at,"
-                   " changed_at) values ($1, $2, $3, $4, $5, $5)",
-                   ARGS(db_uuid(r->reservation_id), db_uuid(in->order_id), db_uuid(r->store_id),
-                        db_str(str_from(state_names[r->state])), db_int(now)));
+    return db_exec(
+        cx,
+        "insert into reservations (reservation_id, order_id, store_id, state, created_at,"
+        " changed_at) values ($1, $2, $3, $4, $5, $5)",
+        ARGS(db_uuid(r->reservation_id), db_uuid(in->order_id), db_uuid(r->store_id),
+             db_str(str_from(state_names[r->state])), db_int(now)));
 }
 
 static int by_item(const void *a, const void *b)
@@ -139,7 +141,8 @@ static struct list merge_lines(struct ctx *cx, struct list lines)
     return (struct list){out, n};
 }
 
-/* Takes one line. *ret_reason is set when it cannot be had; *ret_ran_out when it took the last one. */
+/* Takes one line. *ret_reason is set when it cannot be had; *ret_ran_out when it took the last one.
+ */
 static enum err take(struct ctx *cx, const struct asked *in, struct uuid reservation_id,
                      const struct asked_line *line, const char **ret_reason, bool *ret_ran_out)
 {
@@ -173,11 +176,12 @@ static enum err take(struct ctx *cx, const struct asked *in, struct uuid reserva
                              .reserved_delta = line->quantity};
         TRY(stock_move(cx, &m));
     }
-    return db_exec(cx,
-                   "insert into reservation_lines (reservation_id, menu_item_id, quantity, is_counted)"
-                   " values ($1, $2, $3, $4)",
-                   ARGS(db_uuid(reservation_id), db_uuid(line->menu_item_id), db_int(line->quantity),
-                        db_bool(!c.infinite)));
+    return db_exec(
+        cx,
+        "insert into reservation_lines (reservation_id, menu_item_id, quantity, is_counted)"
+        " values ($1, $2, $3, $4)",
+        ARGS(db_uuid(reservation_id), db_uuid(line->menu_item_id), db_int(line->quantity),
+             db_bool(!c.infinite)));
 }
 
 static enum err refuse(struct ctx *cx, struct answer *a, const char *reason, struct uuid item_id)
@@ -260,7 +264,8 @@ static enum err set_state(struct ctx *cx, const struct reservation *r, enum stat
     return changed == 1 ? ERR_OK : fail(cx, ERR_CONFLICT, "reservation moved meanwhile");
 }
 
-/* Moves every counted line; per unit what changes in the three counts. *ret_back: something came back. */
+/* Moves every counted line; per unit what changes in the three counts. *ret_back: something came
+ * back. */
 static enum err move_lines(struct ctx *cx, const struct reservation *r, struct movement unit,
                            bool *ret_back)
 {
@@ -347,7 +352,8 @@ static enum err on_release_requested(struct ctx *cx, const struct event *e, cons
 }
 
 const struct consumer store_consumers[] = {
-    {"order.stock_requested", on_stock_requested, asked_fields, "holds all lines of an order, or none"},
+    {"order.stock_requested", on_stock_requested, asked_fields,
+     "holds all lines of an order, or none"},
     {"order.paid", on_paid, paid_fields, "what was held is sold"},
     {"order.stock_release_requested", on_release_requested, release_asked_fields,
      "what was held or sold comes back"},

@@ -1,4 +1,5 @@
-/* search_text.c -- what a store is found by: its name without spaces, and its initial consonants. */
+/* search_text.c -- what a store is found by: its name without spaces, and its initial consonants.
+ */
 #include "store/store.h"
 
 /* The 19 initial consonants as typed on a keyboard (Hangul compatibility jamo). */

@@ -1,4 +1,5 @@
-/* service.c -- the store service's tables: who may call what, what it follows, what it does by itself. */
+/* service.c -- the store service's tables: who may call what, what it follows, what it does by
+ * itself. */
 #include "migrations_store.h"
 #include "store/stock.h"
 

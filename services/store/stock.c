@@ -11,7 +11,8 @@ static const char *const kind_names[] = {"RESERVE", "SELL", "RELEASE", "RETURN",
 const struct field movement_fields[] = {
     F_UUID(struct movement, movement_id, "movementId", 0, "movement"),
     F_ENUM(struct movement, kind, "kind", 0, kind_names, "what happened"),
-    F_UUID(struct movement, reservation_id, "reservationId", 0, "whose order; none for adjustments"),
+    F_UUID(struct movement, reservation_id, "reservationId", 0,
+           "whose order; none for adjustments"),
     F_INT(struct movement, available_delta, "availableDelta", 0, INT64_MIN, INT64_MAX, "change"),
     F_INT(struct movement, reserved_delta, "reservedDelta", 0, INT64_MIN, INT64_MAX, "change"),
     F_INT(struct movement, sold_delta, "soldDelta", 0, INT64_MIN, INT64_MAX, "change"),
@@ -34,7 +35,8 @@ const struct field stock_fields[] = {
     F_INT(struct stock_reply, reserved, "reserved", 0, 0, INT64_MAX, "held by unpaid orders"),
     F_INT(struct stock_reply, sold, "sold", 0, 0, INT64_MAX, "paid for"),
     F_INT(struct stock_reply, version, "version", 0, 0, INT64_MAX, "rises with every change"),
-    F_LIST(struct stock_reply, ledger, "ledger", 0, 0, LEDGER_SHOWN, movement_fields, "latest first"),
+    F_LIST(struct stock_reply, ledger, "ledger", 0, 0, LEDGER_SHOWN, movement_fields,
+           "latest first"),
     F_END(struct stock_reply),
 };
 
@@ -63,11 +65,11 @@ enum err stock_open(struct ctx *cx, struct uuid store_id, struct uuid menu_item_
                              .reason = STR("first stock"),
                              .actor_id = cx->caller.user_id};
 
-    TRY(db_exec(cx,
-                "insert into inventory (menu_item_id, store_id, infinite, available, reserved, sold)"
-                " values ($1, $2, $3, $4, 0, 0)",
-                ARGS(db_uuid(menu_item_id), db_uuid(store_id), db_bool(infinite),
-                     db_int(available))));
+    TRY(db_exec(
+        cx,
+        "insert into inventory (menu_item_id, store_id, infinite, available, reserved, sold)"
+        " values ($1, $2, $3, $4, 0, 0)",
+        ARGS(db_uuid(menu_item_id), db_uuid(store_id), db_bool(infinite), db_int(available))));
     return available > 0 ? stock_move(cx, &first) : ERR_OK;
 }
 
@@ -195,11 +197,12 @@ enum err stock_ledger(struct ctx *cx, const struct request *rq, struct reply *rp
 
     TRY(load(cx, rq, &stock)); /* 404 for other stores' items */
     TRY(page_after(cx, &q->page, &at, &id));
-    TRY(db_all(cx, movement_fields, &rows,
-               "select " MOVEMENT_COLUMNS " from stock_movements"
-               " where menu_item_id = $1 and (moved_at, movement_id) < ($2, $3)"
-               " order by moved_at desc, movement_id desc limit $4",
-               ARGS(db_uuid(rq->id[1]), db_int(at), db_uuid(id), db_int(page_limit(&q->page) + 1))));
+    TRY(db_all(
+        cx, movement_fields, &rows,
+        "select " MOVEMENT_COLUMNS " from stock_movements"
+        " where menu_item_id = $1 and (moved_at, movement_id) < ($2, $3)"
+        " order by moved_at desc, movement_id desc limit $4",
+        ARGS(db_uuid(rq->id[1]), db_int(at), db_uuid(id), db_int(page_limit(&q->page) + 1))));
     if (rows.n > (size_t)page_limit(&q->page)) {
         rows.n = (size_t)page_limit(&q->page);
         const struct movement *last = LIST_AT(struct movement, rows, rows.n - 1);

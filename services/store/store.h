@@ -111,7 +111,8 @@ extern const struct field category_fields[], stores_query_fields[];
 int64_t distance_cos_milli(int64_t latitude);
 int64_t distance_m(int64_t lat1, int64_t lng1, int64_t lat2, int64_t lng2);
 
-/* search_text.c: lower case, no spaces, and the initial consonants of Korean syllables behind it. */
+/* search_text.c: lower case, no spaces, and the initial consonants of Korean syllables behind it.
+ */
 struct str search_text(struct ctx *cx, struct str name);
 struct str search_pattern(struct ctx *cx, struct str query); /* for LIKE ... ESCAPE '\' */
 /* keyboard.c: what the same keys give in Korean; STR_NONE without a Latin letter. */
@@ -130,7 +131,8 @@ extern const struct field hours_body_fields[], pause_body_fields[];
 
 /* owner.c */
 enum err guard_owner(struct ctx *cx, const struct request *rq) MUST_USE; /* owner only */
-enum err guard_menu(struct ctx *cx, const struct request *rq) MUST_USE;  /* owner, or staff who may */
+enum err guard_menu(struct ctx *cx,
+                    const struct request *rq) MUST_USE; /* owner, or staff who may */
 enum err guard_stock(struct ctx *cx, const struct request *rq) MUST_USE;
 /* Version asked for by If-Match, 0 without; ERR_PRECONDITION when it cannot be one of ours. */
 enum err if_match(struct ctx *cx, const struct request *rq, int64_t *ret_version) MUST_USE;
@@ -148,7 +150,8 @@ enum err menu_item_get(struct ctx *cx, const struct request *rq, struct reply *r
 /* Fills option_groups of one item. */
 enum err option_groups_load(struct ctx *cx, struct menu_item *item) MUST_USE;
 /* with_deleted: items deleted in the last week too. */
-enum err menu_load(struct ctx *cx, struct uuid store_id, bool with_deleted, struct menu *ret) MUST_USE;
+enum err menu_load(struct ctx *cx, struct uuid store_id, bool with_deleted,
+                   struct menu *ret) MUST_USE;
 /* Inside a transaction: the next menu version, and store.menu.changed with the whole menu. */
 enum err menu_announce(struct ctx *cx, struct uuid store_id) MUST_USE;
 /* Ends an owner's edit: announces, commits, waits until durable, forgets the cached menu. */
@@ -165,10 +168,12 @@ struct menu_hit {
 enum menu_cache_state { MENU_MISSING, MENU_STALE, MENU_FRESH };
 /* known: the version the client holds, or 0. *ret_generation goes to menu_cache_put. */
 enum menu_cache_state menu_cache_find(struct ctx *cx, struct menu_cache *c, struct uuid store_id,
-                                      int64_t known, struct menu_hit *ret, uint64_t *ret_generation);
+                                      int64_t known, struct menu_hit *ret,
+                                      uint64_t *ret_generation);
 void menu_cache_put(struct ctx *cx, struct menu_cache *c, struct uuid store_id, int64_t version,
                     struct str json, uint64_t generation);
-void menu_cache_confirm(struct ctx *cx, struct menu_cache *c, struct uuid store_id, int64_t version);
+void menu_cache_confirm(struct ctx *cx, struct menu_cache *c, struct uuid store_id,
+                        int64_t version);
 void menu_cache_forget(struct menu_cache *c, struct uuid store_id);
 
 /* menu_edit.c */

@@ -6,10 +6,10 @@
 /*
  * DESIGN
  *
- * Every order of the list is one ascending integer (best rating, lowest fee, shortest way, newest), so
- * that a page is one index range behind (number, store id). With `near` only stores that deliver there
- * are listed: first a box on the latitude index, then the circle. One degree is 111.195 km, so a radius
- * in metres squared times 81 is the radius in millionths of a degree squared.
+ * Every order of the list is one ascending integer (best rating, lowest fee, shortest way, newest),
+ * so that a page is one index range behind (number, store id). With `near` only stores that deliver
+ * there are listed: first a box on the latitude index, then the circle. One degree is 111.195 km,
+ * so a radius in metres squared times 81 is the radius in millionths of a degree squared.
  */
 
 #define OTHER_MINUTES 10          /* hand-over and the last steps */
@@ -36,10 +36,13 @@ struct stores_query {
     struct page page;
 };
 const struct field stores_query_fields[] = {
-    F_STR(struct stores_query, query, "query", ONE_LINE, 1, 50, "part of the name, or its initials"),
+    F_STR(struct stores_query, query, "query", ONE_LINE, 1, 50,
+          "part of the name, or its initials"),
     F_STR(struct stores_query, category, "category", ONE_LINE, 1, 30, "cuisine"),
-    F_STR(struct stores_query, near, "near", ONE_LINE, 3, 40, "LAT,LNG: only stores that deliver there"),
-    F_STR(struct stores_query, region, "region", ONE_LINE, 2, 10, "leading digits of the region code"),
+    F_STR(struct stores_query, near, "near", ONE_LINE, 3, 40,
+          "LAT,LNG: only stores that deliver there"),
+    F_STR(struct stores_query, region, "region", ONE_LINE, 2, 10,
+          "leading digits of the region code"),
     F_BOOL(struct stores_query, open, "open", 0, "only those that take orders now"),
     {FIELD_ENUM, "sort", "sort", offsetof(struct stores_query, sort),
      offsetof(struct stores_query, has_sort), 0, 0, 0, 0, sort_names, NULL,
@@ -47,7 +50,6 @@ const struct field stores_query_fields[] = {
     PAGE_FIELDS(struct stores_query, page),
     F_END(struct stores_query),
 };
-
 
 enum err categories_get(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
@@ -106,8 +108,10 @@ enum err store_announce(struct ctx *cx, struct uuid store_id)
 /* "37.4979,127.0276" into millionths of a degree. */
 static bool parse_near(struct str near, int64_t *ret_latitude, int64_t *ret_longitude)
 {
-    static const struct field latitude = {FIELD_DECIMAL, "near", "near", 0, 0, 0, -90000000, 90000000, 6, NULL, NULL, ""};
-    static const struct field longitude = {FIELD_DECIMAL, "near", "near", 0, 0, 0, -180000000, 180000000, 6, NULL, NULL, ""};
+    static const struct field latitude = {FIELD_DECIMAL, "near",   "near", 0,    0,    0,
+                                          -90000000,     90000000, 6,      NULL, NULL, ""};
+    static const struct field longitude = {FIELD_DECIMAL, "near",    "near", 0,    0,    0,
+                                           -180000000,    180000000, 6,      NULL, NULL, ""};
     struct str a, b;
 
     return str_cut(near, ',', &a, &b) && !field_from_text(&latitude, ret_latitude, str_trim(a)) &&
@@ -170,12 +174,23 @@ static enum err list_rows(struct ctx *cx, const struct stores_query *q, const st
     if (q->page.cursor.p)
         TRY(page_after(cx, &q->page, &place, &after));
     const struct db_value v[] = {
-        db_int(place), db_uuid(after), db_str(q->category), db_str(pattern),
-        db_str(q->region.p ? q->region : STR("")), db_bool(q->open), db_int(t.weekday),
-        db_int(t.minute_of_day), db_int((t.weekday + WEEKDAYS - 1) % WEEKDAYS), db_int(ctx_now(cx)),
-        db_int(page_limit(&q->page) + 1), db_str(slip.p ? search_pattern(cx, slip) : STR_NONE),
-        db_int(near->latitude), db_int(near->longitude),
-        db_int(near->cos_milli), db_int(box_latitude()), db_int(box_latitude() * 1000 / cosine),
+        db_int(place),
+        db_uuid(after),
+        db_str(q->category),
+        db_str(pattern),
+        db_str(q->region.p ? q->region : STR("")),
+        db_bool(q->open),
+        db_int(t.weekday),
+        db_int(t.minute_of_day),
+        db_int((t.weekday + WEEKDAYS - 1) % WEEKDAYS),
+        db_int(ctx_now(cx)),
+        db_int(page_limit(&q->page) + 1),
+        db_str(slip.p ? search_pattern(cx, slip) : STR_NONE),
+        db_int(near->latitude),
+        db_int(near->longitude),
+        db_int(near->cos_milli),
+        db_int(box_latitude()),
+        db_int(box_latitude() * 1000 / cosine),
     };
     struct db_args args = {v, near->is_set ? COUNT_OF(v) : COUNT_OF(v) - 5};
     return db_all(cx, store_row_fields, ret, list_sql[sort][near->is_set], args);

@@ -156,7 +156,8 @@ enum err check_secret(struct ctx *cx, const struct request *rq, struct reply *rp
         n == wanted.n + 1 && text[n - 1] == ':' && str_eq_secret((struct str){text, n - 1}, wanted))
         return ERR_OK;
     *ret = false;
-    return reply_refusal(cx, rp, 401, "UNAUTHORIZED_KEY", "인증되지 않은 시크릿 키 혹은 클라이언트 키 입니다.");
+    return reply_refusal(cx, rp, 401, "UNAUTHORIZED_KEY",
+                         "인증되지 않은 시크릿 키 혹은 클라이언트 키 입니다.");
 }
 
 static struct str scope_of(struct ctx *cx, const struct request *rq)

@@ -1,4 +1,5 @@
-/* service.c -- the simulator's tables. It listens on an address of its own, as the real one would be elsewhere. */
+/* service.c -- the simulator's tables. It listens on an address of its own, as the real one would
+ * be elsewhere. */
 #include "migrations_toss.h"
 #include "toss/toss.h"
 

@@ -60,7 +60,8 @@ enum err reply_refusal(struct ctx *cx, struct reply *rp, int status, const char 
 /* As if the answer had been lost on the way. */
 enum err reply_nothing(struct ctx *cx, struct reply *rp) MUST_USE;
 /* *ret false: the reply says 401 already. */
-enum err check_secret(struct ctx *cx, const struct request *rq, struct reply *rp, bool *ret) MUST_USE;
+enum err check_secret(struct ctx *cx, const struct request *rq, struct reply *rp,
+                      bool *ret) MUST_USE;
 /* Inside a transaction: the answer kept under this request's Idempotency-Key, if it has one.
  * ERR_NOT_FOUND: none. */
 enum err kept_answer(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;

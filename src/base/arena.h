@@ -19,10 +19,10 @@ void arena_init(struct arena *a, size_t max_bytes);
 void arena_reset(struct arena *a);   /* everything gone; keeps one block for reuse */
 void arena_release(struct arena *a); /* gives all memory back */
 
-void *arena_alloc(struct arena *a, size_t size);             /* 16-byte aligned, not zeroed */
-void *arena_zalloc(struct arena *a, size_t size);            /* zeroed */
+void *arena_alloc(struct arena *a, size_t size);               /* 16-byte aligned, not zeroed */
+void *arena_zalloc(struct arena *a, size_t size);              /* zeroed */
 void *arena_array(struct arena *a, size_t count, size_t size); /* zeroed, overflow-checked */
-struct str arena_copy(struct arena *a, struct str s);        /* also NUL-terminated behind n */
+struct str arena_copy(struct arena *a, struct str s);          /* also NUL-terminated behind n */
 char *arena_cstr(struct arena *a, struct str s);
 struct str arena_printf(struct arena *a, const char *format, ...) PRINTF_LIKE(2, 3);
 #define ARENA_NEW(a, type) ((type *)arena_zalloc((a), sizeof(type)))

@@ -101,8 +101,8 @@ bool date_parse(struct str s, int *ret_year, int *ret_month, int *ret_day)
     static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     int y, m, d;
 
-    if (s.n != 10 || s.p[4] != '-' || s.p[7] != '-' || !digits(s, 0, 4, &y) || !digits(s, 5, 2, &m) ||
-        !digits(s, 8, 2, &d))
+    if (s.n != 10 || s.p[4] != '-' || s.p[7] != '-' || !digits(s, 0, 4, &y) ||
+        !digits(s, 5, 2, &m) || !digits(s, 8, 2, &d))
         return false;
     bool leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
     if (m < 1 || m > 12 || d < 1 || d > lengths[m - 1] + (m == 2 && leap))
@@ -123,7 +123,8 @@ static bool offset_parse(struct str s, size_t at, int *ret_minutes)
         return true;
     }
     if (at + 6 != s.n || (s.p[at] != '+' && s.p[at] != '-') || s.p[at + 3] != ':' ||
-        !digits(s, at + 1, 2, &hours) || !digits(s, at + 4, 2, &minutes) || hours > 23 || minutes > 59)
+        !digits(s, at + 1, 2, &hours) || !digits(s, at + 4, 2, &minutes) || hours > 23 ||
+        minutes > 59)
         return false;
     *ret_minutes = (s.p[at] == '-' ? -1 : 1) * (hours * 60 + minutes);
     return true;
@@ -136,8 +137,8 @@ bool time_parse(struct str s, int64_t *ret_us)
     size_t at = 19;
 
     if (s.n < 20 || s.p[10] != 'T' || s.p[13] != ':' || s.p[16] != ':' ||
-        !date_parse((struct str){s.p, 10}, &y, &mo, &d) || !digits(s, 11, 2, &h) || !digits(s, 14, 2, &mi) ||
-        !digits(s, 17, 2, &sec))
+        !date_parse((struct str){s.p, 10}, &y, &mo, &d) || !digits(s, 11, 2, &h) ||
+        !digits(s, 14, 2, &mi) || !digits(s, 17, 2, &sec))
         return false;
     if (y < 1970 || y > 2199 || h > 23 || mi > 59 || sec > 59)
         return false;

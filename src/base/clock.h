@@ -15,8 +15,8 @@ struct clock {
 };
 
 extern const struct clock clock_system;
-int64_t clock_now(const struct clock *c);   /* UTC microseconds */
-int64_t clock_monotonic_us(void);           /* for measuring and for deadlines of I/O */
+int64_t clock_now(const struct clock *c); /* UTC microseconds */
+int64_t clock_monotonic_us(void);         /* for measuring and for deadlines of I/O */
 
 /* "2026-11-23T10:00:00.123456Z", at most 28 bytes with NUL; fraction only when not zero. */
 #define TIME_TEXT_SIZE 28
@@ -26,9 +26,10 @@ bool time_parse(struct str s, int64_t *ret_us);
 
 /* A moment as read off a wall in Seoul (UTC+9, no daylight saving since 1988). */
 struct seoul_time {
-    int year, month, day;  /* 1-based month and day */
-    int weekday;           /* 0 = Monday ... 6 = Sunday */
-    int minute_of_day;     /* 0 ... 1439 */
+    int year, month, day; /* 1-based month and day */
+    int weekday;          /* 0 = Monday ... 6 = Sunday */
+    int minute_of_day;    /* 0 ... 1439 */
 };
 struct seoul_time seoul_time(int64_t us);
-bool date_parse(struct str s, int *ret_year, int *ret_month, int *ret_day); /* strict YYYY-MM-DD, real day */
+bool date_parse(struct str s, int *ret_year, int *ret_month,
+                int *ret_day); /* strict YYYY-MM-DD, real day */

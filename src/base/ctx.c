@@ -3,7 +3,8 @@
 
 #include <stdarg.h>
 
-enum err ctx_fail(struct ctx *cx, enum err code, const char *file, int line, const char *format, ...)
+enum err ctx_fail(struct ctx *cx, enum err code, const char *file, int line, const char *format,
+                  ...)
 {
     va_list args;
 

@@ -1,5 +1,6 @@
 /*
- * ctx.h -- what every piece of work carries: memory, time, randomness, deadline, who asks, and why it failed.
+ * ctx.h -- what every piece of work carries: memory, time, randomness, deadline, who asks, and why
+ * it failed.
  *
  * One ctx exists per request, event, timer or job, on the stack of the thread that runs it. Nothing
  * in it is shared between threads.
@@ -42,7 +43,8 @@ struct field_error {
     struct field_error *next;
 };
 
-/* Why the last failure happened: for the log and for tests, never for the client except `field_errors`. */
+/* Why the last failure happened: for the log and for tests, never for the client except
+ * `field_errors`. */
 struct story {
     enum err code;
     const char *file;
@@ -50,7 +52,8 @@ struct story {
     char detail[256];
     struct field_error *field_errors;
     struct str public_detail; /* may be shown: the `detail` of problem+json */
-    struct str public_extra;  /* raw JSON members added to the problem, e.g. "\"providerCode\":\"X\"" */
+    struct str
+        public_extra; /* raw JSON members added to the problem, e.g. "\"providerCode\":\"X\"" */
 };
 
 struct db;
@@ -66,23 +69,24 @@ struct ctx {
     struct caller caller;
     bool korean; /* language of titles and messages */
     struct story story;
-    struct svc *svc;   /* the running service this work belongs to */
-    struct db *db;     /* its database */
-    struct db_tx *tx;  /* open transaction, or NULL; owned by db/ */
-    uint64_t ticket;   /* group commit we still depend on; owned by db/; 0: none */
+    struct svc *svc;  /* the running service this work belongs to */
+    struct db *db;    /* its database */
+    struct db_tx *tx; /* open transaction, or NULL; owned by db/ */
+    uint64_t ticket;  /* group commit we still depend on; owned by db/; 0: none */
 };
 
 /* Records the failure and returns its code; the detail goes to the log only. */
-enum err ctx_fail(struct ctx *cx, enum err code, const char *file, int line, const char *format, ...)
-    PRINTF_LIKE(5, 6);
+enum err ctx_fail(struct ctx *cx, enum err code, const char *file, int line, const char *format,
+                  ...) PRINTF_LIKE(5, 6);
 #define fail(cx, code, ...) ctx_fail((cx), (code), __FILE__, __LINE__, __VA_ARGS__)
 
-/* Adds a bad field (strings are copied to the arena); the caller then returns fail(cx, ERR_INVALID, ...). */
+/* Adds a bad field (strings are copied to the arena); the caller then returns fail(cx, ERR_INVALID,
+ * ...). */
 void ctx_field_error(struct ctx *cx, struct str field, struct str code, const char *format, ...)
     PRINTF_LIKE(4, 5);
 
-int64_t ctx_now(const struct ctx *cx);       /* UTC microseconds */
-struct uuid ctx_uuid(struct ctx *cx);        /* a new UUIDv7 */
+int64_t ctx_now(const struct ctx *cx);                    /* UTC microseconds */
+struct uuid ctx_uuid(struct ctx *cx);                     /* a new UUIDv7 */
 const char *ctx_uuid_text(struct ctx *cx, struct uuid u); /* in the arena */
 /* Milliseconds until the deadline, at most `most`; 0 when it has passed. */
 int ctx_left_ms(const struct ctx *cx, int most);

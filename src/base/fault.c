@@ -35,7 +35,8 @@ void fault_hook_set(fault_hook *hook, void *arg)
     pthread_mutex_unlock(&state.lock);
 }
 
-/* "name:n:die,name:n:fail"; a rule that cannot be read ends the process: a test must not run unarmed. */
+/* "name:n:die,name:n:fail"; a rule that cannot be read ends the process: a test must not run
+ * unarmed. */
 static void read_rules(void)
 {
     const char *text = getenv("JUMUN_FAULT");
@@ -47,7 +48,8 @@ static void read_rules(void)
         char action[8];
         int used = 0;
 
-        if (state.n_rules > RULES_MAX || sscanf(text, "%63[^:,]:%ld:%7[a-z]%n", r->name, &r->at, action, &used) != 3) {
+        if (state.n_rules > RULES_MAX ||
+            sscanf(text, "%63[^:,]:%ld:%7[a-z]%n", r->name, &r->at, action, &used) != 3) {
             fprintf(stderr, "jumun: JUMUN_FAULT: expected name:n:die|fail, got '%s'\n", text);
             _exit(2);
         }
@@ -59,7 +61,8 @@ static void read_rules(void)
 static void report(const char *what, const char *name)
 {
     char line[128];
-    int fd = state.report ? open(state.report, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
+    int fd =
+        state.report ? open(state.report, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
     int n = snprintf(line, sizeof line, "%s%s\n", what, name);
 
     if (fd < 0)

@@ -3,7 +3,8 @@
 
 #include "base/err.h"
 
-/* No single price, line or order may exceed this (100 billion won); keeps every sum far from 2^63. */
+/* No single price, line or order may exceed this (100 billion won); keeps every sum far from 2^63.
+ */
 #define MONEY_MAX INT64_C(100000000000)
 
 /* *ret = a + b, or ERR_AMOUNT_OVERFLOW when the result leaves [-MONEY_MAX, MONEY_MAX]. */

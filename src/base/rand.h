@@ -3,7 +3,8 @@
 
 #include "base/attr.h"
 
-/* With seeded == false bytes come from getrandom(2), buffered; never use a seeded one for secrets. */
+/* With seeded == false bytes come from getrandom(2), buffered; never use a seeded one for secrets.
+ */
 struct rng {
     bool seeded;
     uint64_t s[4];

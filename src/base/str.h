@@ -1,4 +1,5 @@
-/* str.h -- a borrowed, immutable view of bytes; the string type everywhere above library borders. */
+/* str.h -- a borrowed, immutable view of bytes; the string type everywhere above library borders.
+ */
 #pragma once
 
 #include "base/attr.h"
@@ -21,7 +22,8 @@ int str_cmp(struct str a, struct str b);        /* memcmp order, shorter first *
 bool str_starts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
 struct str str_trim(struct str s); /* SP and HTAB at both ends */
-/* Cuts s at the first separator: *ret_head before it, *ret_tail after it; false (head = s) if none. */
+/* Cuts s at the first separator: *ret_head before it, *ret_tail after it; false (head = s) if none.
+ */
 bool str_cut(struct str s, char separator, struct str *ret_head, struct str *ret_tail);
 /* Index of the first occurrence of needle, or SIZE_MAX. An empty needle is at 0. */
 size_t str_find(struct str s, struct str needle);

@@ -9,7 +9,8 @@ struct uuid uuid_v7(int64_t now_us, struct rng *r)
     rng_bytes(r, u.b, sizeof u.b);
     for (int i = 0; i < 6; i++)
         u.b[i] = (unsigned char)(ms >> (40 - 8 * i));
-    /* rand_a carries the microseconds, so ids of one process sort within a millisecond too (RFC 9562 6.2). */
+    /* rand_a carries the microseconds, so ids of one process sort within a millisecond too (RFC
+     * 9562 6.2). */
     unsigned sub = (unsigned)(now_us % 1000) * 4096u / 1000u;
     u.b[6] = (unsigned char)(0x70 | (sub >> 8));
     u.b[7] = (unsigned char)sub;

@@ -11,7 +11,8 @@ struct uuid {
 #define UUID_TEXT_SIZE 37
 #define UUID_NIL ((struct uuid){{0}})
 
-/* 48 bits of milliseconds, then randomness; monotonic enough to index well, unique by randomness. */
+/* 48 bits of milliseconds, then randomness; monotonic enough to index well, unique by randomness.
+ */
 struct uuid uuid_v7(int64_t now_us, struct rng *r);
 bool uuid_parse(struct str s, struct uuid *ret); /* 8-4-4-4-12 hex, either case */
 struct str uuid_format(struct uuid u, char out[UUID_TEXT_SIZE]);

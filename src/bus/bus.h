@@ -1,9 +1,9 @@
 /*
  * bus.h -- the event bus port: an append-only log, at least once, ordered per key.
  *
- * A topic is the producing service's name. Events of one key (aggregate id) stay in order; others may
- * not. Published by the outbox relay only. Readers keep their own position: the database that holds the
- * effect also holds the next position, so the broker's idea of it is only a hint.
+ * A topic is the producing service's name. Events of one key (aggregate id) stay in order; others
+ * may not. Published by the outbox relay only. Readers keep their own position: the database that
+ * holds the effect also holds the next position, so the broker's idea of it is only a hint.
  */
 #pragma once
 
@@ -12,10 +12,10 @@
 /* CloudEvents 1.0 attributes; `data` is JSON. */
 struct event {
     struct uuid id;
-    struct str type;    /* "order.paid" */
-    struct str source;  /* topic: producing service */
-    struct uuid key;    /* aggregate id, also the record key */
-    int64_t sequence;   /* 1, 2, 3 ... per key */
+    struct str type;   /* "order.paid" */
+    struct str source; /* topic: producing service */
+    struct uuid key;   /* aggregate id, also the record key */
+    int64_t sequence;  /* 1, 2, 3 ... per key */
     int64_t time_us;
     struct str traceparent;
     struct str data;
@@ -37,9 +37,11 @@ void bus_close(struct bus *bus);
  * Appends events in order; returns when all are durable at the broker. On failure any prefix may be
  * there: the caller sends them all again, and readers drop what they have seen by event id.
  */
-enum err bus_publish(struct ctx *cx, struct bus *bus, const struct event *events, size_t n) MUST_USE;
+enum err bus_publish(struct ctx *cx, struct bus *bus, const struct event *events,
+                     size_t n) MUST_USE;
 
-/* Where to begin in a partition when it is given to this reader: the next position not yet applied. */
+/* Where to begin in a partition when it is given to this reader: the next position not yet applied.
+ */
 typedef int64_t bus_start(void *arg, struct str topic, int partition);
 #define BUS_FROM_START INT64_C(0)
 #define BUS_FROM_END INT64_C(-1)
@@ -49,8 +51,8 @@ enum err bus_subscribe(struct bus *bus, const char *group, const char *const *to
                        bus_start *start, void *arg, struct bus_reader **ret) MUST_USE;
 void bus_unsubscribe(struct bus_reader *r);
 /* Up to max events, waiting at most timeout_ms for the first; data lives in the arena. */
-enum err bus_poll(struct bus_reader *r, struct arena *a, int timeout_ms, struct event *out, size_t max,
-                  size_t *ret_n) MUST_USE;
+enum err bus_poll(struct bus_reader *r, struct arena *a, int timeout_ms, struct event *out,
+                  size_t max, size_t *ret_n) MUST_USE;
 /* The effect of everything up to and with this event is durable: a hint for lag. */
 void bus_ack(struct bus_reader *r, const struct event *e);
 /* Makes a waiting bus_poll return now; from any thread. */

@@ -1,6 +1,6 @@
 /*
- * cache.h -- the cache port: bytes by key with a time to live. Nothing that matters lives here: a flush at
- * any moment costs latency only.
+ * cache.h -- the cache port: bytes by key with a time to live. Nothing that matters lives here: a
+ * flush at any moment costs latency only.
  */
 #pragma once
 
@@ -17,8 +17,9 @@ struct str cache_get(struct ctx *cx, struct cache *c, struct str key);
 void cache_put(struct ctx *cx, struct cache *c, struct str key, struct str value, int64_t ttl_ms);
 void cache_remove(struct ctx *cx, struct cache *c, struct str key);
 /*
- * Takes one of `limit` tokens that refill evenly over window_ms (GCRA). True: taken. *ret_left is what
- * remains, *ret_retry_ms when to come back after a refusal. An outage falls back to an in-process limit.
+ * Takes one of `limit` tokens that refill evenly over window_ms (GCRA). True: taken. *ret_left is
+ * what remains, *ret_retry_ms when to come back after a refusal. An outage falls back to an
+ * in-process limit.
  */
 bool cache_take(struct ctx *cx, struct cache *c, struct str key, int limit, int64_t window_ms,
                 int *ret_left, int64_t *ret_retry_ms);

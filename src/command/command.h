@@ -9,9 +9,11 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_TRY_AGAIN = 75 };
 
 struct command {
     const char *name, *arguments, *doc, *details, *example;
-    /* `words` are the arguments that are not flags (struct str). The arena lives until the process ends. */
+    /* `words` are the arguments that are not flags (struct str). The arena lives until the process
+     * ends. */
     int (*run)(struct ctx *cx, const struct settings *s, struct list words);
-    const char *flags; /* names of settings it takes as flags, separated by spaces; "*": those of a platform */
+    const char *flags; /* names of settings it takes as flags, separated by spaces; "*": those of a
+                          platform */
 };
 extern const struct command commands[]; /* ends with a NULL name */
 

@@ -1,9 +1,10 @@
 /*
  * config.h -- configuration by field table, with the origin of every value.
  *
- * Flags > environment (JUMUN_ + upper snake of the name; _FILE reads a secret from a file) > the file of
- * --config (lines `name = value`, # comments) > default. Unknown keys, flags and JUMUN_ variables are
- * errors that suggest the nearest name.
+ * Flags > environment (JUMUN_ + upper snake of the name; _FILE reads a secret from a file) > the
+ * file of
+ * --config (lines `name = value`, # comments) > default. Unknown keys, flags and JUMUN_ variables
+ * are errors that suggest the nearest name.
  */
 #pragma once
 
@@ -15,8 +16,8 @@ enum config_origin { ORIGIN_DEFAULT, ORIGIN_FILE, ORIGIN_ENVIRONMENT, ORIGIN_FLA
 
 struct config_source {
     int argc;
-    char **argv;       /* arguments after the command's name */
-    char **environ;    /* NULL: none */
+    char **argv;    /* arguments after the command's name */
+    char **environ; /* NULL: none */
 };
 
 struct config_result {
@@ -26,9 +27,10 @@ struct config_result {
 };
 
 /*
- * Fills `out` (already holding defaults) from the source. Flag names are the table's names in kebab-case
- * (tossListen -> --toss-listen, JUMUN_TOSS_LISTEN); a bool flag takes no value; --name=value and --name
- * value both work; `--` ends flags. Strings live in the arena. ERR_INVALID with ret->problem set.
+ * Fills `out` (already holding defaults) from the source. Flag names are the table's names in
+ * kebab-case (tossListen -> --toss-listen, JUMUN_TOSS_LISTEN); a bool flag takes no value;
+ * --name=value and --name value both work; `--` ends flags. Strings live in the arena. ERR_INVALID
+ * with ret->problem set.
  */
 enum err config_read(struct arena *a, const struct field *fields, void *out,
                      const struct config_source *source, struct config_result *ret) MUST_USE;

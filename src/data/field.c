@@ -38,7 +38,8 @@ const struct field *field_by_name(const struct field *fields, struct str json_na
 static bool is_slug(struct str s)
 {
     for (size_t i = 0; i < s.n; i++)
-        if (!((s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= '0' && s.p[i] <= '9') || s.p[i] == '_'))
+        if (!((s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= '0' && s.p[i] <= '9') ||
+              s.p[i] == '_'))
             return false;
     return true;
 }
@@ -53,7 +54,8 @@ static bool is_email(struct str s)
         return false;
     for (size_t i = 0; i < local.n; i++) {
         char c = local.p[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("._%+-", c)))
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              strchr("._%+-", c)))
             return false;
     }
     for (size_t i = 0; i < domain.n; i++) {
@@ -62,8 +64,8 @@ static bool is_email(struct str s)
         if (c == '.' && edge)
             return false;
         dot = dot || c == '.';
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-              (c == '-' && !edge)))
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '.' || (c == '-' && !edge)))
             return false;
     }
     return dot;
@@ -214,8 +216,8 @@ const char *field_from_text(const struct field *f, void *object, struct str text
         break;
     case FIELD_STR:
     case FIELD_DATE:
-        reason = !str_is_utf8(text)       ? "is not UTF-8"
-                 : f->type == FIELD_STR   ? field_check_str(f, text)
+        reason = !str_is_utf8(text)                      ? "is not UTF-8"
+                 : f->type == FIELD_STR                  ? field_check_str(f, text)
                  : date_parse(text, &year, &month, &day) ? NULL
                                                          : "expected YYYY-MM-DD";
         if (!reason)

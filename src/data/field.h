@@ -12,9 +12,9 @@
  *         F_END(struct add_item),
  *     };
  *
- * Absent values: str with p == NULL, nil uuid, time 0, list with n == 0; ints, bools and enums use the
- * `has_` member of F_OPT_*. Absent values are written as JSON null if NULLABLE, left out otherwise;
- * decoding accepts null for NULLABLE fields only.
+ * Absent values: str with p == NULL, nil uuid, time 0, list with n == 0; ints, bools and enums use
+ * the `has_` member of F_OPT_*. Absent values are written as JSON null if NULLABLE, left out
+ * otherwise; decoding accepts null for NULLABLE fields only.
  */
 #pragma once
 
@@ -32,13 +32,14 @@ enum field_type {
     FIELD_UUID,    /* struct uuid; text in JSON, native in the database */
     FIELD_TIME,    /* int64_t UTC microseconds; RFC 3339 in JSON, integer in SQL */
     FIELD_DATE,    /* struct str "YYYY-MM-DD", a real day */
-    FIELD_HHMM,    /* int64_t minute of day 0..1440 ("24:00" allowed); "HH:MM" in JSON, integer in SQL */
-    FIELD_OBJECT,  /* embedded struct described by `fields`; not a column */
+    FIELD_HHMM, /* int64_t minute of day 0..1440 ("24:00" allowed); "HH:MM" in JSON, integer in SQL
+                 */
+    FIELD_OBJECT,     /* embedded struct described by `fields`; not a column */
     FIELD_OBJECT_PTR, /* pointer to such a struct, NULL when absent */
-    FIELD_LIST,    /* struct list of structs described by `fields`; min/max count items */
-    FIELD_STRS,    /* struct list of struct str; each non-empty, at most `scale` code points */
-    FIELD_UUIDS,   /* struct list of struct uuid; no duplicates */
-    FIELD_RAW,     /* struct str of JSON text, checked when decoded, copied through when encoded */
+    FIELD_LIST,       /* struct list of structs described by `fields`; min/max count items */
+    FIELD_STRS,       /* struct list of struct str; each non-empty, at most `scale` code points */
+    FIELD_UUIDS,      /* struct list of struct uuid; no duplicates */
+    FIELD_RAW, /* struct str of JSON text, checked when decoded, copied through when encoded */
 };
 
 enum field_flag {
@@ -75,54 +76,101 @@ struct list {
 #define LIST_AT(type, l, i) (&((type *)(l).items)[i])
 
 #define F_BOOL(T, m, json, flags, doc)                                                             \
-    {FIELD_BOOL, json, #m, offsetof(T, m), 0, flags, 0, 1, 0, NULL, NULL, doc}
+    {                                                                                              \
+        FIELD_BOOL, json, #m, offsetof(T, m), 0, flags, 0, 1, 0, NULL, NULL, doc                   \
+    }
 #define F_INT(T, m, json, flags, min, max, doc)                                                    \
-    {FIELD_INT, json, #m, offsetof(T, m), 0, flags, min, max, 0, NULL, NULL, doc}
+    {                                                                                              \
+        FIELD_INT, json, #m, offsetof(T, m), 0, flags, min, max, 0, NULL, NULL, doc                \
+    }
 #define F_WON(T, m, json, flags, doc)                                                              \
-    {FIELD_INT, json, #m, offsetof(T, m), 0, flags, 0, 100000000000, 0, NULL, NULL, doc}
+    {                                                                                              \
+        FIELD_INT, json, #m, offsetof(T, m), 0, flags, 0, 100000000000, 0, NULL, NULL, doc         \
+    }
 #define F_OPT_INT(T, m, json, flags, min, max, doc)                                                \
-    {FIELD_INT, json, #m, offsetof(T, m), offsetof(T, has_##m), flags, min, max, 0, NULL, NULL, doc}
+    {                                                                                              \
+        FIELD_INT, json, #m, offsetof(T, m), offsetof(T, has_##m), flags, min, max, 0, NULL, NULL, \
+            doc                                                                                    \
+    }
 #define F_OPT_BOOL(T, m, json, flags, doc)                                                         \
-    {FIELD_BOOL, json, #m, offsetof(T, m), offsetof(T, has_##m), flags, 0, 1, 0, NULL, NULL, doc}
+    {                                                                                              \
+        FIELD_BOOL, json, #m, offsetof(T, m), offsetof(T, has_##m), flags, 0, 1, 0, NULL, NULL,    \
+            doc                                                                                    \
+    }
 #define F_DECIMAL(T, m, json, flags, scale, min, max, doc)                                         \
-    {FIELD_DECIMAL, json, #m, offsetof(T, m), 0, flags, min, max, scale, NULL, NULL, doc}
+    {                                                                                              \
+        FIELD_DECIMAL, json, #m, offsetof(T, m), 0, flags, min, max, scale, NULL, NULL, doc        \
+    }
 #define F_OPT_DECIMAL(T, m, json, flags, scale, min, max, doc)                                     \
-    {FIELD_DECIMAL, json, #m, offsetof(T, m), offsetof(T, has_##m), flags, min, max, scale, NULL,  \
-     NULL, doc}
+    {                                                                                              \
+        FIELD_DECIMAL, json, #m, offsetof(T, m), offsetof(T, has_##m), flags, min, max, scale,     \
+            NULL, NULL, doc                                                                        \
+    }
 #define F_STR(T, m, json, flags, min, max, doc)                                                    \
-    {FIELD_STR, json, #m, offsetof(T, m), 0, flags, min, max, 0, NULL, NULL, doc}
+    {                                                                                              \
+        FIELD_STR, json, #m, offsetof(T, m), 0, flags, min, max, 0, NULL, NULL, doc                \
+    }
 #define F_ENUM(T, m, json, flags, names, doc)                                                      \
-    {FIELD_ENUM, json, #m, offsetof(T, m), 0, flags, 0, 0, 0, names, NULL, doc}
+    {                                                                                              \
+        FIELD_ENUM, json, #m, offsetof(T, m), 0, flags, 0, 0, 0, names, NULL, doc                  \
+    }
 #define F_UUID(T, m, json, flags, doc)                                                             \
-    {FIELD_UUID, json, #m, offsetof(T, m), 0, flags, 0, 0, 0, NULL, NULL, doc}
+    {                                                                                              \
+        FIELD_UUID, json, #m, offsetof(T, m), 0, flags, 0, 0, 0, NULL, NULL, doc                   \
+    }
 #define F_TIME(T, m, json, flags, doc)                                                             \
-    {FIELD_TIME, json, #m, offsetof(T, m), 0, flags, 0, 0, 0, NULL, NULL, doc}
+    {                                                                                              \
+        FIELD_TIME, json, #m, offsetof(T, m), 0, flags, 0, 0, 0, NULL, NULL, doc                   \
+    }
 #define F_DATE(T, m, json, flags, doc)                                                             \
-    {FIELD_DATE, json, #m, offsetof(T, m), 0, flags, 0, 0, 0, NULL, NULL, doc}
+    {                                                                                              \
+        FIELD_DATE, json, #m, offsetof(T, m), 0, flags, 0, 0, 0, NULL, NULL, doc                   \
+    }
 #define F_HHMM(T, m, json, flags, doc)                                                             \
-    {FIELD_HHMM, json, #m, offsetof(T, m), 0, flags, 0, 1440, 0, NULL, NULL, doc}
+    {                                                                                              \
+        FIELD_HHMM, json, #m, offsetof(T, m), 0, flags, 0, 1440, 0, NULL, NULL, doc                \
+    }
 #define F_OBJECT(T, m, json, flags, table, doc)                                                    \
-    {FIELD_OBJECT, json, #m, offsetof(T, m), 0, (flags) | NO_COLUMN, 0, 0, 0, NULL, table, doc}
+    {                                                                                              \
+        FIELD_OBJECT, json, #m, offsetof(T, m), 0, (flags) | NO_COLUMN, 0, 0, 0, NULL, table, doc  \
+    }
 #define F_OBJECT_PTR(T, m, json, flags, table, doc)                                                \
-    {FIELD_OBJECT_PTR, json, #m, offsetof(T, m), 0, (flags) | NO_COLUMN, 0, 0, 0, NULL, table, doc}
+    {                                                                                              \
+        FIELD_OBJECT_PTR, json, #m, offsetof(T, m), 0, (flags) | NO_COLUMN, 0, 0, 0, NULL, table,  \
+            doc                                                                                    \
+    }
 #define F_LIST(T, m, json, flags, min, max, table, doc)                                            \
-    {FIELD_LIST, json, #m, offsetof(T, m), 0, (flags) | NO_COLUMN, min, max, 0, NULL, table, doc}
+    {                                                                                              \
+        FIELD_LIST, json, #m, offsetof(T, m), 0, (flags) | NO_COLUMN, min, max, 0, NULL, table,    \
+            doc                                                                                    \
+    }
 #define F_STRS(T, m, json, flags, min, max, each, doc)                                             \
-    {FIELD_STRS, json, #m, offsetof(T, m), 0, (flags) | NO_COLUMN, min, max, each, NULL, NULL, doc}
+    {                                                                                              \
+        FIELD_STRS, json, #m, offsetof(T, m), 0, (flags) | NO_COLUMN, min, max, each, NULL, NULL,  \
+            doc                                                                                    \
+    }
 #define F_UUIDS(T, m, json, flags, min, max, doc)                                                  \
-    {FIELD_UUIDS, json, #m, offsetof(T, m), 0, (flags) | NO_COLUMN, min, max, 0, NULL, NULL, doc}
+    {                                                                                              \
+        FIELD_UUIDS, json, #m, offsetof(T, m), 0, (flags) | NO_COLUMN, min, max, 0, NULL, NULL,    \
+            doc                                                                                    \
+    }
 #define F_RAW(T, m, json, flags, doc)                                                              \
-    {FIELD_RAW, json, #m, offsetof(T, m), 0, flags, 0, 0, 0, NULL, NULL, doc}
-#define F_END(T) {FIELD_END, NULL, NULL, sizeof(T), 0, 0, 0, 0, 0, NULL, NULL, NULL}
+    {                                                                                              \
+        FIELD_RAW, json, #m, offsetof(T, m), 0, flags, 0, 0, 0, NULL, NULL, doc                    \
+    }
+#define F_END(T)                                                                                   \
+    {                                                                                              \
+        FIELD_END, NULL, NULL, sizeof(T), 0, 0, 0, 0, 0, NULL, NULL, NULL                          \
+    }
 
 size_t fields_size(const struct field *fields);  /* sizeof the described struct */
 size_t fields_count(const struct field *fields); /* rows without the end */
 const struct field *field_by_column(const struct field *fields, struct str column);
 const struct field *field_by_name(const struct field *fields, struct str json_name);
 /*
- * Reads one value from text (query parameter, flag, environment, configuration file) into the struct.
- * NULL when it fits; otherwise a short reason in English ("not a whole number from 1 to 99").
- * Strings are borrowed from `text`. Scalars only.
+ * Reads one value from text (query parameter, flag, environment, configuration file) into the
+ * struct. NULL when it fits; otherwise a short reason in English ("not a whole number from 1 to
+ * 99"). Strings are borrowed from `text`. Scalars only.
  */
 const char *field_from_text(const struct field *f, void *object, struct str text);
 /* Checks one string against min, max and pattern flags; NULL when it fits, otherwise the reason. */

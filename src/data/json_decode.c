@@ -1,13 +1,14 @@
-/* json_decode.c -- reads JSON straight into structs by their field tables, collecting every bad field. */
+/* json_decode.c -- reads JSON straight into structs by their field tables, collecting every bad
+ * field. */
 #include "data/json_scan.h"
 
 /*
  * DESIGN
  *
  * One pass, no tree. Two kinds of trouble are kept apart: text that is not JSON stops at once
- * (ERR_MALFORMED); a value that does not fit its row is noted with its path, passed over, and decoding
- * goes on, so that the client hears of all bad fields in one answer. Rows are tried in declaration order
- * first, which is the order our own writers use.
+ * (ERR_MALFORMED); a value that does not fit its row is noted with its path, passed over, and
+ * decoding goes on, so that the client hears of all bad fields in one answer. Rows are tried in
+ * declaration order first, which is the order our own writers use.
  */
 
 #define PATH_MAX_BYTES 160
@@ -32,9 +33,11 @@ static void bad(struct decode *d, const char *code, const char *message)
 static size_t path_push(struct decode *d, const char *separator, struct str name)
 {
     size_t before = d->path_n;
-    int n = snprintf(d->path + before, sizeof d->path - before, "%s%.*s", before ? separator : "", STR_ARG(name));
+    int n = snprintf(d->path + before, sizeof d->path - before, "%s%.*s", before ? separator : "",
+                     STR_ARG(name));
 
-    d->path_n = n < 0 || before + (size_t)n >= sizeof d->path ? sizeof d->path - 1 : before + (size_t)n;
+    d->path_n =
+        n < 0 || before + (size_t)n >= sizeof d->path ? sizeof d->path - 1 : before + (size_t)n;
     return before;
 }
 
@@ -43,7 +46,8 @@ static size_t path_push_index(struct decode *d, size_t i)
     size_t before = d->path_n;
     int n = snprintf(d->path + before, sizeof d->path - before, "[%zu]", i);
 
-    d->path_n = n < 0 || before + (size_t)n >= sizeof d->path ? sizeof d->path - 1 : before + (size_t)n;
+    d->path_n =
+        n < 0 || before + (size_t)n >= sizeof d->path ? sizeof d->path - 1 : before + (size_t)n;
     return before;
 }
 
@@ -86,10 +90,12 @@ static bool take_number(struct decode *d, const struct field *f, int64_t *out)
     bool fits = f->type == FIELD_INT ? str_i64(text, INT64_MIN, INT64_MAX, &v)
                                      : field_parse_decimal(text, f->scale, &v);
     if (!fits)
-        bad(d, "TYPE", f->type == FIELD_INT ? "expected a whole number" : "expected a plain decimal number");
+        bad(d, "TYPE",
+            f->type == FIELD_INT ? "expected a whole number" : "expected a plain decimal number");
     else if (v < f->min || v > f->max) {
         char message[96];
-        snprintf(message, sizeof message, "expected a number from %" PRId64 " to %" PRId64, f->min, f->max);
+        snprintf(message, sizeof message, "expected a number from %" PRId64 " to %" PRId64, f->min,
+                 f->max);
         bad(d, "RANGE", f->type == FIELD_INT ? message : "is out of range");
     } else
         *out = v;
@@ -112,7 +118,8 @@ static const char *check_text(const struct field *f, struct str text, char *at)
     case FIELD_TIME:
         return time_parse(text, (int64_t *)(void *)at) ? NULL : "expected an RFC 3339 time";
     case FIELD_HHMM:
-        return field_parse_hhmm(text, (int64_t *)(void *)at) ? NULL : "expected a time of day as HH:MM";
+        return field_parse_hhmm(text, (int64_t *)(void *)at) ? NULL
+                                                             : "expected a time of day as HH:MM";
     default:
         index = field_enum_index(f, text);
         *(int *)(void *)at = index < 0 ? 0 : index;
@@ -153,7 +160,8 @@ static bool take_item(struct decode *d, const struct field *f, char *at)
 
 static bool has_twice(const struct field *f, struct list l)
 {
-    const struct uuid *last = f->type == FIELD_UUIDS && l.n ? LIST_AT(struct uuid, l, l.n - 1) : NULL;
+    const struct uuid *last =
+        f->type == FIELD_UUIDS && l.n ? LIST_AT(struct uuid, l, l.n - 1) : NULL;
 
     for (size_t i = 0; last && i + 1 < l.n; i++)
         if (uuid_eq(*LIST_AT(struct uuid, l, i), *last))
@@ -161,7 +169,8 @@ static bool has_twice(const struct field *f, struct list l)
     return false;
 }
 
-/* Room doubles up to the row's maximum; items beyond it are checked as JSON only and reported once. */
+/* Room doubles up to the row's maximum; items beyond it are checked as JSON only and reported once.
+ */
 static bool take_items(struct decode *d, const struct field *f, struct list *out)
 {
     size_t size = item_size(f), room = 0, n = 0;
@@ -259,14 +268,16 @@ static bool take_value(struct decode *d, const struct field *f, char *out)
 }
 
 /* The row of a key: the one after the last match first, then all of them. */
-static const struct field *find_row(const struct field *fields, const struct field *next, struct str key)
+static const struct field *find_row(const struct field *fields, const struct field *next,
+                                    struct str key)
 {
     if (next->type != FIELD_END && str_eq(str_from(next->name), key))
         return next;
     return field_by_name(fields, key);
 }
 
-static bool member(struct decode *d, const struct field *fields, const struct field **next, uint64_t *seen, char *out)
+static bool member(struct decode *d, const struct field *fields, const struct field **next,
+                   uint64_t *seen, char *out)
 {
     struct str key;
 
@@ -285,7 +296,8 @@ static bool member(struct decode *d, const struct field *fields, const struct fi
         if (twice)
             bad(d, "DUPLICATE", "is given twice");
         else if (!d->lenient)
-            bad(d, f ? "READ_ONLY" : "UNKNOWN", f ? "is set by the server" : "is not a known field");
+            bad(d, f ? "READ_ONLY" : "UNKNOWN",
+                f ? "is set by the server" : "is not a known field");
         ok = json_skip(&d->s, d->depth);
     } else {
         ok = take_value(d, f, out);
@@ -329,11 +341,13 @@ static bool object(struct decode *d, const struct field *fields, char *out)
     return true;
 }
 
-static enum err decode(struct ctx *cx, const struct field *fields, void *out, struct str text, bool lenient)
+static enum err decode(struct ctx *cx, const struct field *fields, void *out, struct str text,
+                       bool lenient)
 {
-    struct decode d = {.s = {.p = text.p, .end = text.p + text.n, .start = text.p, .arena = cx->arena},
-                       .cx = cx,
-                       .lenient = lenient};
+    struct decode d = {
+        .s = {.p = text.p, .end = text.p + text.n, .start = text.p, .arena = cx->arena},
+        .cx = cx,
+        .lenient = lenient};
     bool ok = false;
 
     memset(out, 0, fields_size(fields));
@@ -346,7 +360,8 @@ static enum err decode(struct ctx *cx, const struct field *fields, void *out, st
         ok = json_problem(&d.s, "more bytes after the value");
     if (!ok) {
         size_t at = (size_t)(d.s.p - d.s.start);
-        cx->story.public_detail = arena_printf(cx->arena, "Not valid JSON at byte %zu: %s.", at, d.s.problem);
+        cx->story.public_detail =
+            arena_printf(cx->arena, "Not valid JSON at byte %zu: %s.", at, d.s.problem);
         return fail(cx, ERR_MALFORMED, "JSON at byte %zu: %s", at, d.s.problem);
     }
     if (d.n_errors)

@@ -49,7 +49,7 @@ static void quoted(struct buf *b, struct str plain)
 static void decimal(struct buf *b, int64_t v, int scale)
 {
     int64_t unit = 1;
-    char fraction[20];
+    char fraction[20] = "";
     int n = scale;
 
     for (int i = 0; i < scale; i++)

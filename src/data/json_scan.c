@@ -121,7 +121,8 @@ static bool take_unicode(struct json_scan *s, uint32_t *ret)
         *ret = (uint32_t)first;
         return first != 0 || json_problem(s, "a NUL character");
     }
-    int32_t second = s->end - s->p >= 6 && s->p[0] == '\\' && s->p[1] == 'u' ? hex4(s->p + 2, s->end) : -1;
+    int32_t second =
+        s->end - s->p >= 6 && s->p[0] == '\\' && s->p[1] == 'u' ? hex4(s->p + 2, s->end) : -1;
     if (second < 0xDC00 || second > 0xDFFF)
         return json_problem(s, "a lone surrogate");
     s->p += 6;
@@ -166,7 +167,8 @@ static const char *plain_run(const char *p, const char *end, bool *ascii)
     return p;
 }
 
-/* A string with escapes: never longer decoded than written, so one allocation of the rest's length fits. */
+/* A string with escapes: never longer decoded than written, so one allocation of the rest's length
+ * fits. */
 static bool take_escaped(struct json_scan *s, const char *from, bool ascii, struct str *ret)
 {
     const char *close = s->p;

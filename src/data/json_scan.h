@@ -1,4 +1,5 @@
-/* json_scan.h -- the lexical half of JSON: white space, strings, numbers, skipping; for json files only. */
+/* json_scan.h -- the lexical half of JSON: white space, strings, numbers, skipping; for json files
+ * only. */
 #pragma once
 
 #include "base/arena.h"

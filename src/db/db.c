@@ -39,14 +39,14 @@ struct db_value db_opt_int(bool has, int64_t v)
 enum err db_open(struct ctx *cx, const char *url, const char *name,
                  const struct db_options *options, struct db **ret)
 {
-    if (strlen(name) >= sizeof (*ret)->name)
+    if (strlen(name) >= sizeof(*ret)->name)
         return fail(cx, ERR_INVALID, "the name %s is too long for a database", name);
     for (size_t i = 0; i < COUNT_OF(drivers); i++) {
         size_t n = strlen(drivers[i]->scheme);
         if (strncmp(url, drivers[i]->scheme, n) != 0)
             continue;
         TRY(drivers[i]->open(cx, url + n, name, options, ret));
-        snprintf((*ret)->name, sizeof (*ret)->name, "%s", name);
+        snprintf((*ret)->name, sizeof(*ret)->name, "%s", name);
         return ERR_OK;
     }
     return fail(cx, ERR_INVALID, "no database driver for this URL's scheme (sqlite:DIR)");

@@ -1,21 +1,21 @@
 /*
  * db.h -- the database port: SQL once, for SQLite (one file per service) and PostgreSQL.
  *
- * SQL is the subset both engines speak: $n parameters, `insert ... on conflict ... returning`, integers,
- * text and UUIDs; times are int64 microseconds UTC, booleans are integers 0/1, money int64 won. UUID
- * columns are declared `uuid` (16-byte blobs in SQLite).
+ * SQL is the subset both engines speak: $n parameters, `insert ... on conflict ... returning`,
+ * integers, text and UUIDs; times are int64 microseconds UTC, booleans are integers 0/1, money
+ * int64 won. UUID columns are declared `uuid` (16-byte blobs in SQLite).
  *
- * Transactions. db_begin nests: an inner begin/commit pair only counts, and the outermost commit is the
- * real one (the dispatcher opens one around idempotent handlers). A failed statement leaves the whole
- * transaction unusable (as in PostgreSQL): only db_rollback may follow, except ERR_DUPLICATE and
- * ERR_CONSTRAINT inside db_savepoint. Isolation: writers of one database are as if one after another
- * (PostgreSQL: repeatable read, and ERR_CONFLICT when the engine says 40001/40P01; the dispatcher runs
- * the work again). Reads outside a transaction see the last durable commit.
+ * Transactions. db_begin nests: an inner begin/commit pair only counts, and the outermost commit is
+ * the real one (the dispatcher opens one around idempotent handlers). A failed statement leaves the
+ * whole transaction unusable (as in PostgreSQL): only db_rollback may follow, except ERR_DUPLICATE
+ * and ERR_CONSTRAINT inside db_savepoint. Isolation: writers of one database are as if one after
+ * another (PostgreSQL: repeatable read, and ERR_CONFLICT when the engine says 40001/40P01; the
+ * dispatcher runs the work again). Reads outside a transaction see the last durable commit.
  *
- * Durability. db_commit makes the work atomic and visible; the fsync is shared with other writers (group
- * commit) and may come a little later. Whoever answers the outside waits for it: db_park hands the
- * answer over until the group is durable, db_durable waits in place. If the group's commit fails, every
- * waiter learns ERR_UNAVAILABLE and none of the group's work exists.
+ * Durability. db_commit makes the work atomic and visible; the fsync is shared with other writers
+ * (group commit) and may come a little later. Whoever answers the outside waits for it: db_park
+ * hands the answer over until the group is durable, db_durable waits in place. If the group's
+ * commit fails, every waiter learns ERR_UNAVAILABLE and none of the group's work exists.
  */
 #pragma once
 
@@ -44,10 +44,11 @@ struct db_args {
 
 struct db_value db_int(int64_t v);
 struct db_value db_bool(bool v);
-struct db_value db_str(struct str s);     /* STR_NONE is null */
-struct db_value db_uuid(struct uuid u);   /* nil is null */
+struct db_value db_str(struct str s);   /* STR_NONE is null */
+struct db_value db_uuid(struct uuid u); /* nil is null */
 struct db_value db_null(void);
-struct db_value db_opt_int(bool has, int64_t v); /* null unless has: `coalesce($1, column)` in PATCH */
+struct db_value db_opt_int(bool has,
+                           int64_t v); /* null unless has: `coalesce($1, column)` in PATCH */
 
 struct db_options {
     bool group_commit; /* false: db_commit is durable when it returns (simulation, tools) */
@@ -55,9 +56,10 @@ struct db_options {
     const struct clock *clock;
 };
 
-/* "sqlite:DIR" opens DIR/<name>.db; "postgres://..." opens schema <name>. ERR_UNAVAILABLE, ERR_INVALID. */
-enum err db_open(struct ctx *cx, const char *url, const char *name, const struct db_options *options,
-                 struct db **ret) MUST_USE;
+/* "sqlite:DIR" opens DIR/<name>.db; "postgres://..." opens schema <name>. ERR_UNAVAILABLE,
+ * ERR_INVALID. */
+enum err db_open(struct ctx *cx, const char *url, const char *name,
+                 const struct db_options *options, struct db **ret) MUST_USE;
 void db_close(struct db *db); /* commits what is pending, wakes all waiters */
 
 /* All of these work on cx->db. */
@@ -66,12 +68,15 @@ enum err db_commit(struct ctx *cx) MUST_USE;
 void db_rollback(struct ctx *cx); /* all levels; harmless without a transaction */
 bool db_in_transaction(const struct ctx *cx);
 
-/* Runs one statement; rows, if any, are ignored. ERR_DUPLICATE, ERR_CONSTRAINT, ERR_CONFLICT, ... */
+/* Runs one statement; rows, if any, are ignored. ERR_DUPLICATE, ERR_CONSTRAINT, ERR_CONFLICT, ...
+ */
 enum err db_exec(struct ctx *cx, const char *sql, struct db_args args) MUST_USE;
 /* The same; *ret_rows is the number of rows inserted, updated or deleted. */
-enum err db_change(struct ctx *cx, int64_t *ret_rows, const char *sql, struct db_args args) MUST_USE;
-/* First row into `out` (columns matched to the table by column name; unmatched columns are our mistake
- * and assert; fields without a column keep their value). ERR_NOT_FOUND when there is none. */
+enum err db_change(struct ctx *cx, int64_t *ret_rows, const char *sql,
+                   struct db_args args) MUST_USE;
+/* First row into `out` (columns matched to the table by column name; unmatched columns are our
+ * mistake and assert; fields without a column keep their value). ERR_NOT_FOUND when there is none.
+ */
 enum err db_one(struct ctx *cx, const struct field *fields, void *out, const char *sql,
                 struct db_args args) MUST_USE;
 /* All rows, at most DB_ROWS_MAX (ERR_TOO_LARGE beyond), into an arena array. */
@@ -88,7 +93,8 @@ enum err db_savepoint(struct ctx *cx, const char *name) MUST_USE;
 enum err db_savepoint_release(struct ctx *cx, const char *name) MUST_USE;
 void db_savepoint_rollback(struct ctx *cx, const char *name);
 
-/* Waits until all that this ctx has committed is durable. ERR_UNAVAILABLE: it is gone; nothing happened. */
+/* Waits until all that this ctx has committed is durable. ERR_UNAVAILABLE: it is gone; nothing
+ * happened. */
 enum err db_durable(struct ctx *cx) MUST_USE;
 
 /* Called once, from any thread, when the group is durable (ERR_OK) or lost (ERR_UNAVAILABLE). */
@@ -106,9 +112,11 @@ void db_on_commit(struct db *db, void (*wake)(void *arg), void *arg);
 
 /* For doctor, backup and metrics. */
 const char *db_engine(const struct db *db); /* "sqlite" or "postgres" */
-const char *db_name(const struct db *db);   /* as given to db_open: the service, which is also its topic */
+const char *
+db_name(const struct db *db); /* as given to db_open: the service, which is also its topic */
 enum err db_backup(struct ctx *cx, const char *path) MUST_USE; /* a consistent copy of cx->db */
 struct db_stats {
-    uint64_t commits, groups, waits, rollbacks, statements; /* groups = fsyncs of the write-ahead log */
+    uint64_t commits, groups, waits, rollbacks,
+        statements; /* groups = fsyncs of the write-ahead log */
 };
 struct db_stats db_stats(const struct db *db);

@@ -46,8 +46,8 @@ bool line_wait(struct line *l, pthread_mutex_t *m, int64_t deadline_us, void **r
     if (l->tail)
         l->tail->next = &w;
     else
-        l->head = &w;
-    l->tail = &w;
+        l->head = &w; /* cppcheck-suppress autoVariables */
+    l->tail = &w;     /* cppcheck-suppress autoVariables */
     while (!w.granted) {
         int rc = deadline_us ? pthread_cond_timedwait(&w.wake, m, &until)
                              : pthread_cond_wait(&w.wake, m);

@@ -37,57 +37,68 @@ static enum err insert(struct ctx *cx, const struct idempotency *k, int64_t *ret
 {
     int64_t now = ctx_now(cx);
 
-    return db_change(cx, ret_inserted,
-                     "insert into idempotency (principal, route, key, fingerprint, is_done, lease_until,"
-                     " expires_at) values ($1, $2, $3, $4, 0, $5, $6)"
-                     " on conflict (principal, route, key) do nothing",
-                     ARGS(db_str(k->principal), db_str(k->route), db_str(k->key),
-                          db_str(hex(cx, k->fingerprint)), db_int(now + IDEMPOTENCY_LEASE_US),
-                          db_int(now + IDEMPOTENCY_KEEP_US)));
+    return db_change(
+        cx, ret_inserted,
+        "insert into idempotency (principal, route, key, fingerprint, is_done, lease_until,"
+        " expires_at) values ($1, $2, $3, $4, 0, $5, $6)"
+        " on conflict (principal, route, key) do nothing",
+        ARGS(db_str(k->principal), db_str(k->route), db_str(k->key),
+             db_str(hex(cx, k->fingerprint)), db_int(now + IDEMPOTENCY_LEASE_US),
+             db_int(now + IDEMPOTENCY_KEEP_US)));
 }
 
-enum err idempotency_take(struct ctx *cx, const struct idempotency *k, struct idempotent_answer *ret)
+enum err idempotency_take(struct ctx *cx, const struct idempotency *k,
+                          struct idempotent_answer *ret)
 {
     struct key_row row = {0};
     int64_t inserted = 0, now = ctx_now(cx);
 
     *ret = (struct idempotent_answer){0};
-    TRY(db_exec(cx, "delete from idempotency where principal = $1 and route = $2 and key = $3 and expires_at < $4",
+    TRY(db_exec(cx,
+                "delete from idempotency where principal = $1 and route = $2 and key = $3 and "
+                "expires_at < $4",
                 ARGS(db_str(k->principal), db_str(k->route), db_str(k->key), db_int(now))));
     TRY(insert(cx, k, &inserted));
     if (inserted == 1)
         return ERR_OK;
-    TRY(db_one(cx, key_row_fields, &row,
-               "select fingerprint, content_type, location, body, is_done, lease_until, status, expires_at"
-               " from idempotency where principal = $1 and route = $2 and key = $3",
-               ARGS(db_str(k->principal), db_str(k->route), db_str(k->key))));
+    TRY(db_one(
+        cx, key_row_fields, &row,
+        "select fingerprint, content_type, location, body, is_done, lease_until, status, expires_at"
+        " from idempotency where principal = $1 and route = $2 and key = $3",
+        ARGS(db_str(k->principal), db_str(k->route), db_str(k->key))));
     if (!str_eq(row.fingerprint, hex(cx, k->fingerprint)))
         return fail(cx, ERR_IDEMPOTENCY_KEY_REUSED, "key was used with another body");
     if (row.is_done) {
-        *ret = (struct idempotent_answer){true, row.status, row.content_type, row.location, row.body};
+        *ret =
+            (struct idempotent_answer){true, row.status, row.content_type, row.location, row.body};
         return ERR_OK;
     }
     if (row.lease_until > now)
         return fail(cx, ERR_IDEMPOTENCY_KEY_IN_USE, "still running");
-    return db_exec(cx, "update idempotency set lease_until = $4 where principal = $1 and route = $2 and key = $3",
-                   ARGS(db_str(k->principal), db_str(k->route), db_str(k->key),
-                        db_int(now + IDEMPOTENCY_LEASE_US)));
+    return db_exec(
+        cx,
+        "update idempotency set lease_until = $4 where principal = $1 and route = $2 and key = $3",
+        ARGS(db_str(k->principal), db_str(k->route), db_str(k->key),
+             db_int(now + IDEMPOTENCY_LEASE_US)));
 }
 
-enum err idempotency_store(struct ctx *cx, const struct idempotency *k, const struct idempotent_answer *a)
+enum err idempotency_store(struct ctx *cx, const struct idempotency *k,
+                           const struct idempotent_answer *a)
 {
-    return db_exec(cx,
-                   "update idempotency set is_done = 1, status = $4, content_type = $5, location = $6,"
-                   " body = $7 where principal = $1 and route = $2 and key = $3",
-                   ARGS(db_str(k->principal), db_str(k->route), db_str(k->key), db_int(a->status),
-                        db_str(a->content_type), db_str(a->location), db_str(a->body)));
+    return db_exec(
+        cx,
+        "update idempotency set is_done = 1, status = $4, content_type = $5, location = $6,"
+        " body = $7 where principal = $1 and route = $2 and key = $3",
+        ARGS(db_str(k->principal), db_str(k->route), db_str(k->key), db_int(a->status),
+             db_str(a->content_type), db_str(a->location), db_str(a->body)));
 }
 
 enum err idempotency_drop(struct ctx *cx, const struct idempotency *k)
 {
-    return db_exec(cx,
-                   "delete from idempotency where principal = $1 and route = $2 and key = $3 and is_done = 0",
-                   ARGS(db_str(k->principal), db_str(k->route), db_str(k->key)));
+    return db_exec(
+        cx,
+        "delete from idempotency where principal = $1 and route = $2 and key = $3 and is_done = 0",
+        ARGS(db_str(k->principal), db_str(k->route), db_str(k->key)));
 }
 
 enum err idempotency_sweep(struct ctx *cx)

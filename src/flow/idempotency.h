@@ -1,9 +1,9 @@
 /*
  * idempotency.h -- the same POST with the same key has one effect and one answer, for 24 hours.
  *
- * Used by the dispatcher only. For work that stays in one database the row, the effect and the answer are one
- * commit. For work that calls out, the key is held with a lease first and the answer stored afterwards; a
- * crash in between lets the next try take over when the lease is over.
+ * Used by the dispatcher only. For work that stays in one database the row, the effect and the
+ * answer are one commit. For work that calls out, the key is held with a lease first and the answer
+ * stored afterwards; a crash in between lets the next try take over when the lease is over.
  */
 #pragma once
 
@@ -22,10 +22,15 @@ struct idempotent_answer {
     struct str content_type, location, body;
 };
 /*
- * Inside a transaction. Fresh: ERR_OK with replayed false. Done before: replayed true and the answer.
- * ERR_IDEMPOTENCY_KEY_REUSED: other fingerprint. ERR_IDEMPOTENCY_KEY_IN_USE: running elsewhere.
+ * Inside a transaction. Fresh: ERR_OK with replayed false. Done before: replayed true and the
+ * answer. ERR_IDEMPOTENCY_KEY_REUSED: other fingerprint. ERR_IDEMPOTENCY_KEY_IN_USE: running
+ * elsewhere.
  */
-enum err idempotency_take(struct ctx *cx, const struct idempotency *k, struct idempotent_answer *ret) MUST_USE;
-enum err idempotency_store(struct ctx *cx, const struct idempotency *k, const struct idempotent_answer *a) MUST_USE;
-enum err idempotency_drop(struct ctx *cx, const struct idempotency *k) MUST_USE; /* the work failed: the key is free */
-enum err idempotency_sweep(struct ctx *cx) MUST_USE;                             /* a job: expired rows go */
+enum err idempotency_take(struct ctx *cx, const struct idempotency *k,
+                          struct idempotent_answer *ret) MUST_USE;
+enum err idempotency_store(struct ctx *cx, const struct idempotency *k,
+                           const struct idempotent_answer *a) MUST_USE;
+enum err
+idempotency_drop(struct ctx *cx,
+                 const struct idempotency *k) MUST_USE; /* the work failed: the key is free */
+enum err idempotency_sweep(struct ctx *cx) MUST_USE;    /* a job: expired rows go */

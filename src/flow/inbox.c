@@ -8,9 +8,9 @@
 /*
  * DESIGN
  *
- * inbox_apply runs one transaction. Inside it the effect stands in a savepoint, so that an effect that
- * fails for good is undone while the parked row and the moved position stay. A failure that may pass
- * rolls everything back and is returned: the caller waits and offers the same event again.
+ * inbox_apply runs one transaction. Inside it the effect stands in a savepoint, so that an effect
+ * that fails for good is undone while the parked row and the moved position stay. A failure that
+ * may pass rolls everything back and is returned: the caller waits and offers the same event again.
  */
 
 const struct field parked_fields[] = {
@@ -24,7 +24,8 @@ const struct field parked_fields[] = {
     F_STR(struct parked, reason, "reason", 0, 0, 1000, "why it could not be applied"),
     F_INT(struct parked, sequence, "sequence", 0, 0, INT64_MAX, "order in its aggregate"),
     F_INT(struct parked, position, "position", 0, 0, INT64_MAX, "position in the log"),
-    {FIELD_INT, "partition", "part", offsetof(struct parked, partition), 0, 0, 0, INT64_MAX, 0, NULL, NULL, "partition"},
+    {FIELD_INT, "partition", "part", offsetof(struct parked, partition), 0, 0, 0, INT64_MAX, 0,
+     NULL, NULL, "partition"},
     F_INT(struct parked, tries, "tries", 0, 0, INT64_MAX, "how often it was tried"),
     F_TIME(struct parked, parked_at, "parkedAt", 0, "since when"),
     F_END(struct parked),
@@ -75,13 +76,14 @@ static bool may_pass(enum err e)
 
 static enum err park(struct ctx *cx, const struct event *e, struct str reason)
 {
-    return db_exec(cx,
-                   "insert into parked (event_id, type, topic, part, position, key, sequence, time_us,"
-                   " traceparent, data, reason, tries, parked_at)"
-                   " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, $12)",
-                   ARGS(db_uuid(e->id), db_str(e->type), db_str(e->source), db_int(e->partition),
-                        db_int(e->position), db_uuid(e->key), db_int(e->sequence), db_int(e->time_us),
-                        db_str(e->traceparent), db_str(e->data), db_str(reason), db_int(ctx_now(cx))));
+    return db_exec(
+        cx,
+        "insert into parked (event_id, type, topic, part, position, key, sequence, time_us,"
+        " traceparent, data, reason, tries, parked_at)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, $12)",
+        ARGS(db_uuid(e->id), db_str(e->type), db_str(e->source), db_int(e->partition),
+             db_int(e->position), db_uuid(e->key), db_int(e->sequence), db_int(e->time_us),
+             db_str(e->traceparent), db_str(e->data), db_str(reason), db_int(ctx_now(cx))));
 }
 
 static struct str reason_of(struct ctx *cx, enum err e)
@@ -94,7 +96,8 @@ static enum err apply_or_park(struct ctx *cx, const struct consumer *c, const st
 {
     int64_t waiting = 0;
 
-    TRY(db_int_of(cx, &waiting, "select count(*) from parked where key = $1", ARGS(db_uuid(e->key))));
+    TRY(db_int_of(cx, &waiting, "select count(*) from parked where key = $1",
+                  ARGS(db_uuid(e->key))));
     if (waiting > 0)
         return park(cx, e, STR("behind a parked event of the same key"));
     TRY(db_savepoint(cx, "effect"));
@@ -107,7 +110,8 @@ static enum err apply_or_park(struct ctx *cx, const struct consumer *c, const st
     return park(cx, e, reason_of(cx, failed));
 }
 
-static enum err apply_in_transaction(struct ctx *cx, const struct consumer *c, const struct event *e)
+static enum err apply_in_transaction(struct ctx *cx, const struct consumer *c,
+                                     const struct event *e)
 {
     int64_t inserted = 0;
 

@@ -1,9 +1,10 @@
 /*
  * inbox.h -- consumers: the effect, the inbox row and the next position commit in one transaction.
  *
- * An event seen before is dropped. An event whose key has a parked event, or that fails for good, is parked:
- * the rest of its key waits behind it, other keys flow. Failures that may pass (retry class LATER) are tried
- * again with back-off before anything of that partition goes on; after `tries_max` they are parked too.
+ * An event seen before is dropped. An event whose key has a parked event, or that fails for good,
+ * is parked: the rest of its key waits behind it, other keys flow. Failures that may pass (retry
+ * class LATER) are tried again with back-off before anything of that partition goes on; after
+ * `tries_max` they are parked too.
  */
 #pragma once
 
@@ -11,16 +12,18 @@
 #include "db/db.h"
 
 struct consumer {
-    const char *type;           /* "stock.reserved"; NULL ends the table */
-    enum err (*handle)(struct ctx *cx, const struct event *e, const void *data); /* inside the transaction */
-    const struct field *data;   /* decoded leniently before */
+    const char *type; /* "stock.reserved"; NULL ends the table */
+    enum err (*handle)(struct ctx *cx, const struct event *e,
+                       const void *data); /* inside the transaction */
+    const struct field *data;             /* decoded leniently before */
     const char *doc;
 };
 
 /* Where this database stands in a partition: the bus_start of its reader. cx is a tool's ctx. */
 enum err inbox_position(struct ctx *cx, struct str topic, int partition, int64_t *ret) MUST_USE;
 /* Applies one event to cx->db (own transaction, committed). ERR_OK also when dropped or parked. */
-enum err inbox_apply(struct ctx *cx, const struct consumer *consumers, const struct event *e) MUST_USE;
+enum err inbox_apply(struct ctx *cx, const struct consumer *consumers,
+                     const struct event *e) MUST_USE;
 
 struct parked {
     int64_t id;
@@ -30,7 +33,8 @@ struct parked {
 };
 extern const struct field parked_fields[];
 enum err parked_list(struct ctx *cx, int64_t after_id, int64_t limit, struct list *ret) MUST_USE;
-/* Applies the parked event again and then those behind it on its key, in order; stops at the first that fails. */
+/* Applies the parked event again and then those behind it on its key, in order; stops at the first
+ * that fails. */
 enum err parked_retry(struct ctx *cx, const struct consumer *consumers, int64_t id) MUST_USE;
 /* Drops this one for good (audited by the caller), then the ones behind it flow. */
 enum err parked_discard(struct ctx *cx, const struct consumer *consumers, int64_t id) MUST_USE;

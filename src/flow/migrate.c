@@ -1,4 +1,5 @@
-/* migrate.c -- each schema script once, in order, in its own transaction, with its checksum on record. */
+/* migrate.c -- each schema script once, in order, in its own transaction, with its checksum on
+ * record. */
 #include "flow/migrate.h"
 
 #include "flow/schema.h"
@@ -14,7 +15,8 @@ static const struct field migration_row_fields[] = {
     F_END(struct migration_row),
 };
 
-/* A fingerprint against accidental edits, not against an attacker: whoever can write here owns the data. */
+/* A fingerprint against accidental edits, not against an attacker: whoever can write here owns the
+ * data. */
 static int64_t checksum(const char *sql)
 {
     return (int64_t)(str_hash(str_from(sql)) >> 1);
@@ -29,7 +31,8 @@ static enum err run_script(struct ctx *cx, const struct migration *m)
     return db_commit(cx);
 }
 
-static bool was_applied(const struct list *applied, const struct migration *m, int64_t *ret_checksum)
+static bool was_applied(const struct list *applied, const struct migration *m,
+                        int64_t *ret_checksum)
 {
     for (size_t i = 0; i < applied->n; i++) {
         const struct migration_row *row = LIST_AT(struct migration_row, *applied, i);
@@ -65,7 +68,8 @@ static enum err run_pending(struct ctx *cx, const struct migration *scripts, boo
     return ERR_OK;
 }
 
-enum err migrate(struct ctx *cx, const struct migration *scripts, bool dry_run, struct list *pending)
+enum err migrate(struct ctx *cx, const struct migration *scripts, bool dry_run,
+                 struct list *pending)
 {
     struct list applied = {NULL, 0};
     size_t count = COUNT_OF(flow_migrations);
@@ -79,7 +83,8 @@ enum err migrate(struct ctx *cx, const struct migration *scripts, bool dry_run, 
                       " checksum bigint not null, applied_at bigint not null)"));
     TRY(db_commit(cx));
     TRY(db_durable(cx));
-    TRY(db_all(cx, migration_row_fields, &applied, "select name, checksum from migrations", NO_ARGS));
+    TRY(db_all(cx, migration_row_fields, &applied, "select name, checksum from migrations",
+               NO_ARGS));
     TRY(run_pending(cx, flow_migrations, dry_run, &applied, pending, count));
     TRY(run_pending(cx, scripts, dry_run, &applied, pending, count));
     return db_durable(cx);

@@ -15,7 +15,8 @@ struct outbox_row {
 
 static const struct field outbox_row_fields[] = {
     F_INT(struct outbox_row, seq, "seq", 0, 0, INT64_MAX, "order of insertion"),
-    F_INT(struct outbox_row, aggregate_seq, "aggregateSeq", 0, 1, INT64_MAX, "order in the aggregate"),
+    F_INT(struct outbox_row, aggregate_seq, "aggregateSeq", 0, 1, INT64_MAX,
+          "order in the aggregate"),
     F_INT(struct outbox_row, time_us, "timeUs", 0, 0, INT64_MAX, "when it happened"),
     F_UUID(struct outbox_row, event_id, "eventId", 0, "event"),
     F_UUID(struct outbox_row, aggregate_id, "aggregateId", 0, "key"),
@@ -98,7 +99,8 @@ enum err outbox_lag(struct ctx *cx, int64_t *ret_rows, int64_t *ret_age_us)
     int64_t oldest = 0;
 
     TRY(db_int_of(cx, ret_rows, "select count(*) from outbox where published_at is null", NO_ARGS));
-    TRY(db_int_of(cx, &oldest, "select min(time_us) from outbox where published_at is null", NO_ARGS));
+    TRY(db_int_of(cx, &oldest, "select min(time_us) from outbox where published_at is null",
+                  NO_ARGS));
     *ret_age_us = oldest ? ctx_now(cx) - oldest : 0;
     return ERR_OK;
 }

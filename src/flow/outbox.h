@@ -1,8 +1,9 @@
 /*
- * outbox.h -- an event is written in the transaction of the change it tells of; the relay publishes it later.
+ * outbox.h -- an event is written in the transaction of the change it tells of; the relay publishes
+ * it later.
  *
- * Rows are chosen by "not yet published", never by "greater than the last", because sequences are not in
- * commit order on every engine. Sequence numbers are contiguous per aggregate.
+ * Rows are chosen by "not yet published", never by "greater than the last", because sequences are
+ * not in commit order on every engine. Sequence numbers are contiguous per aggregate.
  */
 #pragma once
 

@@ -1,9 +1,10 @@
 /*
- * saga.h -- a saga as data: (state, event, facts) -> (state, commands), a pure step over a table of rows.
+ * saga.h -- a saga as data: (state, event, facts) -> (state, commands), a pure step over a table of
+ * rows.
  *
- * The step does no I/O and reads no clock. What is not in the state but decides (money back? time left?)
- * comes as a set of facts, worked out by the caller and kept in the history beside the event, so that any
- * history can be replayed against today's table and every difference is found.
+ * The step does no I/O and reads no clock. What is not in the state but decides (money back? time
+ * left?) comes as a set of facts, worked out by the caller and kept in the history beside the
+ * event, so that any history can be replayed against today's table and every difference is found.
  */
 #pragma once
 
@@ -39,8 +40,9 @@ struct saga_record {
 };
 
 /*
- * Runs a history again. ERR_OK: today's table decides the same at every step. ERR_ORDER_STATE: it does not;
- * *ret_step is the first record that differs (also when its `from` is not the `to` before it).
+ * Runs a history again. ERR_OK: today's table decides the same at every step. ERR_ORDER_STATE: it
+ * does not; *ret_step is the first record that differs (also when its `from` is not the `to` before
+ * it).
  */
 enum err saga_replay(const struct saga_row *rows, size_t n, const struct saga_record *history,
                      size_t n_records, size_t *ret_step) MUST_USE;

@@ -22,7 +22,8 @@ static const struct field due_timer_fields[] = {
     F_END(struct due_timer),
 };
 
-enum err timer_retry(struct ctx *cx, const char *kind, struct uuid subject, int64_t due_us, int64_t attempt)
+enum err timer_retry(struct ctx *cx, const char *kind, struct uuid subject, int64_t due_us,
+                     int64_t attempt)
 {
     return db_exec(cx,
                    "insert into timers (kind, subject, due_us, attempt, lease_until)"
@@ -51,7 +52,8 @@ static const struct timer_row *find(const struct timer_row *table, struct str ki
 }
 
 /* Takes the timer away (or leases it) unless somebody moved it since we read it. */
-static enum err claim(struct ctx *cx, const struct timer_row *row, const struct due_timer *t, bool *ret_mine)
+static enum err claim(struct ctx *cx, const struct timer_row *row, const struct due_timer *t,
+                      bool *ret_mine)
 {
     int64_t changed = 0;
 
@@ -62,13 +64,15 @@ static enum err claim(struct ctx *cx, const struct timer_row *row, const struct 
                       ARGS(db_str(t->kind), db_uuid(t->subject), db_int(t->due_us),
                            db_int(ctx_now(cx) + TIMER_LEASE_US), db_int(ctx_now(cx)))));
     else
-        TRY(db_change(cx, &changed, "delete from timers where kind = $1 and subject = $2 and due_us = $3",
+        TRY(db_change(cx, &changed,
+                      "delete from timers where kind = $1 and subject = $2 and due_us = $3",
                       ARGS(db_str(t->kind), db_uuid(t->subject), db_int(t->due_us))));
     *ret_mine = changed == 1;
     return ERR_OK;
 }
 
-static enum err fire(struct ctx *cx, const struct timer_row *row, const struct due_timer *t, bool *ret_mine)
+static enum err fire(struct ctx *cx, const struct timer_row *row, const struct due_timer *t,
+                     bool *ret_mine)
 {
     TRY(db_begin(cx));
     TRY(claim(cx, row, t, ret_mine));
@@ -108,9 +112,10 @@ static enum err next_due(struct ctx *cx, int64_t *ret_next_us)
 {
     int64_t next = 0;
 
-    TRY(db_int_of(cx, &next,
-                  "select min(case when lease_until > due_us then lease_until else due_us end) from timers",
-                  NO_ARGS));
+    TRY(db_int_of(
+        cx, &next,
+        "select min(case when lease_until > due_us then lease_until else due_us end) from timers",
+        NO_ARGS));
     *ret_next_us = next ? next : INT64_MAX;
     return ERR_OK;
 }
@@ -122,10 +127,11 @@ enum err timers_run(struct ctx *cx, const struct timer_row *table, size_t max, s
 
     *ret_fired = 0;
     TRY(db_durable(cx));
-    TRY(db_all(cx, due_timer_fields, &due,
-               "select kind, subject, due_us, attempt from timers where due_us <= $1 and lease_until <= $1"
-               " order by due_us, kind, subject limit $2",
-               ARGS(db_int(ctx_now(cx)), db_int((int64_t)max))));
+    TRY(db_all(
+        cx, due_timer_fields, &due,
+        "select kind, subject, due_us, attempt from timers where due_us <= $1 and lease_until <= $1"
+        " order by due_us, kind, subject limit $2",
+        ARGS(db_int(ctx_now(cx)), db_int((int64_t)max))));
     for (size_t i = 0; i < due.n; i++) {
         const struct due_timer *t = LIST_AT(struct due_timer, due, i);
         const struct timer_row *row = find(table, t->kind);
@@ -150,11 +156,14 @@ static enum err run_job(struct ctx *cx, const struct job *job, bool *ret_ran)
     int64_t taken = 0, now = ctx_now(cx);
 
     TRY(db_begin(cx));
-    TRY(db_exec(cx, "insert into jobs (name, due_us, lease_until) values ($1, $2, 0) on conflict (name) do nothing",
+    TRY(db_exec(cx,
+                "insert into jobs (name, due_us, lease_until) values ($1, $2, 0) on conflict "
+                "(name) do nothing",
                 ARGS(db_str(str_from(job->name)), db_int(now + job->every_us))));
-    TRY(db_change(cx, &taken,
-                  "update jobs set lease_until = $2 where name = $1 and due_us <= $3 and lease_until <= $3",
-                  ARGS(db_str(str_from(job->name)), db_int(now + JOB_LEASE_US), db_int(now))));
+    TRY(db_change(
+        cx, &taken,
+        "update jobs set lease_until = $2 where name = $1 and due_us <= $3 and lease_until <= $3",
+        ARGS(db_str(str_from(job->name)), db_int(now + JOB_LEASE_US), db_int(now))));
     TRY(db_commit(cx));
     TRY(db_durable(cx));
     *ret_ran = taken == 1;
@@ -178,7 +187,8 @@ enum err jobs_run(struct ctx *cx, const struct job *table, size_t *ret_ran, int6
     for (const struct job *job = table; job && job->name; job++) {
         int64_t due = 0;
         bool ran = false;
-        enum err e = db_int_of(cx, &due, "select due_us from jobs where name = $1", ARGS(db_str(str_from(job->name))));
+        enum err e = db_int_of(cx, &due, "select due_us from jobs where name = $1",
+                               ARGS(db_str(str_from(job->name))));
 
         if (e != ERR_OK && e != ERR_NOT_FOUND)
             return e;

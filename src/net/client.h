@@ -1,4 +1,5 @@
-/* client.h -- outbound HTTP(S) by libcurl: keep-alive handles in a bounded pool, deadlines, no redirects. */
+/* client.h -- outbound HTTP(S) by libcurl: keep-alive handles in a bounded pool, deadlines, no
+ * redirects. */
 #pragma once
 
 #include "base/ctx.h"
@@ -17,8 +18,8 @@ struct http_result {
     struct str body; /* in the arena */
 };
 /*
- * ERR_OK with any status that the peer sent. ERR_UNAVAILABLE: surely not sent (refused, no address);
- * ERR_PROVIDER: sent or perhaps sent, the answer is unknown.
+ * ERR_OK with any status that the peer sent. ERR_UNAVAILABLE: surely not sent (refused, no
+ * address); ERR_PROVIDER: sent or perhaps sent, the answer is unknown.
  */
 enum err http_call(struct ctx *cx, const struct http_call *call, struct http_result *ret) MUST_USE;
 void http_clients_close(void); /* at exit: frees pooled handles */

@@ -92,7 +92,8 @@ static int parse_method(struct str word, enum http_method *ret)
     return 501;
 }
 
-/* Origin form, or "*" for OPTIONS. Bytes above ASCII pass: clients send Korean unescaped; it must be UTF-8. */
+/* Origin form, or "*" for OPTIONS. Bytes above ASCII pass: clients send Korean unescaped; it must
+ * be UTF-8. */
 static int parse_target(struct str target, struct http_head *h)
 {
     if (target.n > HTTP_TARGET_MAX)

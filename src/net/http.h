@@ -1,10 +1,11 @@
 /*
  * http.h -- HTTP/1.1 messages as bounded views, and the strict parser (RFC 9112).
  *
- * Refused with 400 and a closed connection: CL with TE, more than one CL, TE other than a single "chunked",
- * obs-fold, bare CR, LF or NUL, space before the colon, '_' or other non-token bytes in names, missing or
- * double Host in 1.1, bad chunk sizes, absolute or asterisk targets other than "OPTIONS *". 431 for too
- * much head, 414 for a too long target, 505 for another version, 501 for an unknown transfer coding.
+ * Refused with 400 and a closed connection: CL with TE, more than one CL, TE other than a single
+ * "chunked", obs-fold, bare CR, LF or NUL, space before the colon, '_' or other non-token bytes in
+ * names, missing or double Host in 1.1, bad chunk sizes, absolute or asterisk targets other than
+ * "OPTIONS *". 431 for too much head, 414 for a too long target, 505 for another version, 501 for
+ * an unknown transfer coding.
  */
 #pragma once
 
@@ -16,7 +17,16 @@
 #define HTTP_TARGET_MAX 8192
 #define HTTP_BODY_MAX (1024 * 1024)
 
-enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_OPTIONS, HTTP_METHODS };
+enum http_method {
+    HTTP_GET,
+    HTTP_HEAD,
+    HTTP_POST,
+    HTTP_PUT,
+    HTTP_PATCH,
+    HTTP_DELETE,
+    HTTP_OPTIONS,
+    HTTP_METHODS
+};
 extern const char *const http_method_names[HTTP_METHODS + 1];
 
 struct http_field {
@@ -45,14 +55,18 @@ struct http_chunked {
     size_t extension_bytes, trailer_bytes;
 };
 /*
- * Consumes from `in` (sets *ret_used) and appends payload to `out` (NULL: only checks). 0: more needed,
- * 1: the last chunk and its trailers are read (trailers dropped), otherwise the status to refuse with.
+ * Consumes from `in` (sets *ret_used) and appends payload to `out` (NULL: only checks). 0: more
+ * needed, 1: the last chunk and its trailers are read (trailers dropped), otherwise the status to
+ * refuse with.
  */
-int http_chunked_read(struct http_chunked *c, struct str in, size_t max_body, struct buf *out, size_t *ret_used);
+int http_chunked_read(struct http_chunked *c, struct str in, size_t max_body, struct buf *out,
+                      size_t *ret_used);
 
-/* Decodes %XX once into the arena; false on bad escapes, encoded NUL, in a path also '/' and '\\', or bytes that
- * are not UTF-8. */
+/* Decodes %XX once into the arena; false on bad escapes, encoded NUL, in a path also '/' and '\\',
+ * or bytes that are not UTF-8. */
 bool http_percent_decode(struct arena *a, struct str s, bool plus_is_space, struct str *ret);
-/* Cuts the next "name=value" off a query; decoded. False at the end; *ret_bad when it cannot be decoded. */
-bool http_query_next(struct arena *a, struct str *query, struct str *ret_name, struct str *ret_value, bool *ret_bad);
+/* Cuts the next "name=value" off a query; decoded. False at the end; *ret_bad when it cannot be
+ * decoded. */
+bool http_query_next(struct arena *a, struct str *query, struct str *ret_name,
+                     struct str *ret_value, bool *ret_bad);
 const char *http_reason(int status);

@@ -1,4 +1,5 @@
-/* router.h -- finds the route of a path in time proportional to the path, not to the number of routes. */
+/* router.h -- finds the route of a path in time proportional to the path, not to the number of
+ * routes. */
 #pragma once
 
 #include "net/http.h"
@@ -16,7 +17,10 @@ struct route_match {
 
 struct router *router_open(void);
 void router_close(struct router *r);
-/* Pattern segments are literal or "{name}"; literals win. ERR_DUPLICATE for the same pattern and method. */
-enum err router_add(struct router *r, enum http_method m, const char *pattern, const void *route, int owner) MUST_USE;
+/* Pattern segments are literal or "{name}"; literals win. ERR_DUPLICATE for the same pattern and
+ * method. */
+enum err router_add(struct router *r, enum http_method m, const char *pattern, const void *route,
+                    int owner) MUST_USE;
 /* Exact segments: empty segments, "." and ".." never match. HEAD falls back to GET. */
-void router_find(const struct router *r, enum http_method m, struct str path, struct route_match *ret);
+void router_find(const struct router *r, enum http_method m, struct str path,
+                 struct route_match *ret);

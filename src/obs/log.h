@@ -1,4 +1,5 @@
-/* log.h -- one line per event on stderr: human on a terminal, JSON otherwise. No personal data, no secrets. */
+/* log.h -- one line per event on stderr: human on a terminal, JSON otherwise. No personal data, no
+ * secrets. */
 #pragma once
 
 #include "base/ctx.h"
@@ -8,7 +9,8 @@ enum log_format { LOG_HUMAN, LOG_JSON };
 
 void log_configure(enum log_level least, enum log_format format);
 /* A sentence. cx may be NULL; its trace id is added otherwise. */
-void log_event(const struct ctx *cx, enum log_level level, const char *format, ...) PRINTF_LIKE(3, 4);
+void log_event(const struct ctx *cx, enum log_level level, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 /* The one line of a finished request, event or job; story is printed when e is not ERR_OK. */
 void log_work(const struct ctx *cx, const char *kind, struct str name, enum err e, int status,
               int64_t duration_us);

@@ -1,6 +1,8 @@
 /* trace.c -- W3C trace context: reading, making and printing it, and spans. */
 #include "obs/trace.h"
 
+#include <stdio.h>
+
 #include "obs/export.h"
 
 static bool is_zero(const unsigned char *p, size_t n)
@@ -97,7 +99,7 @@ struct str trace_format(const struct trace *t, char out[TRACEPARENT_SIZE])
     p = put_hex(p + 3, t->trace_id, sizeof t->trace_id);
     *p++ = '-';
     p = put_hex(p, t->span_id, sizeof t->span_id);
-    memcpy(p, t->sampled ? "-01" : "-00", 4);
+    snprintf(p, 4, "-0%d", t->sampled);
     return (struct str){out, 55};
 }
 

@@ -5,8 +5,9 @@
 #include "base/ctx.h"
 
 #define TRACEPARENT_SIZE 56
-void trace_start(struct ctx *cx);                                 /* a new root */
-bool trace_continue(struct ctx *cx, struct str traceparent);      /* child of it; false: malformed, new root */
+void trace_start(struct ctx *cx); /* a new root */
+bool trace_continue(struct ctx *cx,
+                    struct str traceparent); /* child of it; false: malformed, new root */
 struct str trace_format(const struct trace *t, char out[TRACEPARENT_SIZE]);
 struct str trace_id_text(const struct trace *t, char out[33]);
 

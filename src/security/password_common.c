@@ -351,7 +351,7 @@ static bool is_letter(char c)
  */
 static bool is_decorated_word(struct str s)
 {
-    char letters[PASSWORD_BYTES_MAX], plain[PASSWORD_BYTES_MAX];
+    char letters[PASSWORD_BYTES_MAX] = "", plain[PASSWORD_BYTES_MAX] = "";
     size_t from = 0, to = s.n, n = 0;
 
     for (size_t i = 0; i < s.n; i++) {

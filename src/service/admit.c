@@ -1,4 +1,5 @@
-/* admit.c -- who asks, and may they: token, policy, limits at the edge, path, query and body by table. */
+/* admit.c -- who asks, and may they: token, policy, limits at the edge, path, query and body by
+ * table. */
 #include "data/json.h"
 #include "obs/trace.h"
 #include "security/authorization.h"
@@ -13,7 +14,8 @@
 static enum err check_origin(struct work *w)
 {
     const struct http_head *head = w->rq.head;
-    struct str origin = http_field(head, STR("Origin")), host = http_field(head, STR("Host")), scheme, rest;
+    struct str origin = http_field(head, STR("Origin")), host = http_field(head, STR("Host")),
+               scheme, rest;
 
     if (!origin.p || head->method == HTTP_GET || head->method == HTTP_HEAD)
         return ERR_OK;
@@ -22,7 +24,8 @@ static enum err check_origin(struct work *w)
         return fail(&w->cx, ERR_ORIGIN, "origin is not a URL");
     scheme = (struct str){origin.p, at};
     rest = (struct str){origin.p + at + 3, origin.n - at - 3};
-    if ((!str_eq(scheme, STR("https")) && !str_eq(scheme, STR("http"))) || !str_eq_nocase(rest, host))
+    if ((!str_eq(scheme, STR("https")) && !str_eq(scheme, STR("http"))) ||
+        !str_eq_nocase(rest, host))
         return fail(&w->cx, ERR_ORIGIN, "origin is not this host");
     return ERR_OK;
 }
@@ -37,7 +40,8 @@ static enum err check_rate(struct work *w)
     if (p->options.rate_limit_per_minute <= 0)
         return ERR_OK;
     struct str key = arena_printf(w->cx.arena, "rate:%.*s", STR_ARG(w->rq.peer));
-    if (cache_take(&w->cx, p->cache, key, (int)p->options.rate_limit_per_minute, 60000, &left, &retry_ms))
+    if (cache_take(&w->cx, p->cache, key, (int)p->options.rate_limit_per_minute, 60000, &left,
+                   &retry_ms))
         return ERR_OK;
     return fail(&w->cx, ERR_RATE_LIMITED, "client is over its limit for %" PRId64 " ms", retry_ms);
 }
@@ -51,7 +55,8 @@ enum err admit_edge(struct work *w)
 static enum err authenticate(struct work *w)
 {
     struct ctx *cx = &w->cx;
-    struct authorization a = authorization_parse(cx->arena, http_field(w->rq.head, STR("Authorization")));
+    struct authorization a =
+        authorization_parse(cx->arena, http_field(w->rq.head, STR("Authorization")));
     struct jwt_claims claims;
 
     cx->caller = (struct caller){.role = GUEST};
@@ -205,7 +210,8 @@ static enum err read_idempotency_key(struct work *w, struct str body)
     if (!key.p)
         return fail(&w->cx, ERR_IDEMPOTENCY_KEY_MISSING, "no Idempotency-Key");
     if (key.n < 1 || key.n > KEY_MAX || !is_printable(key)) {
-        ctx_field_error(&w->cx, STR("Idempotency-Key"), STR("FORMAT"), "expected 1 to %d printable ASCII characters", KEY_MAX);
+        ctx_field_error(&w->cx, STR("Idempotency-Key"), STR("FORMAT"),
+                        "expected 1 to %d printable ASCII characters", KEY_MAX);
         return fail(&w->cx, ERR_INVALID, "Idempotency-Key");
     }
     buf_init_arena(&b, w->cx.arena, body.n + 2 * HTTP_TARGET_MAX);
@@ -213,11 +219,12 @@ static enum err read_idempotency_key(struct work *w, struct str body)
     buf_str_add(&b, body);
     w->key.key = key;
     w->key.route = str_from(w->bound->route->path);
-    w->key.principal = caller->role == SERVICE
-                           ? caller->service
-                           : arena_copy(w->cx.arena, uuid_is_nil(caller->user_id) && w->rq.cart_token.p
-                                                         ? w->rq.cart_token
-                                                         : uuid_format(caller->user_id, id));
+    w->key.principal =
+        caller->role == SERVICE
+            ? caller->service
+            : arena_copy(w->cx.arena, uuid_is_nil(caller->user_id) && w->rq.cart_token.p
+                                          ? w->rq.cart_token
+                                          : uuid_format(caller->user_id, id));
     sha256_raw(buf_str(&b), w->key.fingerprint);
     return ERR_OK;
 }
@@ -225,7 +232,8 @@ static enum err read_idempotency_key(struct work *w, struct str body)
 static void read_preferences(struct work *w)
 {
     const struct http_head *head = w->rq.head;
-    struct str prefer = http_field(head, STR("Prefer")), language = http_field(head, STR("Accept-Language"));
+    struct str prefer = http_field(head, STR("Prefer")),
+               language = http_field(head, STR("Accept-Language"));
     struct str last = http_field(head, STR("Last-Event-ID"));
     int64_t wait = 0;
 
@@ -234,7 +242,8 @@ static void read_preferences(struct work *w)
         w->rq.wait_s = (int)(wait < WAIT_MAX_S ? wait : WAIT_MAX_S);
     w->cx.korean = !language.p || str_starts(language, STR("ko")) || str_starts(language, STR("*"));
     w->rq.cart_token = http_field(head, STR("Jumun-Cart"));
-    w->rq.wants_events = str_find(http_field(head, STR("Accept")), STR("text/event-stream")) != SIZE_MAX;
+    w->rq.wants_events =
+        str_find(http_field(head, STR("Accept")), STR("text/event-stream")) != SIZE_MAX;
     if (!str_i64(last, 0, INT64_MAX, &w->rq.last_event_id))
         w->rq.last_event_id = 0;
 }

@@ -7,10 +7,11 @@
 
 #define CALL_BODY_MAX (1024 * 1024)
 
-/* In one process: the peer's dispatcher runs here, as the calling service, on the internal router. */
-enum err call_service(struct ctx *cx, const char *service, enum http_method method, const char *path,
-                      const struct field *body_fields, const void *body, const struct field *out_fields,
-                      void *out)
+/* In one process: the peer's dispatcher runs here, as the calling service, on the internal router.
+ */
+enum err call_service(struct ctx *cx, const char *service, enum http_method method,
+                      const char *path, const struct field *body_fields, const void *body,
+                      const struct field *out_fields, void *out)
 {
     struct platform *p = svc_platform(cx->svc);
     char traceparent[TRACEPARENT_SIZE];
@@ -23,7 +24,8 @@ enum err call_service(struct ctx *cx, const char *service, enum http_method meth
     buf_init_arena(&text, cx->arena, CALL_BODY_MAX);
     if (body_fields)
         json_encode(&text, body_fields, body);
-    const struct http_field headers[] = {{STR("traceparent"), trace_format(&cx->trace, traceparent)}};
+    const struct http_field headers[] = {
+        {STR("traceparent"), trace_format(&cx->trace, traceparent)}};
     const struct caller as = {.role = SERVICE, .service = str_from(svc_service(cx->svc)->name)};
     const struct local_request rq = {.method = method,
                                      .path = path,

@@ -1,4 +1,5 @@
-/* dispatch.c -- runs a matched and admitted request: idempotency, handler, rollback, problem, metrics. */
+/* dispatch.c -- runs a matched and admitted request: idempotency, handler, rollback, problem,
+ * metrics. */
 #include "data/json.h"
 #include "obs/log.h"
 #include "obs/trace.h"
@@ -113,7 +114,8 @@ static enum err run_with_lease(struct work *w)
     if (kept == ERR_OK)
         kept = db_commit(cx);
     if (kept != ERR_OK)
-        log_event(cx, LOG_WARN, "idempotency key not settled: %s; its lease runs out", cx->story.detail);
+        log_event(cx, LOG_WARN, "idempotency key not settled: %s; its lease runs out",
+                  cx->story.detail);
     cx->story = story;
     return e;
 }
@@ -178,11 +180,13 @@ static struct http_head *local_head(struct arena *a, const struct local_request 
     for (size_t i = 0; i < rq->n_headers && i + 1 < HTTP_FIELDS_MAX; i++)
         head->fields[head->n_fields++] = rq->headers[i];
     if (rq->body.n)
-        head->fields[head->n_fields++] = (struct http_field){STR("Content-Type"), STR("application/json")};
+        head->fields[head->n_fields++] =
+            (struct http_field){STR("Content-Type"), STR("application/json")};
     return head;
 }
 
-enum err work_local(struct platform *p, struct arena *a, const struct local_request *rq, struct work **ret)
+enum err work_local(struct platform *p, struct arena *a, const struct local_request *rq,
+                    struct work **ret)
 {
     struct work *w = ARENA_NEW(a, struct work);
     enum err e;

@@ -1,4 +1,5 @@
-/* edge.c -- from a complete HTTP request to its answer: match, admit, run here or on the slow pool, park. */
+/* edge.c -- from a complete HTTP request to its answer: match, admit, run here or on the slow pool,
+ * park. */
 #include "service/running.h"
 
 static const struct http_field edge_fields[] = {
@@ -18,7 +19,8 @@ static bool has_header(const struct reply *rp, struct str name)
 static void send(struct work *w)
 {
     struct reply *rp = &w->rp;
-    struct http_field *fields = arena_array(w->cx.arena, rp->n_headers + COUNT_OF(edge_fields), sizeof *fields);
+    struct http_field *fields =
+        arena_array(w->cx.arena, rp->n_headers + COUNT_OF(edge_fields), sizeof *fields);
     size_t n = 0;
 
     work_count(w);
@@ -65,7 +67,8 @@ static void run_and_answer(void *arg)
     struct work *w = arg;
 
     if (clock_monotonic_us() > w->cx.deadline_us)
-        work_refuse(w, fail(&w->cx, ERR_DEADLINE, "waited in the slow pool's queue until its deadline"));
+        work_refuse(
+            w, fail(&w->cx, ERR_DEADLINE, "waited in the slow pool's queue until its deadline"));
     else
         work_run(w);
     answer(w);

@@ -1,4 +1,5 @@
-/* health.c -- liveness, readiness and metrics on the internal listener; they answer even when all else hangs. */
+/* health.c -- liveness, readiness and metrics on the internal listener; they answer even when all
+ * else hangs. */
 #include "service/running.h"
 
 #define METRICS_MAX (8u * 1024 * 1024)
@@ -22,13 +23,15 @@ static int readiness(struct platform *p, struct arena *a, struct buf *b)
     for (size_t i = 0; i < p->n_services; i++) {
         bool up = !p->services[i].db || ask(p, &p->services[i], a) == ERR_OK;
         ready = ready && up;
-        buf_printf(b, "%s\"%s\":\"%s\"", i ? "," : "", p->services[i].service->name, up ? "UP" : "DOWN");
+        buf_printf(b, "%s\"%s\":\"%s\"", i ? "," : "", p->services[i].service->name,
+                   up ? "UP" : "DOWN");
     }
     buf_printf(b, "},\"status\":\"%s\"}", ready ? "UP" : "DOWN");
     return ready ? 200 : 503;
 }
 
-bool health_answer(struct platform *p, const struct http_head *head, struct arena *a, struct http_answer *ret)
+bool health_answer(struct platform *p, const struct http_head *head, struct arena *a,
+                   struct http_answer *ret)
 {
     struct buf b;
 

@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "obs/log.h"
 #include "flow/outbox.h"
+#include "obs/log.h"
 #include "security/keys.h"
 #include "service/running.h"
 
@@ -88,7 +88,8 @@ struct blobs *platform_blobs(struct platform *p)
     return p->blobs;
 }
 
-/* One process owns a data directory: the lock names it, and the kernel drops it with the process. */
+/* One process owns a data directory: the lock names it, and the kernel drops it with the process.
+ */
 static enum err lock_directory(struct ctx *cx, struct platform *p)
 {
     const char *dir = arena_cstr(cx->arena, p->options.data_dir);
@@ -96,7 +97,8 @@ static enum err lock_directory(struct ctx *cx, struct platform *p)
     char owner[32] = "";
 
     if (mkdir(dir, 0700) != 0 && errno != EEXIST)
-        return fail(cx, ERR_UNAVAILABLE, "cannot make the data directory %s: %s", dir, strerror(errno));
+        return fail(cx, ERR_UNAVAILABLE, "cannot make the data directory %s: %s", dir,
+                    strerror(errno));
     p->lock_fd = open(path.p, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (p->lock_fd < 0)
         return fail(cx, ERR_UNAVAILABLE, "cannot open %s: %s", path.p, strerror(errno));
@@ -135,10 +137,15 @@ static enum err open_service(struct ctx *cx, struct platform *p, struct svc *s)
         .group_commit = p->options.threads > 0, .readers_max = 8, .clock = p->options.clock};
     const char *name = s->service->name;
 
-    s->outbox_rows = metric_get(METRIC_GAUGE, "jumun_outbox_rows", "Events not yet published.", "service", name, NULL, NULL);
-    s->outbox_age_us = metric_get(METRIC_GAUGE, "jumun_outbox_age_microseconds", "Age of the oldest unpublished event.", "service", name, NULL, NULL);
-    s->bus_lag = metric_get(METRIC_GAUGE, "jumun_consumer_lag_events", "Events not yet applied.", "service", name, NULL, NULL);
-    s->consumed = metric_get(METRIC_COUNTER, "jumun_events_applied_total", "Events applied.", "service", name, NULL, NULL);
+    s->outbox_rows = metric_get(METRIC_GAUGE, "jumun_outbox_rows", "Events not yet published.",
+                                "service", name, NULL, NULL);
+    s->outbox_age_us =
+        metric_get(METRIC_GAUGE, "jumun_outbox_age_microseconds",
+                   "Age of the oldest unpublished event.", "service", name, NULL, NULL);
+    s->bus_lag = metric_get(METRIC_GAUGE, "jumun_consumer_lag_events", "Events not yet applied.",
+                            "service", name, NULL, NULL);
+    s->consumed = metric_get(METRIC_COUNTER, "jumun_events_applied_total", "Events applied.",
+                             "service", name, NULL, NULL);
     if (s->service->migrations) {
         TRY(db_open(cx, url(p, "sqlite", ""), name, &options, &s->db));
         platform_ctx(p, s, cx->arena, cx);
@@ -155,12 +162,15 @@ static void bind_metrics(struct bound_route *b)
     static const char *const classes[6] = {"0xx", "1xx", "2xx", "3xx", "4xx", "5xx"};
     const struct route *r = b->route;
 
-    b->seconds = metric_get(METRIC_HISTOGRAM, "jumun_http_request_seconds", "Time from request to answer.",
-                            "method", http_method_names[r->method], "route", r->path);
+    b->seconds =
+        metric_get(METRIC_HISTOGRAM, "jumun_http_request_seconds", "Time from request to answer.",
+                   "method", http_method_names[r->method], "route", r->path);
     for (size_t i = 1; i < COUNT_OF(classes); i++) {
-        const char *label = arena_printf(&b->svc->platform->arena, "%s %s", http_method_names[r->method], r->path).p;
-        b->answers[i] = metric_get(METRIC_COUNTER, "jumun_http_requests_total", "Requests answered.",
-                                   "route", label, "status", classes[i]);
+        const char *label =
+            arena_printf(&b->svc->platform->arena, "%s %s", http_method_names[r->method], r->path)
+                .p;
+        b->answers[i] = metric_get(METRIC_COUNTER, "jumun_http_requests_total",
+                                   "Requests answered.", "route", label, "status", classes[i]);
     }
 }
 
@@ -182,7 +192,8 @@ static enum err bind_rows(struct ctx *cx, struct svc *s, const struct route *row
         bind_metrics(b);
         struct router *router = p->listeners[listener_of(s->service, r)].router;
         if (router_add(router, r->method, r->path, b, (int)(s - p->services)) != ERR_OK)
-            return fail(cx, ERR_INTERNAL, "route %s %s is there twice", http_method_names[r->method], r->path);
+            return fail(cx, ERR_INTERNAL, "route %s %s is there twice",
+                        http_method_names[r->method], r->path);
     }
     return ERR_OK;
 }
@@ -223,10 +234,12 @@ static size_t body_max(void *arg, const struct http_head *head)
     router_find(l->router, head->method, head->path, &match);
     if (!match.route)
         return HTTP_BODY_MAX;
-    return ((const struct bound_route *)match.route)->route->flags & LARGE ? LARGE_BODY_MAX : HTTP_BODY_MAX;
+    return ((const struct bound_route *)match.route)->route->flags & LARGE ? LARGE_BODY_MAX
+                                                                           : HTTP_BODY_MAX;
 }
 
-static enum err listen_on(struct ctx *cx, struct platform *p, enum listener_kind kind, struct str address)
+static enum err listen_on(struct ctx *cx, struct platform *p, enum listener_kind kind,
+                          struct str address)
 {
     struct listener *l = &p->listeners[kind];
 
@@ -234,7 +247,9 @@ static enum err listen_on(struct ctx *cx, struct platform *p, enum listener_kind
         return ERR_OK;
     const struct server_options options = {
         .address = arena_cstr(cx->arena, address),
-        .threads = kind == LISTEN_PUBLIC ? (int)p->options.threads : kind == LISTEN_TOSS ? 2 : 1,
+        .threads = kind == LISTEN_PUBLIC ? (int)p->options.threads
+                   : kind == LISTEN_TOSS ? 2
+                                         : 1,
         .name = listener_names[kind],
         .handle = edge_handle,
         .body_max = body_max,
@@ -266,20 +281,23 @@ static void refresh_metrics(void *arg)
     arena_release(&arena);
 }
 
-/* Without a URL of its own, Toss is the simulator of this process; in simulation its name is never resolved. */
+/* Without a URL of its own, Toss is the simulator of this process; in simulation its name is never
+ * resolved. */
 static void find_toss(struct platform *p)
 {
     if (p->options.toss_url.p)
         return;
     int port = platform_port(p, LISTEN_TOSS);
-    p->options.toss_url = port ? arena_printf(&p->arena, "http://127.0.0.1:%d", port) : STR("http://toss.invalid");
+    p->options.toss_url =
+        port ? arena_printf(&p->arena, "http://127.0.0.1:%d", port) : STR("http://toss.invalid");
 }
 
 static enum err start_all(struct ctx *cx, struct platform *p)
 {
     TRY(open_engines(cx, p));
     for (int i = 0; i < LISTENERS; i++) {
-        p->listeners[i] = (struct listener){.platform = p, .kind = (enum listener_kind)i, .router = router_open()};
+        p->listeners[i] = (struct listener){
+            .platform = p, .kind = (enum listener_kind)i, .router = router_open()};
         if (!p->listeners[i].router)
             return fail(cx, ERR_UNAVAILABLE, "out of memory");
     }
@@ -304,7 +322,8 @@ static enum err start_all(struct ctx *cx, struct platform *p)
     return ERR_OK;
 }
 
-enum err platform_start(struct ctx *cx, const struct platform_options *options, struct platform **ret)
+enum err platform_start(struct ctx *cx, const struct platform_options *options,
+                        struct platform **ret)
 {
     struct platform *p = calloc(1, sizeof *p);
 
@@ -316,7 +335,8 @@ enum err platform_start(struct ctx *cx, const struct platform_options *options, 
     rng_seed(&p->seeded, options->seed);
     for (; options->services[p->n_services]; p->n_services++) {
         assert(p->n_services < SERVICES_MAX);
-        p->services[p->n_services] = (struct svc){.platform = p, .service = options->services[p->n_services]};
+        p->services[p->n_services] =
+            (struct svc){.platform = p, .service = options->services[p->n_services]};
     }
     enum err e = start_all(cx, p);
     if (e != ERR_OK) {
@@ -352,7 +372,8 @@ void platform_stop(struct platform *p, int timeout_ms)
     p->is_ready = false;
     p->is_draining = true;
     metric_on_scrape(NULL, NULL);
-    /* Public first: what it has in flight may still need the simulator and the internal listener. */
+    /* Public first: what it has in flight may still need the simulator and the internal listener.
+     */
     for (int i = 0; i < LISTENERS; i++)
         if (p->listeners[i].server)
             server_stop(p->listeners[i].server, timeout_ms);

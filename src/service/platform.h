@@ -1,8 +1,9 @@
 /*
- * platform.h -- everything one process runs: services with their databases, bus, cache, listeners, pools.
+ * platform.h -- everything one process runs: services with their databases, bus, cache, listeners,
+ * pools.
  *
- * With threads == 0 nothing runs by itself: platform_turn does one unit of background work at a time, which is
- * how simulation and crash tests drive the real services under a virtual clock.
+ * With threads == 0 nothing runs by itself: platform_turn does one unit of background work at a
+ * time, which is how simulation and crash tests drive the real services under a virtual clock.
  */
 #pragma once
 
@@ -15,17 +16,19 @@ struct platform_options {
     struct str listen, internal_listen, toss_listen; /* STR_NONE: no listener */
     int64_t threads, slow_threads;
     const struct clock *clock;
-    uint64_t seed;                         /* with a virtual clock: randomness of everything */
+    uint64_t seed; /* with a virtual clock: randomness of everything */
     struct str issuer;
     bool demo, log_requests;
     int64_t rate_limit_per_minute; /* per client at the public listener; 0: none */
     struct str toss_url, toss_secret_key, toss_client_key;
     /* Replaces the network for calls to Toss (simulation); NULL: libcurl. */
-    enum err (*outside)(void *arg, struct ctx *cx, const struct http_call *call, struct http_result *ret);
+    enum err (*outside)(void *arg, struct ctx *cx, const struct http_call *call,
+                        struct http_result *ret);
     void *outside_arg;
 };
 
-enum err platform_start(struct ctx *cx, const struct platform_options *options, struct platform **ret) MUST_USE;
+enum err platform_start(struct ctx *cx, const struct platform_options *options,
+                        struct platform **ret) MUST_USE;
 void platform_stop(struct platform *p, int timeout_ms); /* drains; then closes everything */
 
 const struct platform_options *platform_options(const struct platform *p);
@@ -39,13 +42,15 @@ struct blobs *platform_blobs(struct platform *p);
 
 /* A ctx for work of this service on the calling thread; the arena is the caller's. */
 void platform_ctx(struct platform *p, struct svc *svc, struct arena *a, struct ctx *ret);
-/* threads == 0: one batch of relay, consumers, timers or jobs of service number n; *ret_did: anything done. */
+/* threads == 0: one batch of relay, consumers, timers or jobs of service number n; *ret_did:
+ * anything done. */
 enum err platform_turn(struct platform *p, size_t n, int kind, bool *ret_did) MUST_USE;
 enum turn_kind { TURN_RELAY, TURN_CONSUME, TURN_TIMERS, TURN_JOBS, TURN_KINDS };
 
 /*
- * Runs one request through the dispatcher in place and waits until it is durable: in-process calls and tests.
- * `headers` are extra fields ("Authorization", ...). edge: through the gateway's checks (limits, stripped headers).
+ * Runs one request through the dispatcher in place and waits until it is durable: in-process calls
+ * and tests. `headers` are extra fields ("Authorization", ...). edge: through the gateway's checks
+ * (limits, stripped headers).
  */
 struct local_request {
     enum http_method method;
@@ -53,10 +58,11 @@ struct local_request {
     struct str body;
     const struct http_field *headers;
     size_t n_headers;
-    int listener; /* 0: public, 1: internal, 2: toss */
+    int listener;            /* 0: public, 1: internal, 2: toss */
     const struct caller *as; /* trusted caller instead of a token; NULL: read the token */
 };
 enum err platform_request(struct platform *p, struct arena *a, const struct local_request *rq,
                           int *ret_status, struct str *ret_body) MUST_USE;
 /* The outside call of a payment: options.outside or libcurl. */
-enum err platform_outside(struct ctx *cx, const struct http_call *call, struct http_result *ret) MUST_USE;
+enum err platform_outside(struct ctx *cx, const struct http_call *call,
+                          struct http_result *ret) MUST_USE;

@@ -26,7 +26,8 @@ static void field_errors(struct buf *b, const struct field_error *first)
     buf_char(b, ']');
 }
 
-/* The story's detail may hold what nobody outside should read; only public_detail and fields are shown. */
+/* The story's detail may hold what nobody outside should read; only public_detail and fields are
+ * shown. */
 void problem_write(struct work *w, enum err e)
 {
     const struct err_row *row = err_row(e);

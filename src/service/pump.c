@@ -1,4 +1,5 @@
-/* pump.c -- a service's background work: relay, consumer, timers and jobs, each an ordinary thread. */
+/* pump.c -- a service's background work: relay, consumer, timers and jobs, each an ordinary thread.
+ */
 #include "flow/inbox.h"
 #include "flow/outbox.h"
 #include "flow/timer.h"
@@ -83,7 +84,8 @@ static void *relay_main(void *arg)
     return NULL;
 }
 
-/* One event until it is applied or parked; false when stopped. Failing ones stay first: order per key. */
+/* One event until it is applied or parked; false when stopped. Failing ones stay first: order per
+ * key. */
 static enum err apply_one(struct svc *s, const struct event *e)
 {
     struct arena arena;
@@ -109,7 +111,8 @@ static enum err apply_batch(struct svc *s, const struct event *events, size_t n)
             if (s->stop || !s->has_threads)
                 return ERR_UNAVAILABLE;
             pause_us = back_off(pause_us);
-            struct timespec t = {.tv_sec = pause_us / US_PER_S, .tv_nsec = pause_us % US_PER_S * 1000};
+            struct timespec t = {.tv_sec = pause_us / US_PER_S,
+                                 .tv_nsec = pause_us % US_PER_S * 1000};
             nanosleep(&t, NULL);
         }
         if (s->stop)
@@ -155,7 +158,9 @@ static enum err run_timers(struct svc *s, struct arena *arena, size_t *ret_n, in
 
     platform_ctx(s->platform, s, arena, &cx);
     *ret_next_us = INT64_MAX;
-    enum err e = s->service->timers ? timers_run(&cx, s->service->timers, TIMERS_MAX, ret_n, ret_next_us) : ERR_OK;
+    enum err e = s->service->timers
+                     ? timers_run(&cx, s->service->timers, TIMERS_MAX, ret_n, ret_next_us)
+                     : ERR_OK;
     db_rollback(&cx);
     if (e != ERR_OK)
         log_work(&cx, "timers", str_from(s->service->name), e, 0, 0);
@@ -240,7 +245,8 @@ static enum err subscribe(struct svc *s)
         return ERR_OK;
     while (s->service->topics[n])
         n++;
-    return bus_subscribe(s->platform->bus, s->service->name, s->service->topics, n, start_position, s, &s->reader);
+    return bus_subscribe(s->platform->bus, s->service->name, s->service->topics, n, start_position,
+                         s, &s->reader);
 }
 
 enum err pump_start(struct svc *s)

@@ -22,7 +22,8 @@ static enum err finished(struct ctx *cx, const struct reply *rp)
     return ERR_OK;
 }
 
-enum err reply_data(struct ctx *cx, struct reply *rp, int status, const struct field *fields, const void *object)
+enum err reply_data(struct ctx *cx, struct reply *rp, int status, const struct field *fields,
+                    const void *object)
 {
     start(cx, rp, status, STR("application/json"));
     json_encode(&rp->body, fields, object);
@@ -34,12 +35,14 @@ enum err reply_json(struct ctx *cx, struct reply *rp, int status, struct str jso
     return reply_bytes(cx, rp, status, STR("application/json"), json);
 }
 
-enum err reply_bytes(struct ctx *cx, struct reply *rp, int status, struct str content_type, struct str bytes)
+enum err reply_bytes(struct ctx *cx, struct reply *rp, int status, struct str content_type,
+                     struct str bytes)
 {
     rp->status = status;
     rp->content_type = content_type;
     rp->body = (struct buf){.n = bytes.n, .cap = bytes.n, .max = bytes.n, .arena = cx->arena};
-    memcpy(&rp->body.p, &bytes.p, sizeof rp->body.p); /* borrowed and never written: max is its length */
+    memcpy(&rp->body.p, &bytes.p,
+           sizeof rp->body.p); /* borrowed and never written: max is its length */
     return ERR_OK;
 }
 
@@ -59,11 +62,12 @@ void reply_header(struct ctx *cx, struct reply *rp, struct str name, const char 
     va_end(args);
     assert(n >= 0 && (size_t)n < sizeof value && !strpbrk(value, "\r\n"));
     assert(rp->n_headers < REPLY_HEADERS_MAX);
-    rp->headers[rp->n_headers++] = (struct http_field){name, arena_copy(cx->arena, str_from(value))};
+    rp->headers[rp->n_headers++] =
+        (struct http_field){name, arena_copy(cx->arena, str_from(value))};
 }
 
-enum err reply_list(struct ctx *cx, const struct request *rq, struct reply *rp, const struct field *fields,
-                    struct list items, struct str next_cursor)
+enum err reply_list(struct ctx *cx, const struct request *rq, struct reply *rp,
+                    const struct field *fields, struct list items, struct str next_cursor)
 {
     start(cx, rp, 200, STR("application/json"));
     buf_lit(&rp->body, "{\"items\":");

@@ -95,11 +95,12 @@ struct work {
 /* dispatch.c: match and admit in place; then run; then the reply (or problem) stands in w->rp. */
 enum err work_match(struct work *w, const struct http_head *head) MUST_USE;
 enum err work_admit(struct work *w, struct str body, const struct caller *as) MUST_USE;
-void work_run(struct work *w);    /* sets w->result; on failure turns w->rp into a problem */
+void work_run(struct work *w); /* sets w->result; on failure turns w->rp into a problem */
 void work_refuse(struct work *w, enum err e);
 void work_init(struct work *w, struct platform *p, struct listener *l, struct arena *a);
-void work_count(struct work *w);  /* metrics and the log line */
-enum err work_local(struct platform *p, struct arena *a, const struct local_request *rq, struct work **ret) MUST_USE;
+void work_count(struct work *w); /* metrics and the log line */
+enum err work_local(struct platform *p, struct arena *a, const struct local_request *rq,
+                    struct work **ret) MUST_USE;
 /* edge.c */
 void edge_handle(void *arg, struct exchange *x);
 /* admit.c */
@@ -109,8 +110,10 @@ enum err pump_start(struct svc *s) MUST_USE;
 void pump_ring(struct svc *s);
 void pump_stop(struct svc *s);
 enum err pump_turn(struct svc *s, int kind, bool *ret_did) MUST_USE;
-/* health.c: the answer to /livez, /readyz, /startupz, /metrics, or false when it is another path. */
-bool health_answer(struct platform *p, const struct http_head *head, struct arena *a, struct http_answer *ret);
+/* health.c: the answer to /livez, /readyz, /startupz, /metrics, or false when it is another path.
+ */
+bool health_answer(struct platform *p, const struct http_head *head, struct arena *a,
+                   struct http_answer *ret);
 /* dead_letters.c: the rows of one service, ended by a row without path. */
 const struct route *dead_letter_routes(struct arena *a, const struct service *s);
 /* problem.c */

@@ -1,9 +1,9 @@
 /*
  * service.h -- a service is a struct of tables: routes, consumers, timers, jobs, migrations.
  *
- * To add an endpoint: write the field tables of body and reply, the handler, and one row in the service's
- * routes. Policy, decoding, idempotency, transactions' rollback, errors, logs, metrics, OpenAPI and the
- * authorisation tests follow from the row.
+ * To add an endpoint: write the field tables of body and reply, the handler, and one row in the
+ * service's routes. Policy, decoding, idempotency, transactions' rollback, errors, logs, metrics,
+ * OpenAPI and the authorisation tests follow from the row.
  */
 #pragma once
 
@@ -17,16 +17,16 @@
 struct request {
     const struct http_head *head;
     struct str path;
-    const void *body;        /* decoded by route->body; NULL without */
-    const void *query;       /* decoded by route->query; NULL without */
-    struct uuid id[4];       /* path parameters named {...Id}, in order */
-    struct str param[4];     /* all path parameters, decoded */
+    const void *body;    /* decoded by route->body; NULL without */
+    const void *query;   /* decoded by route->query; NULL without */
+    struct uuid id[4];   /* path parameters named {...Id}, in order */
+    struct str param[4]; /* all path parameters, decoded */
     struct str raw_body;
-    struct str peer;         /* client address */
-    struct str cart_token;   /* Jumun-Cart header or none */
-    int wait_s;              /* Prefer: wait=N, 0..10 */
-    bool wants_events;       /* Accept: text/event-stream */
-    int64_t last_event_id;   /* Last-Event-ID, 0 without */
+    struct str peer;       /* client address */
+    struct str cart_token; /* Jumun-Cart header or none */
+    int wait_s;            /* Prefer: wait=N, 0..10 */
+    bool wants_events;     /* Accept: text/event-stream */
+    int64_t last_event_id; /* Last-Event-ID, 0 without */
 };
 
 #define REPLY_HEADERS_MAX 12
@@ -41,25 +41,25 @@ struct reply {
 };
 
 enum route_flag {
-    IDEMPOTENT = 1,     /* Idempotency-Key required; handler and stored answer are one commit */
-    CALLS_OUT = 2,      /* runs on the slow pool; with IDEMPOTENT: key held by a lease instead */
-    SLOW = 4,           /* runs on the slow pool (password hashing) */
-    EVENTS = 8,         /* may answer text/event-stream */
-    LIST = 16,          /* answers {"items":[reply...],"nextCursor"} */
-    INTERNAL = 32,      /* internal listener and in-process calls only */
-    RAW_BODY = 64,      /* body is not JSON: the handler reads raw_body */
-    LARGE = 128,        /* body up to 5 MiB */
-    NOT_JSON = 256,     /* the reply is not described by the table (text, image) */
+    IDEMPOTENT = 1, /* Idempotency-Key required; handler and stored answer are one commit */
+    CALLS_OUT = 2,  /* runs on the slow pool; with IDEMPOTENT: key held by a lease instead */
+    SLOW = 4,       /* runs on the slow pool (password hashing) */
+    EVENTS = 8,     /* may answer text/event-stream */
+    LIST = 16,      /* answers {"items":[reply...],"nextCursor"} */
+    INTERNAL = 32,  /* internal listener and in-process calls only */
+    RAW_BODY = 64,  /* body is not JSON: the handler reads raw_body */
+    LARGE = 128,    /* body up to 5 MiB */
+    NOT_JSON = 256, /* the reply is not described by the table (text, image) */
 };
 
 struct route {
     enum http_method method;
-    const char *path;      /* "/v1/orders/{orderId}"; NULL ends the table */
-    unsigned who;          /* set of enum role; never 0 */
+    const char *path; /* "/v1/orders/{orderId}"; NULL ends the table */
+    unsigned who;     /* set of enum role; never 0 */
     enum err (*handle)(struct ctx *cx, const struct request *rq, struct reply *rp);
     const struct field *body, *query, *reply;
     unsigned flags;
-    int status;            /* on success, for OpenAPI */
+    int status; /* on success, for OpenAPI */
     /* Runs after the policy and before the body is decoded: "is this store mine?" NULL: none. */
     enum err (*guard)(struct ctx *cx, const struct request *rq);
     const char *doc;
@@ -68,13 +68,14 @@ struct route {
 struct service {
     const char *name;
     const struct route *routes;
-    const char *const *topics;       /* services whose events it reads; NULL-terminated */
+    const char *const *topics; /* services whose events it reads; NULL-terminated */
     const struct consumer *consumers;
     const struct timer_row *timers;
     const struct job *jobs;
     const struct migration *migrations; /* NULL: no database */
-    const char *listener;               /* NULL: public and internal; "toss": a listener of its own */
-    /* After the database is there and before anything runs; state goes to svc_set_state. May be NULL. */
+    const char *listener; /* NULL: public and internal; "toss": a listener of its own */
+    /* After the database is there and before anything runs; state goes to svc_set_state. May be
+     * NULL. */
     enum err (*start)(struct ctx *cx);
     void (*stop)(struct svc *svc);
     /* Fills the demo world; runs again harmlessly. May be NULL. */
