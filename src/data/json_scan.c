@@ -133,7 +133,7 @@ static bool take_unicode(struct json_scan *s, uint32_t *ret)
 static bool take_escape(struct json_scan *s, char *out, size_t *n)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-    uint32_t c;
+    uint32_t c = 0;
 
     if (s->p == s->end)
         return json_problem(s, "an unfinished string");
