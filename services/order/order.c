@@ -190,17 +190,29 @@ enum err guard_customer(struct ctx *cx, const struct request *rq)
     return n == 1 ? ERR_OK : fail(cx, ERR_NOT_FOUND, "no order of this customer");
 }
 
-/* By our own copy of the store: the board works while the store service is away. */
+#define MAY_ORDERS 1 /* of the permissions that an owner grants */
+
+/* By our own copies: the board works while the store service is away. */
+static enum err check_works_there(struct ctx *cx, struct uuid store_id)
+{
+    int64_t n = 0, permissions = 0;
+
+    TRY(db_int_of(cx, &n, "select count(*) from store_copies where store_id = $1 and owner_id = $2",
+                  ARGS(db_uuid(store_id), db_uuid(cx->caller.user_id))));
+    if (n == 1 && cx->caller.role == OWNER)
+        return ERR_OK;
+    /* Not theirs at all: not found, as any store of others. */
+    TRY(db_int_of(cx, &permissions,
+                  "select permissions from staff_copies where store_id = $1 and user_id = $2",
+                  ARGS(db_uuid(store_id), db_uuid(cx->caller.user_id))));
+    return permissions & MAY_ORDERS ? ERR_OK : fail(cx, ERR_FORBIDDEN, "staff without orders");
+}
+
 enum err guard_store(struct ctx *cx, const struct request *rq)
 {
     int64_t n = 0;
 
-    if (cx->caller.role == OWNER)
-        TRY(db_int_of(cx, &n,
-                      "select count(*) from store_copies where store_id = $1 and owner_id = $2",
-                      ARGS(db_uuid(rq->id[0]), db_uuid(cx->caller.user_id))));
-    if (n == 0)
-        return fail(cx, ERR_NOT_FOUND, "no store of this caller");
+    TRY(check_works_there(cx, rq->id[0]));
     if (uuid_is_nil(rq->id[1]))
         return ERR_OK;
     TRY(db_int_of(cx, &n, "select count(*) from orders where order_id = $1 and store_id = $2",

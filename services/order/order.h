@@ -189,6 +189,10 @@ enum err cart_empty_after(struct ctx *cx, const struct order *o) MUST_USE;
 /* Job: guests' carts that nobody touched for 30 days go. */
 enum err carts_sweep(struct ctx *cx) MUST_USE;
 
+/* staff.c: who works in a store beside its owner; a copy too. */
+enum err on_staff_changed(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
+extern const struct field staff_changed_fields[];
+
 /* reactions.c: what other services' events and time do to an order. */
 extern const struct consumer order_consumers[];
 extern const struct timer_row order_timers[];

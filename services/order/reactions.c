@@ -125,6 +125,7 @@ static enum err on_late_captured(struct ctx *cx, const struct event *e, const vo
 const struct consumer order_consumers[] = {
     {"store.changed", on_store_changed, store_changed_fields, "our copy of a store"},
     {"store.menu.changed", on_menu_changed, menu_changed_fields, "our copy of a menu"},
+    {"store.staff.changed", on_staff_changed, staff_changed_fields, "our copy of who works there"},
     {"stock.reserved", on_stock_reserved, stock_answer_fields, "everything is held: it can be paid"},
     {"stock.refused", on_stock_refused, stock_answer_fields, "not to be had: rejected"},
     {"stock.released", on_stock_released, stock_answer_fields, "nothing is held any more"},

@@ -162,11 +162,13 @@ enum err store_demo(struct ctx *cx)
     for (unsigned store = 1; store <= DEMO_STORES; store++)
         TRY(add_store(cx, store));
     for (unsigned store = 1; store <= 3;
-         store++) /* staff1 helps in three of them, with everything */
+         store++) { /* staff1 helps in three of them, with everything */
         TRY(db_exec(
             cx, "insert into store_staff (store_id, user_id, permissions) values ($1, $2, $3)",
             ARGS(db_uuid(demo_id(DEMO_STORE, store, 0, 0)), db_uuid(demo_id(DEMO_STAFF, 1, 0, 0)),
                  db_int(MAY_ORDERS | MAY_MENU | MAY_STOCK | MAY_REVIEWS))));
+        TRY(staff_announce(cx, demo_id(DEMO_STORE, store, 0, 0)));
+    }
     TRY(db_commit(cx));
     return db_durable(cx);
 }

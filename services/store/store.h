@@ -118,6 +118,9 @@ struct str search_pattern(struct ctx *cx, struct str query); /* for LIKE ... ESC
 /* keyboard.c: what the same keys give in Korean; STR_NONE without a Latin letter. */
 struct str keyboard_korean(struct ctx *cx, struct str typed);
 
+/* staff.c: inside a transaction, store.staff.changed with everybody. */
+enum err staff_announce(struct ctx *cx, struct uuid store_id) MUST_USE;
+
 /* hours.c */
 bool hours_open_at(struct list hours, int64_t us);
 int64_t hours_next_opening(struct list hours, int64_t us); /* 0: none within a week */
