@@ -12,6 +12,10 @@
 #endif
 #ifdef POISONING
 #include <sanitizer/asan_interface.h>
+#ifndef __clang__
+/* Poisoning takes a pointer to const: gcc believes that it reads the fresh memory. */
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #define POISON(p, n) __asan_poison_memory_region((p), (n))
 #define UNPOISON(p, n) __asan_unpoison_memory_region((p), (n))
 #else
