@@ -1,5 +1,5 @@
 /* fields.c -- the field tables of stores and menus: rows, replies, events. */
-#include "store/store.h"
+#include "store/menu.h"
 
 #define F_OPT_HHMM(T, m, json, flags, doc)                                                         \
     {                                                                                              \

@@ -1,5 +1,5 @@
 /* menu.c -- a store's menu: the hot read, one item, and the event with the whole menu. */
-#include "store/store.h"
+#include "store/menu.h"
 
 #include "base/fault.h"
 #include "data/json.h"

@@ -1,6 +1,6 @@
 /* menu_cache.c -- encoded menus in this process: bounded, exact for its own edits, fresh within a
  * second. */
-#include "store/store.h"
+#include "store/menu.h"
 
 #include <pthread.h>
 

@@ -1,6 +1,6 @@
 /* option_edit.c -- the owner edits the option groups of a menu item; a group comes and changes as a
  * whole. */
-#include "store/store.h"
+#include "store/menu.h"
 
 struct option_body {
     struct uuid option_id; /* of an option that stays; absent: a new one */

@@ -1,5 +1,5 @@
 /* owner.c -- an owner's stores: who may touch them, and creating, changing and closing them. */
-#include "store/store.h"
+#include "store/menu.h"
 
 /*
  * A store that is not the caller's answers 404, as if it did not exist; the owner of a deleted one

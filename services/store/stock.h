@@ -1,7 +1,7 @@
 /* stock.h -- counts of menu items: what is there, what orders hold, what was sold, and why. */
 #pragma once
 
-#include "store/store.h"
+#include "store/menu.h"
 
 enum movement_kind { MOVE_RESERVE, MOVE_SELL, MOVE_RELEASE, MOVE_RETURN, MOVE_ADJUST };
 
