@@ -3,6 +3,7 @@ create table payments (
     payment_id uuid primary key,
     payment_key text not null unique,
     order_id text not null,
+    order_uuid uuid,                 -- the same, when it is one
     order_name text not null,
     amount bigint not null check (amount > 0),
     balance bigint not null check (balance between 0 and amount),
