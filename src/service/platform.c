@@ -52,7 +52,7 @@ const struct platform_options *platform_options(const struct platform *p)
 
 int platform_port(const struct platform *p, int listener)
 {
-    return p->listeners[listener].server ? server_port(p->listeners[listener].server) : 0;
+    return p->listeners[listener].port;
 }
 
 struct svc *platform_service(struct platform *p, const char *name)
@@ -255,7 +255,9 @@ static enum err listen_on(struct ctx *cx, struct platform *p, enum listener_kind
         .body_max = body_max,
         .arg = l,
     };
-    return server_start(cx, &options, &l->server);
+    TRY(server_start(cx, &options, &l->server));
+    l->port = server_port(l->server);
+    return ERR_OK;
 }
 
 static void refresh_metrics(void *arg)

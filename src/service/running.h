@@ -34,6 +34,7 @@ struct listener {
     enum listener_kind kind;
     struct router *router;
     struct server *server;
+    int port; /* of the server; stays when it has stopped, for timers that still run */
 };
 
 /* A thread of background work and the bell that wakes it. */
