@@ -16,7 +16,7 @@ before(async () => {
   ] });
 });
 after(async () => {
-  if (world) assert.deepEqual(await world.stop(), { code: 0, signal: null });
+  if (world) assert.deepEqual(await world.stop(), { code: 0, signal: null }, world.log);
 });
 
 const act = (placed, verb, body = {}, who = owner) =>
