@@ -9,14 +9,15 @@ const path = require('node:path');
 
 const root = path.join(__dirname, '..', '..', '..');
 
-// JUMUN_BIN, or the newest of the usual builds.
+// JUMUN or JUMUN_BIN, or the newest of the usual builds.
 function binary() {
-  if (process.env.JUMUN_BIN) return process.env.JUMUN_BIN;
+  const named = process.env.JUMUN || process.env.JUMUN_BIN;
+  if (named) return named;
   const built = ['release', 'dev', 'fault', 'asan']
     .map((preset) => path.join(root, 'build', preset, 'jumun'))
     .filter((file) => fs.existsSync(file))
     .sort((a, b) => fs.statSync(b).mtimeMs - fs.statSync(a).mtimeMs);
-  if (!built.length) throw new Error('no jumun binary: build one or set JUMUN_BIN');
+  if (!built.length) throw new Error('no jumun binary: build one or set JUMUN');
   return built[0];
 }
 
