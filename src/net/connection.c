@@ -231,7 +231,8 @@ static enum step hand_over(struct exchange *x)
     x->server->options.handle(x->server->options.arg, x);
     if (atomic_compare_exchange_strong(&x->phase, &expected, PARKED))
         return STOP;
-    if (x->reading != STREAMING)
+    x->reading = x->slot ? STREAMING : WRITING;
+    if (x->reading == WRITING)
         return AGAIN;
     stream_begin(x);
     return STOP;
@@ -288,8 +289,12 @@ static enum step answered(struct exchange *x)
     if (x->body_bytes.cap > READ_CHUNK)
         buf_release(&x->body_bytes);
     x->reading = READ_HEAD;
-    if (!x->close_after)
+    if (!x->close_after && (x->in.n == 0 || ++x->in_turn < REQUESTS_PER_TURN))
         return AGAIN;
+    if (!x->close_after) { /* its socket can be written, so the event comes at once, in turn */
+        exchange_arm(x, EPOLLIN | EPOLLOUT, clock_monotonic_us() + HEAD_US);
+        return STOP;
+    }
     shutdown(x->fd, SHUT_WR);
     x->reading = LINGERING;
     x->body_max = LINGER_BYTES;
@@ -398,11 +403,12 @@ void exchange_finish(struct exchange *x, const struct http_answer *answer)
 
     x->close_after |= answer->close || x->server->stopping;
     write_head(x, answer);
-    x->reading = WRITING;
     if (atomic_compare_exchange_strong(&x->phase, &expected, FINISHED))
         return; /* the worker is still in the handler's call and goes on with it */
+    /* Parked: until `reading` changes, nobody else closes it. */
     atomic_fetch_add(&x->refs, 1);
     pthread_mutex_lock(&x->lock);
+    x->reading = WRITING;
     /* Not a worker's thread: it writes, but runs no further handler. */
     int done = flush(x);
     if (done < 0) {

@@ -15,6 +15,7 @@
 #define BODY_BYTES_PER_S 500
 #define WRITE_STALL_US (30 * US_PER_S)
 #define LINGER_US (2 * US_PER_S)
+#define REQUESTS_PER_TURN 32 /* then other connections come first, however much is pipelined */
 
 enum reading {
     READ_HEAD,
@@ -38,7 +39,9 @@ struct exchange {
     _Atomic int64_t deadline_us; /* monotonic; 0: none */
     pthread_mutex_t lock;        /* held while a worker works on it, and by the sweep */
     enum reading reading;
-    struct buf in; /* bytes not yet consumed */
+    bool closed;      /* its descriptor may be somebody else's by now */
+    unsigned in_turn; /* requests answered since a worker was woken for it */
+    struct buf in;    /* bytes not yet consumed */
     struct arena arena;
     struct http_head *head; /* in the arena */
     size_t consumed;        /* of `in` by this request when its answer is written */
@@ -76,7 +79,7 @@ struct server {
 
 /* server.c */
 void exchange_unref(struct exchange *x);
-/* Takes it out of the table and closes it; the caller's own reference stays. */
+/* Takes it out of the table and closes it; the caller's own reference stays. Under x->lock. */
 void exchange_close(struct exchange *x);
 /* One-shot: the next event wakes a worker. Deadline first, then events. */
 void exchange_arm(struct exchange *x, unsigned events, int64_t deadline_us);

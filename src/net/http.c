@@ -207,33 +207,6 @@ static int check_host(const struct http_head *h)
     return n == 0 || is_host(http_field(h, STR("Host"))) ? 1 : 400;
 }
 
-/* How long the body is, and only one way of saying so (request smuggling starts here). */
-static int check_framing(struct http_head *h)
-{
-    size_t n_length = count(h, STR("Content-Length")),
-           n_coding = count(h, STR("Transfer-Encoding"));
-    struct str length = http_field(h, STR("Content-Length"));
-
-    if (n_length > 1 || n_coding > 1 || (n_length && n_coding))
-        return 400;
-    if (n_coding) {
-        if (h->http_1_0)
-            return 400;
-        if (!str_eq_nocase(http_field(h, STR("Transfer-Encoding")), STR("chunked")))
-            return 501;
-        h->chunked = true;
-    }
-    if (n_length) {
-        for (size_t i = 0; i < length.n; i++)
-            if (length.p[i] < '0' || length.p[i] > '9')
-                return 400;
-        if (!str_i64(length, 0, INT64_MAX, &h->content_length))
-            return 400;
-        h->has_length = true;
-    }
-    return 1;
-}
-
 static bool next_token(struct str *list, struct str *ret)
 {
     while (list->n) {
@@ -248,6 +221,53 @@ static bool next_token(struct str *list, struct str *ret)
             return true;
     }
     return false;
+}
+
+/* 1: just "chunked". 501: a coding that we do not know. 400: where the body ends is anybody's
+ * guess. */
+static int check_coding(struct str list)
+{
+    struct str token;
+    int status = 400;
+    bool ended = false;
+
+    if (str_eq_nocase(list, STR("chunked")))
+        return 1;
+    while (next_token(&list, &token)) {
+        if (ended)
+            return 400;
+        ended = str_eq_nocase(token, STR("chunked"));
+        status = 501;
+    }
+    return status;
+}
+
+/* How long the body is, and only one way of saying so (request smuggling starts here). */
+static int check_framing(struct http_head *h)
+{
+    size_t n_length = count(h, STR("Content-Length")),
+           n_coding = count(h, STR("Transfer-Encoding"));
+    struct str length = http_field(h, STR("Content-Length"));
+
+    if (n_length > 1 || n_coding > 1 || (n_length && n_coding))
+        return 400;
+    if (n_coding) {
+        if (h->http_1_0)
+            return 400;
+        int status = check_coding(http_field(h, STR("Transfer-Encoding")));
+        if (status != 1)
+            return status;
+        h->chunked = true;
+    }
+    if (n_length) {
+        for (size_t i = 0; i < length.n; i++)
+            if (length.p[i] < '0' || length.p[i] > '9')
+                return 400;
+        if (!str_i64(length, 0, INT64_MAX, &h->content_length))
+            return 400;
+        h->has_length = true;
+    }
+    return 1;
 }
 
 static int check_connection(struct http_head *h)

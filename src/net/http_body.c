@@ -22,7 +22,8 @@ enum chunk_state {
     DATA_CR,
     DATA_LF,
     TRAILER_FIRST, /* at the start of a line behind the last chunk */
-    TRAILER,
+    TRAILER,       /* in its name */
+    TRAILER_VALUE,
     TRAILER_LF,
     LAST_LF,
     DONE,
@@ -49,6 +50,8 @@ static int size_byte(struct http_chunked *c, char byte, size_t max_body)
     if (digit >= 0) {
         if (c->left >> 56)
             return 413;
+        if (c->left == 0 && c->state == SIZE && ++c->extension_bytes > CHUNK_EXTENSION_MAX)
+            return 400; /* zeros without end */
         c->left = c->left * 16 + (uint64_t)digit;
         if (c->left > max_body || c->total + c->left > max_body)
             return 413;
@@ -75,12 +78,18 @@ static int trailer_byte(struct http_chunked *c, char byte)
     case TRAILER_FIRST:
         if (byte == '\r')
             c->state = LAST_LF;
-        else if (byte == '\n' || byte == '\0' || byte == ' ' || byte == '\t' || byte == ':')
+        else if (byte <= ' ' || byte == ':')
             return 400;
         else
             c->state = TRAILER;
         return 0;
     case TRAILER:
+        if (byte == ':')
+            c->state = TRAILER_VALUE;
+        else if (byte <= ' ')
+            return 400;
+        return 0;
+    case TRAILER_VALUE:
         if (byte == '\r')
             c->state = TRAILER_LF;
         else if (byte == '\n' || byte == '\0')

@@ -47,6 +47,10 @@ void exchange_close(struct exchange *x)
 {
     struct server *s = x->server;
 
+    if (x->closed)
+        return;
+    x->closed = true;
+    x->deadline_us = 0;
     pthread_mutex_lock(&s->table_lock);
     struct place *p = &s->places[x->index];
     bool mine = p->exchange == x;
@@ -150,7 +154,7 @@ static void welcome(struct server *s, int fd, const struct sockaddr_storage *add
                                 .data.u64 = (uint64_t)x->generation << 32 | x->index};
     x->deadline_us = clock_monotonic_us() + FIRST_BYTE_US;
     if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
-        exchange_close(x);
+        shutdown(fd, SHUT_RDWR); /* the sweep closes it */
 }
 
 static void accept_some(struct server *s)
@@ -160,8 +164,11 @@ static void accept_some(struct server *s)
         socklen_t size = sizeof address;
         int fd =
             accept4(s->listen_fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0)
-            return; /* nobody, or out of descriptors: those who wait are taken when one closes */
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE)
+                usleep(1000); /* those who wait are taken when one closes; no spinning until then */
+            return;
+        }
         welcome(s, fd, &address);
     }
 }
@@ -206,7 +213,10 @@ static void serve(struct server *s, const struct epoll_event *event)
     if (!x)
         return;
     pthread_mutex_lock(&x->lock);
-    if (x->reading == STREAMING)
+    x->in_turn = 0;
+    if (x->closed)
+        ; /* by the sweep or an event stream's publisher, while we waited for the lock */
+    else if (x->reading == STREAMING)
         stream_ready(x, event->events);
     else if (x->reading != HANDLING)
         connection_ready(x);
@@ -372,6 +382,15 @@ int server_port(const struct server *s)
     return s->port;
 }
 
+/* Nothing read and nothing sent that we have not read yet: closing it loses no request. */
+static bool is_idle(const struct exchange *x)
+{
+    char byte;
+
+    return x->reading == READ_HEAD && x->in.n == 0 &&
+           recv(x->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+}
+
 /* Closes whoever has nothing in flight. The number of those that have something is returned. */
 static unsigned close_idle(struct server *s, bool force)
 {
@@ -386,10 +405,9 @@ static unsigned close_idle(struct server *s, bool force)
         if (!x)
             continue;
         pthread_mutex_lock(&x->lock);
-        if (x->reading == STREAMING)
+        if (!x->closed && x->reading == STREAMING)
             stream_detach(x);
-        if (x->reading == STREAMING || (x->reading == READ_HEAD && x->in.n == 0) ||
-            (force && x->reading != HANDLING))
+        if (x->closed || x->reading == STREAMING || is_idle(x) || (force && x->reading != HANDLING))
             exchange_close(x);
         else
             busy++;
@@ -416,13 +434,16 @@ void server_stop(struct server *s, int timeout_ms)
     if (s->epoll_fd >= 0 && s->listen_fd >= 0)
         (void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, s->listen_fd, NULL);
     if (s->listen_fd >= 0)
-        close(s->listen_fd);
+        shutdown(s->listen_fd, SHUT_RDWR); /* refuses from here on; a worker may still hold it */
     while ((busy = close_idle(s, false)) > 0 && clock_monotonic_us() < until)
         usleep(5000);
     join_threads(s);
     busy = close_idle(s, true);
+    if (s->listen_fd >= 0)
+        close(s->listen_fd);
     if (s->epoll_fd >= 0)
         close(s->epoll_fd);
+    s->listen_fd = s->epoll_fd = -1; /* what is finished later must not arm somebody else's set */
     if (s->stop_fd >= 0)
         close(s->stop_fd);
     free(s->threads);

@@ -227,11 +227,11 @@ void exchange_stream(struct exchange *x, struct sse_slot *slot, struct str repla
     x->slot = slot;
     x->after_id = after_id;
     x->close_after = false; /* asked for or not, a stream closes at its end and not before */
-    x->reading = STREAMING;
     if (atomic_compare_exchange_strong(&x->phase, &expected, FINISHED))
         return; /* the worker that is in the handler's call begins it */
     atomic_fetch_add(&x->refs, 1);
     pthread_mutex_lock(&x->lock);
+    x->reading = STREAMING;
     stream_begin(x);
     pthread_mutex_unlock(&x->lock);
     exchange_unref(x);
