@@ -25,6 +25,12 @@ int command_openapi(struct ctx *cx, const struct settings *s, struct list words)
 int command_errors(struct ctx *cx, const struct settings *s, struct list words);
 int command_version(struct ctx *cx, const struct settings *s, struct list words);
 int command_help(struct ctx *cx, const struct settings *s, struct list words);
+int command_doctor(struct ctx *cx, const struct settings *s, struct list words);
+int command_replay(struct ctx *cx, const struct settings *s, struct list words);
+int command_backup(struct ctx *cx, const struct settings *s, struct list words);
+int command_restore(struct ctx *cx, const struct settings *s, struct list words);
+int command_dlq(struct ctx *cx, const struct settings *s, struct list words);
+int command_demo(struct ctx *cx, const struct settings *s, struct list words);
 
 /* Every service of this binary; NULL-terminated. */
 extern const struct service *const all_services[];
@@ -33,6 +39,9 @@ const struct service *service_named(struct str name); /* NULL: none */
 /* What a platform of these settings is started with. */
 struct platform_options settings_platform(struct ctx *cx, const struct settings *s,
                                           const struct service *const *services);
+
+/* Who signs our tokens, by these settings. */
+struct str settings_issuer(struct ctx *cx, const struct settings *s);
 
 /* Prints the story of a failure to stderr and gives the exit code that goes with it. */
 int command_failed(struct ctx *cx, const char *command, enum err e);

@@ -34,7 +34,7 @@ static int64_t cpus(void)
 }
 
 /* Tokens outlive a restart, so the issuer must not be a port that was free by chance. */
-static struct str issuer_of(struct ctx *cx, const struct settings *s)
+struct str settings_issuer(struct ctx *cx, const struct settings *s)
 {
     if (s->issuer.p)
         return s->issuer;
@@ -55,7 +55,7 @@ struct platform_options settings_platform(struct ctx *cx, const struct settings 
         .threads = s->threads ? s->threads : cpus(),
         .slow_threads = s->slow_threads,
         .clock = &clock_system,
-        .issuer = issuer_of(cx, s),
+        .issuer = settings_issuer(cx, s),
         .demo = s->demo,
         .log_requests = s->log_requests,
         .rate_limit_per_minute = s->rate_limit,

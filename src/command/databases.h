@@ -1,0 +1,13 @@
+/* databases.h -- the databases of a data directory, opened beside a running platform or without
+ * one. */
+#pragma once
+
+#include "command/command.h"
+
+struct databases {
+    struct db *db[16]; /* by place in all_services; NULL: not there */
+};
+/* Only files that exist are opened; nothing is made or migrated. */
+enum err databases_open(struct ctx *cx, struct str data_dir, struct databases *ret) MUST_USE;
+void databases_close(struct databases *d);
+struct db *databases_get(void *databases, const char *service); /* an audit_database */

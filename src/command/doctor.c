@@ -1,0 +1,150 @@
+/* doctor.c -- says in plain words what is wrong with a data directory, and audits what it holds. */
+#include "command/databases.h"
+
+#include <stdio.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "invariants.h"
+
+#define PASSES 4
+#define PASS_GAP_MS 700
+#define DISK_LOW_BYTES (200LL * 1024 * 1024)
+
+static int problems;
+
+static void good(const char *what, const char *detail)
+{
+    printf("ok    %s%s%s\n", what, detail[0] ? ": " : "", detail);
+}
+
+static void bad(const char *what, const char *detail)
+{
+    printf("BAD   %s: %s\n", what, detail);
+    problems++;
+}
+
+static void check_directory(struct ctx *cx, struct str data)
+{
+    const char *dir = arena_cstr(cx->arena, data);
+    struct statvfs fs;
+
+    if (access(dir, F_OK) != 0) {
+        bad("data directory",
+            arena_printf(cx->arena, "%s does not exist; `jumun up --data %s` makes it", dir, dir)
+                .p);
+        return;
+    }
+    if (access(dir, R_OK | W_OK | X_OK) != 0)
+        bad("data directory",
+            arena_printf(cx->arena, "%s cannot be read and written by this user", dir).p);
+    else
+        good("data directory", dir);
+    if (statvfs(dir, &fs) != 0)
+        return;
+    long long left = (long long)fs.f_bavail * (long long)fs.f_frsize;
+    const char *text = arena_printf(cx->arena, "%lld MiB left", left / (1024 * 1024)).p;
+    if (left < DISK_LOW_BYTES)
+        bad("disk", text);
+    else
+        good("disk", text);
+}
+
+static void check_database(struct ctx *cx, const struct service *s, struct db *db)
+{
+    const char *what = arena_printf(cx->arena, "database %s", s->name).p;
+    struct list pending = {NULL, 0};
+    int64_t parked = 0, waiting = 0;
+
+    cx->db = db;
+    enum err e = migrate(cx, s->migrations, true, &pending);
+    if (e == ERR_OK && pending.n == 0)
+        e = db_int_of(cx, &parked, "select count(*) from parked", NO_ARGS);
+    if (e == ERR_OK && pending.n == 0)
+        e = db_int_of(cx, &waiting, "select count(*) from outbox where published_at is null",
+                      NO_ARGS);
+    cx->db = NULL;
+    if (e != ERR_OK)
+        bad(what, cx->story.detail);
+    else if (pending.n > 0)
+        bad(what, arena_printf(cx->arena, "%zu migrations are to run; `jumun migrate %s` does it",
+                               pending.n, s->name)
+                      .p);
+    else if (parked > 0)
+        bad(what, arena_printf(cx->arena, "%lld dead letters; `jumun dlq list` shows them",
+                               (long long)parked)
+                      .p);
+    else
+        good(what,
+             arena_printf(cx->arena, "%lld events wait to be published", (long long)waiting).p);
+}
+
+static bool same(const struct audit_finding *a, const struct audit_finding *b)
+{
+    return a->row == b->row && uuid_eq(a->key, b->key) && a->left == b->left &&
+           a->right == b->right;
+}
+
+/* Findings of the last pass that were there before it too: a running platform has work in flight.
+ */
+static struct list settled(struct ctx *cx, struct list before, struct list now)
+{
+    struct list both = {arena_array(cx->arena, now.n + 1, sizeof(struct audit_finding)), 0};
+
+    for (size_t i = 0; i < now.n; i++)
+        for (size_t k = 0; k < before.n; k++) {
+            const struct audit_finding *f = LIST_AT(struct audit_finding, now, i);
+            if (same(f, LIST_AT(struct audit_finding, before, k))) {
+                *LIST_AT(struct audit_finding, both, both.n++) = *f;
+                break;
+            }
+        }
+    return both;
+}
+
+static enum err audit(struct ctx *cx, struct databases *d)
+{
+    const struct timespec gap = {PASS_GAP_MS / 1000, PASS_GAP_MS % 1000 * 1000000L};
+    struct list findings = {NULL, 0};
+    size_t checked = 0;
+
+    TRY(audit_run(cx, invariants, databases_get, d, &findings, &checked));
+    for (int pass = 1; pass < PASSES && findings.n > 0; pass++) {
+        struct list now;
+        nanosleep(&gap, NULL);
+        TRY(audit_run(cx, invariants, databases_get, d, &now, &checked));
+        findings = settled(cx, findings, now);
+    }
+    for (size_t i = 0; i < findings.n; i++)
+        bad("audit",
+            arena_cstr(cx->arena, audit_text(cx, LIST_AT(struct audit_finding, findings, i))));
+    if (findings.n == 0)
+        good("audit", arena_printf(cx->arena, "%zu checks, nothing found", checked).p);
+    return ERR_OK;
+}
+
+int command_doctor(struct ctx *cx, const struct settings *s, struct list words)
+{
+    struct databases d;
+
+    (void)words;
+    problems = 0;
+    check_directory(cx, s->data);
+    if (problems)
+        return EXIT_FAILED;
+    enum err e = databases_open(cx, s->data, &d);
+    if (e != ERR_OK)
+        return command_failed(cx, "doctor", e);
+    for (size_t i = 0; all_services[i]; i++)
+        if (d.db[i])
+            check_database(cx, all_services[i], d.db[i]);
+    if (s->audit)
+        e = audit(cx, &d);
+    databases_close(&d);
+    if (e != ERR_OK)
+        return command_failed(cx, "doctor", e);
+    if (problems)
+        printf("%d problem%s\n", problems, problems == 1 ? "" : "s");
+    return problems ? EXIT_FAILED : EXIT_DONE;
+}
