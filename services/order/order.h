@@ -172,7 +172,8 @@ typedef enum err order_handler(struct ctx *cx, const struct request *rq, struct 
 order_handler cart_get, cart_add, cart_change, cart_remove, cart_clear, cart_merge;
 order_handler order_place, order_list, order_get, order_cancel, order_events;
 order_handler board_list, board_get, board_events, board_accept, board_refuse, board_delay;
-order_handler board_cook, board_ready, board_deliver, board_complete, board_cancel;
+order_handler board_cook, board_ready, board_deliver, board_complete, board_cancel, board_print;
+order_handler order_receipt, order_reorder, store_figures;
 order_handler order_pin, order_status, order_checkout;
 order_handler admin_list, admin_story, admin_resolve, dead_letters_list, dead_letter_retry,
     dead_letter_discard;
@@ -180,6 +181,7 @@ extern const struct field cart_fields[], cart_add_fields[], cart_change_fields[]
     cart_merge_fields[];
 extern const struct field place_fields[], order_list_query_fields[], cancel_fields[];
 extern const struct field board_query_fields[], accept_fields[], reason_fields[];
+extern const struct field receipt_fields[], figures_query_fields[], figures_fields[];
 extern const struct field pin_fields[], order_status_fields[], checkout_query_fields[],
     order_checkout_fields[];
 extern const struct field admin_query_fields[], story_fields[], resolve_fields[],

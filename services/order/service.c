@@ -20,6 +20,8 @@ static const struct route routes[] = {
     {HTTP_GET, "/v1/orders/{orderId}", CUSTOMER, order_get, NULL, NULL, order_fields, 0, 200, guard_customer, "One of one's own."},
     {HTTP_POST, "/v1/orders/{orderId}/cancel", CUSTOMER, order_cancel, cancel_fields, NULL, order_fields, IDEMPOTENT, 200, guard_customer, "200: cancelled. 202: money or stock still moves. 409: too late."},
     {HTTP_GET, "/v1/orders/{orderId}/events", CUSTOMER, order_events, NULL, NULL, live_fields, EVENTS | LIST, 200, guard_customer, "Server-sent events named `status`; the id is the step's number, Last-Event-ID goes on behind it."},
+    {HTTP_GET, "/v1/orders/{orderId}/receipt", CUSTOMER, order_receipt, NULL, NULL, receipt_fields, 0, 200, guard_customer, "Of an order that was paid, with its value added tax."},
+    {HTTP_POST, "/v1/orders/{orderId}/reorder", CUSTOMER, order_reorder, NULL, NULL, cart_fields, 0, 200, guard_customer, "The cart becomes what this order was, at today's prices."},
 
     {HTTP_GET, BOARD, SHOP, board_list, NULL, board_query_fields, order_fields, LIST, 200, guard_store, "Paid orders, newest first; active=true: those that wait for the store."},
     {HTTP_GET, BOARD "/events", SHOP, board_events, NULL, NULL, live_fields, EVENTS | LIST, 200, guard_store, "Server-sent events of all orders: `status`, `waiting`, `overdue`; `reload` when too much was missed. Open it, then read the list."},
@@ -31,6 +33,8 @@ static const struct route routes[] = {
     {HTTP_POST, BOARD "/{orderId}/ready", SHOP, board_ready, NULL, NULL, order_fields, 0, 200, guard_store, "Waits for the rider."},
     {HTTP_POST, BOARD "/{orderId}/deliver", SHOP, board_deliver, NULL, NULL, order_fields, 0, 200, guard_store, "On its way."},
     {HTTP_POST, BOARD "/{orderId}/complete", SHOP, board_complete, NULL, NULL, order_fields, 0, 200, guard_store, "Handed over."},
+    {HTTP_POST, BOARD "/{orderId}/print", SHOP, board_print, NULL, NULL, order_fields, 0, 200, guard_store, "Hands the kitchen's ticket out, once."},
+    {HTTP_GET, "/v1/owner/stores/{storeId}/figures", OWNER, store_figures, NULL, figures_query_fields, figures_fields, LIST, 200, guard_store, "Orders, revenue, refunds and best items by day in Seoul."},
     {HTTP_POST, BOARD "/{orderId}/cancel", SHOP, board_cancel, reason_fields, NULL, order_fields, IDEMPOTENT, 200, guard_store, "After accepting, before cooking; the money goes back."},
 
     {HTTP_POST, "/internal/v1/orders/{orderId}/pin", SERVICE, order_pin, pin_fields, NULL, order_status_fields, INTERNAL, 200, NULL, "Holds the order still while its money may move. Idempotent per payment."},

@@ -266,6 +266,64 @@ describe('lists', () => {
   });
 });
 
+describe('afterwards', () => {
+  test('a receipt holds what was paid, and the tax in it', async () => {
+    const placed = await j.order(world, minji, shop, { quantity: 2 });
+    refused(await world.call('GET', `/v1/orders/${placed.orderId}/receipt`, { token: minji.token }), 409, 'ORDER_STATE');
+    await j.confirm(world, minji, placed, await j.authorize(world, placed));
+    await j.reaches(world, minji, placed.orderId, 'PAID');
+    const receipt = await j.want(world, 200, 'GET', `/v1/orders/${placed.orderId}/receipt`, { token: minji.token });
+    assert.deepEqual([receipt.totalWon, receipt.paidWon, receipt.refundedWon], [39000, 39000, 0]);
+    assert.deepEqual([receipt.supplyWon, receipt.vatWon], [35455, 3545]);
+    assert.equal(receipt.items[0].quantity, 2);
+    await cancel(placed);
+    await j.reaches(world, minji, placed.orderId, 'CANCELLED');
+    const after = await j.want(world, 200, 'GET', `/v1/orders/${placed.orderId}/receipt`, { token: minji.token });
+    assert.deepEqual([after.paidWon, after.refundedWon, after.vatWon], [0, 39000, 0]);
+    refused(await world.call('GET', `/v1/orders/${placed.orderId}/receipt`, { token: other.token }), 404, 'NOT_FOUND');
+  });
+
+  test('the same once more', async () => {
+    const placed = await j.order(world, minji, shop, { quantity: 3 });
+    await j.fill(world, minji, shop.items[1].menuItemId, 1);
+    refused(await world.call('POST', `/v1/orders/${placed.orderId}/reorder`, { token: other.token }), 404, 'NOT_FOUND');
+    const cart = await j.want(world, 200, 'POST', `/v1/orders/${placed.orderId}/reorder`, { token: minji.token });
+    assert.deepEqual(cart.items.map((i) => [i.menuItemId, i.quantity]), [[shop.items[0].menuItemId, 3]]);
+    assert.equal(cart.totalWon, placed.totalWon);
+    const again = await j.want(world, 201, 'POST', '/v1/orders', { token: minji.token, body: { addressId: minji.addressId, expectedTotalWon: cart.totalWon } });
+    assert.notEqual(again.orderId, placed.orderId);
+  });
+
+  test('the ticket is handed out once', async () => {
+    const placed = await j.paid(world, minji, shop);
+    const replies = await Promise.all([1, 2, 3].map(() => act(placed, 'print')));
+    assert.deepEqual(replies.map((r) => r.status).sort(), [200, 409, 409]);
+    refused(await act(await j.order(world, minji, shop), 'print'), 409, 'ORDER_STATE');
+  });
+
+  test('a day in numbers', async () => {
+    const seller = await j.person(world, 'owner');
+    const at = await j.store(world, seller, { items: [{ name: '가', priceWon: 10000 }, { name: '나', priceWon: 5000 }] });
+    await j.order(world, minji, at); // unpaid: does not count
+    await j.paid(world, minji, at, { item: at.items[0], quantity: 1 });
+    await j.paid(world, minji, at, { item: at.items[1], quantity: 3 });
+    const gone = await j.paid(world, minji, at, { item: at.items[0], quantity: 5 });
+    await cancel(gone);
+    await j.reaches(world, minji, gone.orderId, 'CANCELLED');
+    const { items } = await j.want(world, 200, 'GET', `${at.own}/figures`, { token: seller.token });
+    const today = new Date(Date.now() + 9 * 3600000).toISOString().slice(0, 10);
+    assert.deepEqual(items, [{ date: today, orders: 3, cancelled: 1, revenueWon: 13000 + 18000 + 53000, refundsWon: 53000, topItems: [
+      { menuItemId: at.items[1].menuItemId, name: '나', quantity: 3, revenueWon: 15000 },
+      { menuItemId: at.items[0].menuItemId, name: '가', quantity: 1, revenueWon: 10000 }] }]);
+    const past = await j.want(world, 200, 'GET', `${at.own}/figures?from=2026-01-01&to=2026-01-31`, { token: seller.token });
+    assert.deepEqual(past.items, []);
+    for (const query of ['from=2026-02-01&to=2026-01-01', 'from=2025-01-01&to=2026-01-01', 'from=2026-02-30']) {
+      refused(await world.call('GET', `${at.own}/figures?${query}`, { token: seller.token }), 400, 'INVALID');
+    }
+    refused(await world.call('GET', `${at.own}/figures`, { token: owner.token }), 404, 'NOT_FOUND');
+  });
+});
+
 describe('live', () => {
   const ids = (stream) => stream.events.map((e) => Number(e.id));
 
