@@ -228,7 +228,11 @@ static enum step hand_over(struct exchange *x)
     x->started_us = clock_monotonic_us();
     x->close_after = !x->head->keep_alive || x->server->stopping;
     x->phase = IN_HANDLER;
+    /* Without the lock: a handler may take others, and nobody else touches x while it is HANDLING.
+     */
+    pthread_mutex_unlock(&x->lock);
     x->server->options.handle(x->server->options.arg, x);
+    pthread_mutex_lock(&x->lock);
     if (atomic_compare_exchange_strong(&x->phase, &expected, PARKED))
         return STOP;
     x->reading = x->slot ? STREAMING : WRITING;
