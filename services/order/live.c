@@ -1,6 +1,6 @@
 /* live.c -- event streams: a customer follows an order, a store its board; JSON for those who do
  * not stream. */
-#include "order/order.h"
+#include "order/live.h"
 
 #include "data/json.h"
 #include "net/server.h"

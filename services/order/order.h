@@ -153,14 +153,6 @@ enum err order_ask_stock(struct ctx *cx, const struct order *o) MUST_USE;
 bool status_is_end(enum status s);
 extern const struct saga_row order_saga[];
 extern const size_t order_saga_rows;
-struct status_changed { /* order.status_changed: what the board and the live page follow */
-    struct uuid order_id, store_id, customer_id;
-    struct str number, from, to, step, reason;
-    int64_t n, total_won, eta_at, at;
-    int64_t board_n; /* position in the store's stream; 0: not on the board, because it was never
-                        paid */
-};
-extern const struct field status_changed_fields[];
 /* Inside a transaction: the refund of what is left; the release of the stock. Repeating is
  * harmless. */
 enum err order_ask_refund(struct ctx *cx, const struct order *o, struct str reason) MUST_USE;
@@ -199,15 +191,3 @@ extern const struct field staff_changed_fields[];
 extern const struct consumer order_consumers[];
 extern const struct timer_row order_timers[];
 extern const struct job order_jobs[];
-/* live.c: own events to the streams that follow them. */
-enum err on_status_changed(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
-enum err on_reminder(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
-extern const struct field live_fields[], reminder_fields[];
-/* Inside a transaction: the next position of the store's stream, for the order's latest step or a
- * reminder. */
-enum err board_note(struct ctx *cx, const struct order *o, const char *kind,
-                    int64_t *ret_n) MUST_USE;
-/* Inside a transaction: order.waiting_for_owner or order.overdue, which rings at the store's board.
- */
-enum err order_remind(struct ctx *cx, const struct order *o, const char *type,
-                      const char *kind) MUST_USE;

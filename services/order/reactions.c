@@ -1,5 +1,6 @@
 /* reactions.c -- what other services' events and time itself do to an order. */
 #include "order/copies.h"
+#include "order/live.h"
 
 #include "base/fault.h"
 #include "flow/idempotency.h"

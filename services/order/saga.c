@@ -1,5 +1,5 @@
 /* saga.c -- the life of an order as rows, and the one function that takes a step of it. */
-#include "order/order.h"
+#include "order/live.h"
 
 #include "base/fault.h"
 

@@ -1,6 +1,6 @@
 /* service.c -- the order service's tables: who may call what, which events it follows. */
 #include "migrations_order.h"
-#include "order/order.h"
+#include "order/live.h"
 
 #define BUYER (GUEST | CUSTOMER)
 #define SHOP (OWNER | STAFF)
