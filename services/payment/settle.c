@@ -72,6 +72,12 @@ enum err settle_captured(struct ctx *cx, const struct payment *p, const struct t
     TRY(write_captured(cx, p, answer, false, &changed));
     if (changed == 1) {
         TRY(ledger_write(cx, p->payment_id, p->order_id, p->amount_won));
+        if (MUTANT(MUTANT_EVENT_APART)) {
+            TRY(db_commit(cx));
+            if (FAULT("payment.captured.apart"))
+                return fail(cx, ERR_UNAVAILABLE, "fault: payment.captured.apart");
+            TRY(db_begin(cx));
+        }
         TRY(outbox_append(cx, "payment.captured", p->order_id, money_moved_fields, &moved));
     }
     TRY(timer_clear(cx, "payment.resolve", p->payment_id));

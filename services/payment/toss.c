@@ -130,6 +130,8 @@ enum answer provider_meaning(const struct payment *p, int http_status, const str
     static const char *const open[] = {"READY", "IN_PROGRESS", "WAITING_FOR_DEPOSIT", NULL};
     static const char *const dead[] = {"ABORTED", "EXPIRED", NULL};
 
+    if (MUTANT(MUTANT_UNKNOWN_DECLINED) && (http_status < 200 || http_status >= 500))
+        return ANSWER_DECLINED;
     if (http_status >= 200 && http_status < 300) {
         if (is_one_of(a->status, moved)) {
             bool ours = str_eq(a->payment_key, p->payment_key) && a->total_won == p->amount_won &&
@@ -223,7 +225,7 @@ void provider_cancel(struct ctx *cx, const struct payment *p, const struct refun
                      int *ret_status, struct toss_payment *ret)
 {
     struct str reason = escaped(cx, refund->reason);
-    const struct request_parts r = {
+    struct request_parts r = {
         .method = HTTP_POST,
         .path = arena_printf(cx->arena, "/v1/payments/%.*s/cancel", STR_ARG(p->payment_key)),
         .body = arena_printf(cx->arena, "{\"cancelReason\":%.*s,\"cancelAmount\":%" PRId64 "}",
@@ -231,5 +233,7 @@ void provider_cancel(struct ctx *cx, const struct payment *p, const struct refun
         .key = arena_printf(cx->arena, "refund:%s", ctx_uuid_text(cx, refund->refund_id)),
         .timeout_ms = CONFIRM_TIMEOUT_MS};
 
+    if (MUTANT(MUTANT_REFUND_KEY))
+        r.key = str_from(ctx_uuid_text(cx, ctx_uuid(cx)));
     *ret_status = call(cx, &r, ret);
 }

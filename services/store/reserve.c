@@ -1,6 +1,7 @@
 /* reserve.c -- holds, sells and gives back stock as the order service asks: all lines or none. */
 #include "store/stock.h"
 
+#include "base/fault.h"
 #include "flow/outbox.h"
 
 /*
@@ -159,6 +160,8 @@ static enum err take(struct ctx *cx, const struct asked *in, struct uuid reserva
         return ERR_OK;
     }
     TRY(e);
+    if (MUTANT(MUTANT_NOT_HELD) && c.available >= line->quantity)
+        c.infinite = true;
     if (!c.infinite) {
         TRY(db_change(cx, &changed,
                       "update inventory set available = available - $2, reserved = reserved + $2,"
@@ -328,6 +331,8 @@ enum err reservation_release(struct ctx *cx, struct uuid order_id, bool give_bac
     } else {
         TRY(found);
     }
+    if (MUTANT(MUTANT_RELEASE_TWICE) && r.state == RELEASED && !uuid_is_nil(r.store_id))
+        r.state = HELD;
     if (r.state == HELD) {
         struct movement unit = {.kind = MOVE_RELEASE, .available_delta = 1, .reserved_delta = -1};
         TRY(set_state(cx, &r, RELEASED));

@@ -288,13 +288,15 @@ enum err toss_authorize(struct ctx *cx, const struct request *rq, struct reply *
     (void)uuid_parse(in->order_id, &order_uuid);
     p.payment_key = arena_printf(cx->arena, "tviva%s", ctx_uuid_text(cx, id));
     TRY(db_begin(cx));
-    TRY(db_exec(cx,
-                "insert into payments (payment_id, payment_key, order_id, order_uuid, order_name, amount, "
-                "balance, status, outcome,"
-                " created_at) values ($1, $2, $3, $8, $4, $5, $5, 'IN_PROGRESS', $6, $7)",
-                ARGS(db_uuid(id), db_str(p.payment_key), db_str(in->order_id),
-                     db_str(in->order_name.n ? in->order_name : STR("주문")), db_int(in->amount),
-                     db_str(str_from(outcome_names[in->outcome])), db_int(ctx_now(cx)), db_uuid(order_uuid))));
+    TRY(db_exec(
+        cx,
+        "insert into payments (payment_id, payment_key, order_id, order_uuid, order_name, amount, "
+        "balance, status, outcome,"
+        " created_at) values ($1, $2, $3, $8, $4, $5, $5, 'IN_PROGRESS', $6, $7)",
+        ARGS(db_uuid(id), db_str(p.payment_key), db_str(in->order_id),
+             db_str(in->order_name.n ? in->order_name : STR("주문")), db_int(in->amount),
+             db_str(str_from(outcome_names[in->outcome])), db_int(ctx_now(cx)),
+             db_uuid(order_uuid))));
     TRY(db_commit(cx));
     return reply_data(cx, rp, 200, authorized_fields, &p);
 }

@@ -27,6 +27,10 @@ static struct {
     void *hook_arg;
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+#ifdef JUMUN_FAULTS
+enum mutant fault_mutant = MUTANT_NONE;
+#endif
+
 void fault_hook_set(fault_hook *hook, void *arg)
 {
     pthread_mutex_lock(&state.lock);

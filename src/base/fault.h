@@ -23,3 +23,28 @@ bool fault_pass(const char *name);
 #else
 #define FAULT(name) false
 #endif
+
+/*
+ * Known mistakes of the system this one replaces, re-created in fault builds only: a test switches
+ * one on and must then fail. In other builds the code of a mutant does not exist.
+ */
+enum mutant {
+    MUTANT_NONE,
+    MUTANT_INBOX_FIRST,      /* an event is marked as seen before its work is done */
+    MUTANT_MARKED_EARLY,     /* an event counts as published before the bus has it */
+    MUTANT_NOT_HELD,         /* stock is looked at, but not held */
+    MUTANT_REFUND_KEY,       /* a new provider key for every try of a refund */
+    MUTANT_ANY_STATUS,       /* an owner's action is taken in any state */
+    MUTANT_NOT_PINNED,       /* the payment does not stop expiry and cancel */
+    MUTANT_UNKNOWN_DECLINED, /* no answer of the provider is taken for a refusal */
+    MUTANT_EVENT_APART,      /* state and event are two transactions */
+    MUTANT_NO_TIMER,         /* the hold of an unpaid order never ends */
+    MUTANT_RELEASE_TWICE,    /* stock comes back once per request for it */
+    MUTANTS
+};
+#ifdef JUMUN_FAULTS
+extern enum mutant fault_mutant;
+#define MUTANT(m) (fault_mutant == (m))
+#else
+#define MUTANT(m) false
+#endif

@@ -121,6 +121,10 @@ static enum err apply_in_transaction(struct ctx *cx, const struct consumer *c,
                       "insert into inbox (event_id, applied_at) values ($1, $2)"
                       " on conflict (event_id) do nothing",
                       ARGS(db_uuid(e->id), db_int(ctx_now(cx)))));
+        if (MUTANT(MUTANT_INBOX_FIRST)) {
+            TRY(db_commit(cx));
+            TRY(db_begin(cx));
+        }
         if (inserted == 1)
             TRY(apply_or_park(cx, c, e));
     }

@@ -84,6 +84,8 @@ enum err outbox_relay(struct ctx *cx, struct bus *bus, size_t *ret_n)
             .data = row->data,
         };
     }
+    if (MUTANT(MUTANT_MARKED_EARLY))
+        TRY(mark(cx, &rows));
     if (FAULT("relay.publish.before"))
         return fail(cx, ERR_UNAVAILABLE, "fault: relay.publish.before");
     TRY(bus_publish(cx, bus, events, rows.n));

@@ -58,7 +58,7 @@ void exchange_finish(struct exchange *x, const struct http_answer *answer);
 /* SSE. A hub fans events out to the streams that listen to a key; buffers per stream are bounded
  * (64 KiB), a reader that is too slow is cut (it resumes by Last-Event-ID). */
 struct sse_hub;
-struct sse_hub *sse_hub_open(int heartbeat_ms);
+struct sse_hub *sse_hub_open(int heartbeat_ms); /* 0: no heartbeat, no thread */
 void sse_hub_close(struct sse_hub *h);
 /*
  * Sends the head of a text/event-stream with `replay` as first bytes and parks the connection under

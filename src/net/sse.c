@@ -356,7 +356,7 @@ struct sse_hub *sse_hub_open(int heartbeat_ms)
     pthread_mutex_init(&h->lock, NULL);
     pthread_mutex_init(&h->stop_lock, NULL);
     pthread_cond_init(&h->stop_bell, NULL);
-    if (pthread_create(&h->thread, NULL, heart, h) == 0)
+    if (heartbeat_ms == 0 || pthread_create(&h->thread, NULL, heart, h) == 0)
         return h;
     free(h);
     return NULL;
@@ -368,7 +368,8 @@ void sse_hub_close(struct sse_hub *h)
     h->stop = true;
     pthread_cond_signal(&h->stop_bell);
     pthread_mutex_unlock(&h->stop_lock);
-    pthread_join(h->thread, NULL);
+    if (h->heartbeat_ms > 0)
+        pthread_join(h->thread, NULL);
     for (size_t i = 0; i < BUCKETS; i++)
         while (h->buckets[i]) {
             struct sse_slot *slot = h->buckets[i];

@@ -63,6 +63,13 @@ struct svc *platform_service(struct platform *p, const char *name)
     return NULL;
 }
 
+struct db *platform_db(struct platform *p, const char *name)
+{
+    struct svc *s = platform_service(p, name);
+
+    return s ? s->db : NULL;
+}
+
 struct jwt_keys *platform_keys(struct platform *p)
 {
     return p->keys;
@@ -125,7 +132,7 @@ static enum err open_engines(struct ctx *cx, struct platform *p)
     TRY(cache_open(cx, "memory:", CACHE_BYTES, &p->cache));
     TRY(blobs_open(cx, url(p, "file", "/photos"), &p->blobs));
     TRY(bus_open(cx, url(p, "log", ""), &p->bus));
-    p->events = sse_hub_open(HEARTBEAT_MS);
+    p->events = sse_hub_open(p->options.threads > 0 ? HEARTBEAT_MS : 0);
     if (!p->events)
         return fail(cx, ERR_UNAVAILABLE, "cannot start the event streams");
     return ERR_OK;

@@ -34,6 +34,7 @@ void platform_stop(struct platform *p, int timeout_ms); /* drains; then closes e
 const struct platform_options *platform_options(const struct platform *p);
 int platform_port(const struct platform *p, int listener); /* 0: public, 1: internal, 2: toss */
 struct svc *platform_service(struct platform *p, const char *name); /* NULL: not here */
+struct db *platform_db(struct platform *p, const char *name); /* of a service; NULL: not here */
 struct jwt_keys *platform_keys(struct platform *p);
 struct cache *platform_cache(struct platform *p);
 struct bus *platform_bus(struct platform *p);
