@@ -121,13 +121,48 @@ static enum err apply_batch(struct svc *s, const struct event *events, size_t n)
     return ERR_OK;
 }
 
+static int64_t start_position(void *arg, struct str topic, int partition)
+{
+    struct svc *s = arg;
+    struct arena arena;
+    struct ctx cx;
+    int64_t position = BUS_FROM_START;
+
+    arena_init(&arena, PUMP_ARENA_MAX);
+    platform_ctx(s->platform, s, &arena, &cx);
+    enum err e = inbox_position(&cx, topic, partition, &position);
+    if (e != ERR_OK) /* from the start is always right: the inbox drops what was applied */
+        log_work(&cx, "position", topic, e, 0, 0);
+    arena_release(&arena);
+    return position;
+}
+
+static enum err subscribe(struct svc *s)
+{
+    size_t n = 0;
+
+    if (!s->service->consumers || !s->service->topics)
+        return ERR_OK;
+    while (s->service->topics[n])
+        n++;
+    return bus_subscribe(s->platform->bus, s->service->name, s->service->topics, n, start_position,
+                         s, &s->reader);
+}
+
 static enum err consume(struct svc *s, struct arena *arena, int wait_ms, size_t *ret_n)
 {
     struct event events[EVENTS_MAX];
 
     *ret_n = 0;
     TRY(bus_poll(s->reader, arena, wait_ms, events, EVENTS_MAX, ret_n));
-    TRY(apply_batch(s, events, *ret_n));
+    enum err e = apply_batch(s, events, *ret_n);
+    if (e != ERR_OK && !s->stop) {
+        /* The reader is past what was not applied: it begins again at the stored position. */
+        bus_unsubscribe(s->reader);
+        s->reader = NULL;
+        TRY(subscribe(s));
+    }
+    TRY(e);
     if (*ret_n)
         bus_ack(s->reader, &events[*ret_n - 1]);
     return ERR_OK;
@@ -219,34 +254,6 @@ void pump_ring(struct svc *s)
     bell_ring(&s->relay_bell);
     if (s->service->timers)
         bell_ring(&s->timer_bell);
-}
-
-static int64_t start_position(void *arg, struct str topic, int partition)
-{
-    struct svc *s = arg;
-    struct arena arena;
-    struct ctx cx;
-    int64_t position = BUS_FROM_START;
-
-    arena_init(&arena, PUMP_ARENA_MAX);
-    platform_ctx(s->platform, s, &arena, &cx);
-    enum err e = inbox_position(&cx, topic, partition, &position);
-    if (e != ERR_OK) /* from the start is always right: the inbox drops what was applied */
-        log_work(&cx, "position", topic, e, 0, 0);
-    arena_release(&arena);
-    return position;
-}
-
-static enum err subscribe(struct svc *s)
-{
-    size_t n = 0;
-
-    if (!s->service->consumers || !s->service->topics)
-        return ERR_OK;
-    while (s->service->topics[n])
-        n++;
-    return bus_subscribe(s->platform->bus, s->service->name, s->service->topics, n, start_position,
-                         s, &s->reader);
 }
 
 enum err pump_start(struct svc *s)
