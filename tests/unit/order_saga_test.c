@@ -2,6 +2,8 @@
  * its store. */
 #include "unit/order_people.h"
 
+#include "base/fault.h"
+
 static void from_placing_to_the_door(void)
 {
     world_open();
@@ -469,6 +471,75 @@ static void doubled_answers(void)
     world_close();
 }
 
+static bool now_and_then(void *arg, const char *name)
+{
+    (void)arg, (void)name;
+    w.luck = w.luck * 6364136223846793005u + 1442695040888963407u;
+    bool fails = w.fails && (w.luck >> 33) % 3 == 0;
+    w.fired += fails;
+    return fails;
+}
+
+/* How often others were told so. */
+static int64_t told(struct uuid id, const char *type)
+{
+    struct ctx cx = ctx_of("order");
+    int64_t n = 0;
+
+    CHECK(db_int_of(&cx, &n, "select count(*) from outbox where aggregate_id = $1 and type = $2",
+                    ARGS(db_uuid(id), db_str(str_from(type)))) == ERR_OK);
+    return n;
+}
+
+/* Until it gets through: a 503 says that nothing happened. */
+static int persist(struct uuid id, const char *verb, const char *body)
+{
+    int status = 503;
+
+    for (int tries = 0; status == 503 && tries < 100; tries++)
+        status = shop(w.owner, id, verb, body);
+    return status;
+}
+
+/* Commits, publications and effects fail again and again: nothing is lost and nothing happens
+ * twice. */
+static void everything_fails_now_and_then(void)
+{
+    world_open();
+    fault_hook_set(now_and_then, NULL);
+    for (int round = 0; round < 10; round++) {
+        struct uuid id = place(), payment_id = new_payment();
+        int status = 503;
+        w.fails = true;
+        for (int tries = 0; status == 503 && tries < 100; tries++)
+            status = pin(id, w.customer, payment_id, 23000);
+        CHECK_INT(status, 200);
+        payment_says("payment.captured", id, payment_id, 23000);
+        CHECK_INT(persist(id, "/accept", "{\"minutes\":30}"), 200);
+        if (round % 2) {
+            CHECK_INT(persist(id, "/cancel", "{\"reason\":\"x\"}"), 200);
+        } else {
+            CHECK_INT(persist(id, "/cook", "{}"), 200);
+            CHECK_INT(persist(id, "/ready", "{}"), 200);
+        }
+        settle();
+        w.fails = false;
+        settle();
+        CHECK_STR(str_from(status_names[load(id).status]), round % 2 ? "CANCELLED" : "READY");
+        CHECK_INT(load(id).captured_won, 23000);
+        CHECK_INT(load(id).refunded_won, round % 2 ? 23000 : 0);
+        CHECK_INT(told(id, "order.refund_requested"), round % 2);
+        CHECK_INT(told(id, "order.stock_release_requested"), round % 2);
+        CHECK_INT(told(id, "order.paid"), 1);
+        CHECK_INT(load(id).history_n, round % 2 ? 8 : 7);
+    }
+#ifdef JUMUN_FAULTS
+    CHECK(w.fired > 100);
+#endif
+    fault_hook_set(NULL, NULL);
+    world_close();
+}
+
 int main(void)
 {
     RUN(from_placing_to_the_door);
@@ -490,5 +561,6 @@ int main(void)
     RUN(the_board_has_positions);
     RUN(what_cannot_be_applied_waits_for_an_operator);
     RUN(doubled_answers);
+    RUN(everything_fails_now_and_then);
     return test_end();
 }
