@@ -151,12 +151,10 @@ static int parse_field(struct str line, struct http_head *h)
 
     if (h->n_fields == HTTP_FIELDS_MAX)
         return 431;
-    if (line.p[0] == ' ' || line.p[0] == '\t') /* obs-fold */
-        return 400;
     if (!str_cut(line, ':', &f.name, &f.value) || f.name.n == 0)
         return 400;
     for (size_t i = 0; i < f.name.n; i++)
-        if (!is_name_char((unsigned char)f.name.p[i]))
+        if (!is_name_char((unsigned char)f.name.p[i])) /* also the space that an obs-fold has */
             return 400;
     for (size_t i = 0; i < f.value.n; i++) {
         unsigned char c = (unsigned char)f.value.p[i];

@@ -48,11 +48,9 @@ static int size_byte(struct http_chunked *c, char byte, size_t max_body)
         return 0;
     }
     if (digit >= 0) {
-        if (c->left >> 56)
-            return 413;
         if (c->left == 0 && c->state == SIZE && ++c->extension_bytes > CHUNK_EXTENSION_MAX)
-            return 400; /* zeros without end */
-        c->left = c->left * 16 + (uint64_t)digit;
+            return 400;                           /* zeros without end */
+        c->left = c->left * 16 + (uint64_t)digit; /* was at most max_body: it cannot wrap */
         if (c->left > max_body || c->total + c->left > max_body)
             return 413;
         c->state = SIZE;

@@ -157,7 +157,7 @@ for (const body of ['0\r\n\r\n', '00\r\n\r\n', '5\r\nhello\r\n0\r\n\r\n', '05\r\
   '0\r\nA:\r\nB: c\r\n\r\n', '1\r\nG\r\n1\r\nE\r\n0\r\n\r\n']) {
   add('chunk', show(body), chunks(body), 404);
 }
-for (const body of ['\r\n', '5\nhello\r\n0\r\n\r\n', '5\r\nhello\n0\r\n\r\n', '5\rhello\r\n0\r\n\r\n', '5\r\nhello\r0\r\n\r\n', '5\r\nhellox\r\n0\r\n\r\n', '5\r\nhell\r\n0\r\n\r\n',
+for (const body of ['\r\n', '5\nhello\r\n0\r\n\r\n', '5\r\nhello\n0\r\n\r\n', '5\rhello\r\n0\r\n\r\n', '5\r\nhello\r0\r\n\r\n', '5\r\nhellox\r\n0\r\n\r\n', '5\r\nhelloxx0\r\n\r\n', '5\r\nhello\r\r0\r\n\r\n', '5\r\nhello\n\n0\r\n\r\n', '5\r\nhell\r\n0\r\n\r\n',
   '5 \r\nhello\r\n0\r\n\r\n', ' 5\r\nhello\r\n0\r\n\r\n', '5\t\r\nhello\r\n0\r\n\r\n', '5 ;a\r\nhello\r\n0\r\n\r\n', '+5\r\nhello\r\n0\r\n\r\n', '-5\r\nhello\r\n0\r\n\r\n', '-0\r\n\r\n',
   '0x5\r\nhello\r\n0\r\n\r\n', '5h\r\nhello\r\n0\r\n\r\n', 'x\r\n', '5,\r\nhello\r\n', '5_0\r\n', '\x005\r\n', '5\0\r\n', '5;a\nhello\r\n', '5;a\rb\r\nhello\r\n', '5;\0\r\nhello\r\n',
   '5\r\nhello\r\n\r\n0\r\n\r\n', '0\r\n\n', '0\n\r\n', '0\n\n', '0\r\n\rx', '0\r\n A: b\r\n\r\n', '0\r\n\tA: b\r\n\r\n', '0\r\n: b\r\n\r\n', '0\r\nA\r\n\r\n', '0\r\nA : b\r\n\r\n',
