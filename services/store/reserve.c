@@ -160,9 +160,7 @@ static enum err take(struct ctx *cx, const struct asked *in, struct uuid reserva
         return ERR_OK;
     }
     TRY(e);
-    if (MUTANT(MUTANT_NOT_HELD) && c.available >= line->quantity)
-        c.infinite = true;
-    if (!c.infinite) {
+    if (!c.infinite && !MUTANT(MUTANT_NOT_HELD)) {
         TRY(db_change(cx, &changed,
                       "update inventory set available = available - $2, reserved = reserved + $2,"
                       " version = version + 1 where menu_item_id = $1 and available >= $2",
@@ -331,8 +329,6 @@ enum err reservation_release(struct ctx *cx, struct uuid order_id, bool give_bac
     } else {
         TRY(found);
     }
-    if (MUTANT(MUTANT_RELEASE_TWICE) && r.state == RELEASED && !uuid_is_nil(r.store_id))
-        r.state = HELD;
     if (r.state == HELD) {
         struct movement unit = {.kind = MOVE_RELEASE, .available_delta = 1, .reserved_delta = -1};
         TRY(set_state(cx, &r, RELEASED));

@@ -39,7 +39,7 @@ enum mutant {
     MUTANT_UNKNOWN_DECLINED, /* no answer of the provider is taken for a refusal */
     MUTANT_EVENT_APART,      /* state and event are two transactions */
     MUTANT_NO_TIMER,         /* the hold of an unpaid order never ends */
-    MUTANT_RELEASE_TWICE,    /* stock comes back once per request for it */
+    MUTANT_APPLIED_TWICE,    /* an event that comes twice is applied twice */
     MUTANTS
 };
 #ifdef JUMUN_FAULTS

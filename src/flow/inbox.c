@@ -125,7 +125,7 @@ static enum err apply_in_transaction(struct ctx *cx, const struct consumer *c,
             TRY(db_commit(cx));
             TRY(db_begin(cx));
         }
-        if (inserted == 1)
+        if (inserted == 1 || MUTANT(MUTANT_APPLIED_TWICE))
             TRY(apply_or_park(cx, c, e));
     }
     TRY(db_exec(cx,

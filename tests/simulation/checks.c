@@ -91,6 +91,10 @@ void check_end(struct sim *s)
               " 'EXPIRED', 'REJECTED', 'PAYMENT_FAILED')",
               demo_id(DEMO_ADMIN, 1, 0, 0)) > 0)
         wrong(s, "I-15: an order never ended");
+    s->paid = count(s, &a,
+                    "select count(distinct order_id) from order_history where $1 is not null and "
+                    "status = 'PAID'",
+                    demo_id(DEMO_ADMIN, 1, 0, 0));
     for (size_t i = 0; i < s->n_told; i++) {
         const struct told *t = &s->told[i];
         if (count(s, &a, "select count(*) from orders where order_id = $1", t->order_id) != 1)

@@ -125,6 +125,18 @@ static void authorize(struct sim *s, struct arena *a, struct customer *c)
 
     if (uuid_is_nil(c->order_id) || c->total_won == 0)
         return;
+    if (!roll(s, 10)) { /* looks before paying; some do not */
+        struct caller as = customer_caller(c);
+        struct str path = arena_printf(a, "/v1/orders/%s", text_of(a, c->order_id));
+        if (ask(s, a, &as, 0, HTTP_GET, path, STR_NONE, STR_NONE, &answer) != 200)
+            return;
+        struct str status = read_answer(a, answer).status;
+        if (!str_eq(status, STR("AWAITING_PAYMENT"))) {
+            if (!str_eq(status, STR("STOCK_PENDING")))
+                c->order_id = UUID_NIL; /* on to the next one */
+            return;
+        }
+    }
     int64_t amount = roll(s, 4) ? c->total_won + 1 : c->total_won; /* somebody tampers */
     struct str body = arena_printf(a, "{\"orderId\":\"%s\",\"amount\":%lld,\"outcome\":\"%s\"}",
                                    text_of(a, c->order_id), (long long)amount, outcome);
@@ -198,7 +210,8 @@ static void owner_does(struct sim *s, struct arena *a, unsigned store, struct uu
     struct str path =
         arena_printf(a, "/v1/owner/stores/%s/orders/%s/%s",
                      text_of(a, demo_id(DEMO_STORE, store, 0, 0)), text_of(a, order_id), action);
-    (void)ask(s, a, &as, 0, HTTP_POST, path, body, STR_NONE, &answer);
+    (void)ask(s, a, &as, 0, HTTP_POST, path, body, arena_printf(a, "owner-%d-%s", s->steps, action),
+              &answer);
 }
 
 static struct list board(struct sim *s, struct arena *a, unsigned store, const char *status)
@@ -261,6 +274,12 @@ void people_act(struct sim *s)
     unsigned what = pick(s, 100);
     struct arena a;
 
+    /* Mostly the next thing that makes sense, otherwise anything. */
+    if (what >= 22 && what < 76 && roll(s, 70))
+        what = c->confirm.is_open                               ? 60
+               : !uuid_is_nil(c->order_id) && !c->payment_key.n ? 50
+               : roll(s, 60)                                    ? 30
+                                                                : 0;
     arena_init(&a, 64u << 20);
     if (what < 22)
         add_to_cart(s, &a, c);
@@ -274,7 +293,7 @@ void people_act(struct sim *s)
         cancel(s, &a, c);
     else if (what < 85)
         look(s, &a, c);
-    else if (what < 98)
+    else if (what < 93)
         owner(s, &a);
     else
         operator(s, &a);

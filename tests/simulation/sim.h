@@ -64,6 +64,7 @@ struct sim {
     struct late_call late[4];
     struct told told[OLD_MAX];
     size_t n_told;
+    int64_t paid;   /* orders that were PAID at some time */
     uint64_t trace; /* hash over everything that was answered */
     bool verbose;
     char problem[600]; /* the first thing that was wrong; empty: nothing */
