@@ -99,7 +99,10 @@ struct str trace_format(const struct trace *t, char out[TRACEPARENT_SIZE])
     p = put_hex(p + 3, t->trace_id, sizeof t->trace_id);
     *p++ = '-';
     p = put_hex(p, t->span_id, sizeof t->span_id);
-    snprintf(p, 4, "-0%d", t->sampled);
+    *p++ = '-';
+    *p++ = '0';
+    *p++ = t->sampled ? '1' : '0';
+    *p = '\0';
     return (struct str){out, 55};
 }
 
