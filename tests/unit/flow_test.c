@@ -1,0 +1,415 @@
+/* flow_test.c -- outbox, inbox, timers, jobs, idempotency keys and migrations: once, whatever dies
+ * when. */
+#include "test.h"
+
+#include <ftw.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+#include "flow/idempotency.h"
+#include "flow/inbox.h"
+#include "flow/migrate.h"
+#include "flow/outbox.h"
+#include "flow/timer.h"
+
+struct note {
+    int64_t n;
+};
+static const struct field note_fields[] = {
+    F_INT(struct note, n, "n", REQUIRED, 0, 1000000, "number"),
+    F_END(struct note),
+};
+static const struct migration scripts[] = {
+    {"0001_effects", "create table effects (event_id uuid not null, key uuid not null,"
+                     " n bigint not null)"},
+    {NULL, NULL},
+};
+
+static struct {
+    struct arena arena;
+    struct clock clock;
+    struct rng rng;
+    struct ctx cx;
+    struct db *db;
+    struct bus *bus;
+    char dir[64];
+    /* what the consumers below refuse */
+    int64_t refuse, unavailable;
+} w;
+
+static int forget_file(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st, (void)type, (void)at;
+    return remove(path);
+}
+
+static void open_world(void)
+{
+    char url[96];
+    struct db_options options = {.group_commit = true, .readers_max = 2, .clock = &w.clock};
+
+    arena_init(&w.arena, 64u << 20);
+    w.cx = (struct ctx){.arena = &w.arena, .clock = &w.clock, .rng = &w.rng};
+    snprintf(url, sizeof url, "sqlite:%s", w.dir);
+    enum err e = db_open(&w.cx, url, "order", &options, &w.db);
+    w.cx.db = w.db;
+    snprintf(url, sizeof url, "log:%s/bus", w.dir);
+    if (e == ERR_OK)
+        e = bus_open(&w.cx, url, &w.bus);
+    if (e == ERR_OK)
+        e = migrate(&w.cx, scripts, false, NULL);
+    if (e != ERR_OK) {
+        printf("Bail out! %s\n", w.cx.story.detail);
+        exit(1);
+    }
+}
+
+static void close_world(void)
+{
+    db_rollback(&w.cx);
+    bus_close(w.bus);
+    db_close(w.db);
+    arena_release(&w.arena);
+}
+
+static void setup(void)
+{
+    char path[80];
+
+    memset(&w, 0, sizeof w);
+    w.clock = (struct clock){true, INT64_C(1796000000000000)};
+    rng_seed(&w.rng, 42);
+    snprintf(w.dir, sizeof w.dir, "/tmp/flow_test.XXXXXX");
+    CHECK(mkdtemp(w.dir) != NULL);
+    snprintf(path, sizeof path, "%s/bus", w.dir);
+    CHECK(mkdir(path, 0700) == 0);
+    open_world();
+}
+
+static void teardown(void)
+{
+    close_world();
+    nftw(w.dir, forget_file, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static struct uuid key_of(int n)
+{
+    return (struct uuid){{[0] = 1, [15] = (unsigned char)n}};
+}
+
+static int64_t count(const char *sql)
+{
+    int64_t n = -1;
+
+    CHECK_INT(db_durable(&w.cx), ERR_OK);
+    CHECK_INT(db_int_of(&w.cx, &n, sql, NO_ARGS), ERR_OK);
+    return n;
+}
+
+/* One change with its event, committed. */
+static void append(int key, int64_t n)
+{
+    struct note note = {n};
+
+    CHECK_INT(db_begin(&w.cx), ERR_OK);
+    CHECK_INT(outbox_append(&w.cx, "order.noted", key_of(key), note_fields, &note), ERR_OK);
+    CHECK_INT(db_commit(&w.cx), ERR_OK);
+    CHECK_INT(db_durable(&w.cx), ERR_OK);
+}
+
+static enum err noted(struct ctx *cx, const struct event *e, const void *data)
+{
+    const struct note *note = data;
+
+    TRY(db_exec(cx, "insert into effects (event_id, key, n) values ($1, $2, $3)",
+                ARGS(db_uuid(e->id), db_uuid(e->key), db_int(note->n))));
+    if (note->n == w.refuse)
+        return fail(cx, ERR_CONSTRAINT, "number %d is refused", (int)note->n);
+    if (note->n == w.unavailable)
+        return fail(cx, ERR_UNAVAILABLE, "not now");
+    return ERR_OK;
+}
+static const struct consumer consumers[] = {
+    {"order.noted", noted, note_fields, "keeps the number"},
+    {NULL, NULL, NULL, NULL},
+};
+
+static int64_t start_of(void *arg, struct str topic, int partition)
+{
+    int64_t next = 0;
+
+    (void)arg;
+    return inbox_position(&w.cx, topic, partition, &next) == ERR_OK ? next : BUS_FROM_START;
+}
+
+/* Publishes what waits, then applies what the bus holds; the first failure ends it. */
+static enum err pump(void)
+{
+    static const char *const topics[] = {"order"};
+    struct bus_reader *reader;
+    struct event events[64];
+    size_t n = 1;
+    enum err e = ERR_OK;
+
+    while (n > 0)
+        TRY(outbox_relay(&w.cx, w.bus, &n));
+    TRY(db_durable(&w.cx));
+    TRY(bus_subscribe(w.bus, "self", topics, 1, start_of, NULL, &reader));
+    for (n = 1; n > 0 && e == ERR_OK;) {
+        e = bus_poll(reader, &w.arena, 20, events, COUNT_OF(events), &n);
+        for (size_t i = 0; e == ERR_OK && i < n; i++)
+            e = inbox_apply(&w.cx, consumers, &events[i]);
+    }
+    bus_unsubscribe(reader);
+    return e == ERR_OK ? db_durable(&w.cx) : e;
+}
+
+static void outbox_numbers_and_publishes(void)
+{
+    int64_t rows, age;
+    struct note note = {1};
+
+    setup();
+    for (int i = 1; i <= 3; i++)
+        append(1, i);
+    append(2, 10);
+    CHECK_INT(count("select max(aggregate_seq) from outbox"), 3);
+    CHECK_INT(count("select count(*) from outbox where aggregate_seq = 1"), 2);
+    w.clock.virtual_us += 5 * US_PER_S;
+    CHECK_INT(outbox_lag(&w.cx, &rows, &age), ERR_OK);
+    CHECK_INT(rows, 4);
+    CHECK_INT(age, 5 * US_PER_S);
+
+    CHECK_INT(db_begin(&w.cx), ERR_OK);
+    CHECK_INT(outbox_append(&w.cx, "order.noted", key_of(3), note_fields, &note), ERR_OK);
+    db_rollback(&w.cx); /* no change, no event */
+    CHECK_INT(pump(), ERR_OK);
+    CHECK_INT(count("select count(*) from effects"), 4);
+    CHECK_INT(outbox_lag(&w.cx, &rows, &age), ERR_OK);
+    CHECK_INT(rows, 0);
+    CHECK_INT(age, 0);
+    CHECK_INT(pump(), ERR_OK);
+    CHECK_INT(count("select count(*) from effects"), 4);
+    teardown();
+}
+
+#ifdef JUMUN_FAULTS
+static int passes_left;
+
+static bool die_at(void *arg, const char *name)
+{
+    (void)arg, (void)name;
+    if (--passes_left == 0)
+        kill(getpid(), SIGKILL);
+    return false;
+}
+
+static bool fail_at(void *arg, const char *name)
+{
+    (void)arg, (void)name;
+    return --passes_left == 0;
+}
+
+/* In a child, which dies at the n-th fault point it passes; true when it did. */
+static bool dies_at(int n)
+{
+    int status = 0;
+
+    close_world(); /* no thread and no lock crosses the fork */
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        open_world();
+        passes_left = n;
+        fault_hook_set(die_at, NULL);
+        _exit(pump() == ERR_OK ? 0 : 1);
+    }
+    CHECK(child > 0 && waitpid(child, &status, 0) == child);
+    open_world();
+    CHECK(WIFSIGNALED(status) || (WIFEXITED(status) && WEXITSTATUS(status) == 0));
+    return WIFSIGNALED(status);
+}
+
+static void check_all_once(void)
+{
+    CHECK_INT(pump(), ERR_OK);
+    CHECK_INT(count("select count(*) from outbox where published_at is null"), 0);
+    CHECK_INT(count("select count(*) from effects"), 6);
+    CHECK_INT(count("select count(distinct event_id) from effects"), 6);
+    CHECK_INT(count("select count(*) from parked"), 0);
+    /* in the order of each key: a later row never holds a smaller number */
+    CHECK_INT(count("select count(*) from effects a join effects b on a.key = b.key"
+                    " and a.rowid < b.rowid and a.n > b.n"),
+              0);
+}
+
+static void a_crash_anywhere_loses_and_doubles_nothing(void)
+{
+    int n = 0;
+    bool died = true;
+
+    while (died && n < 200) {
+        setup();
+        for (int i = 0; i < 6; i++)
+            append(i % 2, i + 1);
+        died = dies_at(++n);
+        check_all_once();
+        teardown();
+    }
+    CHECK(!died);
+    CHECK(n > 10); /* there were fault points to die at */
+}
+
+static void a_failure_anywhere_loses_and_doubles_nothing(void)
+{
+    int n = 0, failures = 0;
+
+    for (passes_left = 0; passes_left <= 0 && n < 200;) {
+        setup();
+        for (int i = 0; i < 6; i++)
+            append(i % 2, i + 1);
+        passes_left = ++n;
+        fault_hook_set(fail_at, NULL);
+        failures += pump() != ERR_OK;
+        fault_hook_set(NULL, NULL);
+        db_rollback(&w.cx);
+        w.cx.ticket = 0; /* the work that failed is given up; the next is new */
+        check_all_once();
+        teardown();
+    }
+    CHECK(n < 200);
+    CHECK(failures > 5);
+}
+#endif
+
+static void an_event_seen_before_is_dropped(void)
+{
+    struct event e = {.id = key_of(99),
+                      .type = STR("order.noted"),
+                      .source = STR("order"),
+                      .key = key_of(1),
+                      .sequence = 1,
+                      .data = STR("{\"n\":7,\"added\":\"later\"}"),
+                      .position = 4};
+    int64_t next;
+
+    setup();
+    CHECK_INT(inbox_apply(&w.cx, consumers, &e), ERR_OK);
+    CHECK_INT(inbox_apply(&w.cx, consumers, &e), ERR_OK);
+    e.position = 2; /* an old copy never moves the position back */
+    CHECK_INT(inbox_apply(&w.cx, consumers, &e), ERR_OK);
+    CHECK_INT(count("select count(*) from effects"), 1);
+    CHECK_INT(inbox_position(&w.cx, STR("order"), 0, &next), ERR_OK);
+    CHECK_INT(next, 5);
+    CHECK_INT(inbox_position(&w.cx, STR("order"), 1, &next), ERR_OK);
+    CHECK_INT(next, BUS_FROM_START);
+    e = (struct event){.id = key_of(98),
+                       .type = STR("order.unheard_of"),
+                       .source = STR("order"),
+                       .key = key_of(1),
+                       .data = STR("{}"),
+                       .position = 5};
+    CHECK_INT(inbox_apply(&w.cx, consumers, &e), ERR_OK); /* not for us: only passed */
+    CHECK_INT(count("select count(*) from inbox"), 1);
+    CHECK_INT(count("select next from offsets"), 6);
+    e.type = STR("order.noted");
+    e.id = key_of(97);
+    e.position = 6;
+    e.data = STR("{\"n\":\"seven\"}");
+    CHECK_INT(inbox_apply(&w.cx, consumers, &e), ERR_OK);
+    CHECK_INT(count("select count(*) from parked"), 1); /* data that is not what the table says */
+    CHECK_INT(count("select count(*) from effects"), 1);
+    teardown();
+}
+
+static int64_t first_parked(void)
+{
+    return count("select min(id) from parked");
+}
+
+static void a_refused_event_parks_its_key_only(void)
+{
+    struct list parked = {NULL, 0};
+
+    setup();
+    w.refuse = 13;
+    append(1, 13);
+    append(1, 14);
+    append(2, 20);
+    append(1, 15);
+    CHECK_INT(pump(), ERR_OK);
+    CHECK_INT(count("select count(*) from effects"), 1);
+    CHECK_INT(count("select n from effects"), 20);
+    CHECK_INT(parked_list(&w.cx, 0, 10, &parked), ERR_OK);
+    CHECK_INT(parked.n, 3);
+    if (parked.n == 3) {
+        const struct parked *p = LIST_AT(struct parked, parked, 0);
+        CHECK_STR(p->reason, "CONSTRAINT: number 13 is refused");
+        CHECK_STR(p->data, "{\"n\":13}");
+        CHECK_INT(p->tries, 1);
+        CHECK_INT(LIST_AT(struct parked, parked, 2)->sequence, 3);
+    }
+    CHECK_INT(parked_list(&w.cx, first_parked(), 10, &parked), ERR_OK);
+    CHECK_INT(parked.n, 2);
+    CHECK_INT(parked_retry(&w.cx, consumers, first_parked()), ERR_CONSTRAINT);
+    CHECK_INT(count("select count(*) from parked"), 3);
+    CHECK_INT(count("select tries from parked order by id limit 1"), 2);
+    CHECK_INT(parked_retry(&w.cx, consumers, 4711), ERR_NOT_FOUND);
+    w.refuse = 0; /* the cause is repaired */
+    CHECK_INT(parked_retry(&w.cx, consumers, first_parked()), ERR_OK);
+    CHECK_INT(count("select count(*) from parked"), 0);
+    CHECK_INT(count("select count(*) from effects"), 4);
+    CHECK_INT(count("select n from effects order by rowid desc limit 1"), 15);
+    CHECK_INT(pump(), ERR_OK);
+    CHECK_INT(count("select count(*) from effects"), 4);
+    teardown();
+}
+
+static void a_discarded_event_lets_the_rest_go_on(void)
+{
+    setup();
+    w.refuse = 13;
+    append(1, 13);
+    append(1, 14);
+    CHECK_INT(pump(), ERR_OK);
+    CHECK_INT(count("select count(*) from parked"), 2);
+    CHECK_INT(parked_discard(&w.cx, consumers, first_parked()), ERR_OK);
+    CHECK_INT(count("select count(*) from parked"), 0);
+    CHECK_INT(count("select n from effects"), 14);
+    CHECK_INT(parked_discard(&w.cx, consumers, 1), ERR_NOT_FOUND);
+    teardown();
+}
+
+static void a_failure_that_may_pass_is_offered_again(void)
+{
+    setup();
+    w.unavailable = 5;
+    append(1, 5);
+    append(1, 6);
+    CHECK_INT(pump(), ERR_UNAVAILABLE);
+    CHECK_INT(count("select count(*) from effects"), 0);
+    CHECK_INT(count("select count(*) from inbox"), 0);
+    CHECK_INT(count("select count(*) from parked"), 0);
+    w.unavailable = 0;
+    CHECK_INT(pump(), ERR_OK);
+    CHECK_INT(count("select count(*) from effects"), 2);
+    CHECK_INT(count("select n from effects order by rowid limit 1"), 5);
+    teardown();
+}
+
+int main(void)
+{
+    RUN(outbox_numbers_and_publishes);
+#ifdef JUMUN_FAULTS
+    RUN(a_crash_anywhere_loses_and_doubles_nothing);
+    RUN(a_failure_anywhere_loses_and_doubles_nothing);
+#endif
+    RUN(an_event_seen_before_is_dropped);
+    RUN(a_refused_event_parks_its_key_only);
+    RUN(a_discarded_event_lets_the_rest_go_on);
+    RUN(a_failure_that_may_pass_is_offered_again);
+    return test_end();
+}
