@@ -60,7 +60,7 @@ static enum err claim(struct ctx *cx, const struct timer_row *row, const struct 
     if (row->calls_out)
         TRY(db_change(cx, &changed,
                       "update timers set lease_until = $4 where kind = $1 and subject = $2"
-                      " and due_us = $3 and lease_until < $5",
+                      " and due_us = $3 and lease_until <= $5",
                       ARGS(db_str(t->kind), db_uuid(t->subject), db_int(t->due_us),
                            db_int(ctx_now(cx) + TIMER_LEASE_US), db_int(ctx_now(cx)))));
     else
