@@ -63,6 +63,11 @@ void bus_ack(struct bus_reader *r, const struct event *e)
     r->bus->driver->ack(r, e);
 }
 
+void bus_rewind(struct bus_reader *r)
+{
+    r->bus->driver->rewind(r);
+}
+
 void bus_wake(struct bus_reader *r)
 {
     r->bus->driver->wake(r);

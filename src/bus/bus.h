@@ -55,6 +55,9 @@ enum err bus_poll(struct bus_reader *r, struct arena *a, int timeout_ms, struct 
                   size_t max, size_t *ret_n) MUST_USE;
 /* The effect of everything up to and with this event is durable: a hint for lag. */
 void bus_ack(struct bus_reader *r, const struct event *e);
+/* What was polled last was not applied after all: the next bus_poll begins again where `start`
+ * says. */
+void bus_rewind(struct bus_reader *r);
 /* Makes a waiting bus_poll return now; from any thread. */
 void bus_wake(struct bus_reader *r);
 /* Events behind the end of the log over all partitions of this reader. */

@@ -15,6 +15,7 @@ struct bus_driver {
     enum err (*poll)(struct bus_reader *r, struct arena *a, int timeout_ms, struct event *out,
                      size_t max, size_t *ret_n);
     void (*ack)(struct bus_reader *r, const struct event *e);
+    void (*rewind)(struct bus_reader *r);
     void (*wake)(struct bus_reader *r);
     int64_t (*lag)(struct bus_reader *r);
 };

@@ -345,6 +345,18 @@ static void log_ack(struct bus_reader *reader, const struct event *e)
     pthread_mutex_unlock(&b->mutex);
 }
 
+/* Every topic changes hands, to ourselves: taking it over asks where to go on. */
+static void log_rewind(struct bus_reader *reader)
+{
+    struct log_reader *r = (struct log_reader *)reader;
+    struct log_bus *b = log_bus_of(r);
+    pthread_mutex_lock(&b->mutex);
+    for (struct log_slot *s = r->group->slots; s; s = s->following)
+        if (s->owner == r)
+            s->owner = NULL;
+    pthread_mutex_unlock(&b->mutex);
+}
+
 static void log_wake(struct bus_reader *reader)
 {
     struct log_reader *r = (struct log_reader *)reader;
@@ -401,6 +413,7 @@ const struct bus_driver bus_log = {
     .unsubscribe = log_unsubscribe,
     .poll = log_poll,
     .ack = log_ack,
+    .rewind = log_rewind,
     .wake = log_wake,
     .lag = log_lag,
 };

@@ -84,32 +84,52 @@ static void *relay_main(void *arg)
     return NULL;
 }
 
-/* One event until it is applied or parked; false when stopped. Failing ones stay first: order per
- * key. */
-static enum err apply_one(struct svc *s, const struct event *e)
+/*
+ * One event, behind the work that is in the group commit *ticket: when that group was lost, so is
+ * the reader's place, and this one is not applied either.
+ */
+static enum err apply_one(struct svc *s, const struct event *e, uint64_t *ticket)
 {
     struct arena arena;
     struct ctx cx;
 
     arena_init(&arena, PUMP_ARENA_MAX);
     platform_ctx(s->platform, s, &arena, &cx);
+    cx.ticket = *ticket;
     int64_t begun_us = clock_monotonic_us();
     enum err result = inbox_apply(&cx, s->service->consumers, e);
-    if (result != ERR_OK)
+    if (result != ERR_OK) {
         log_work(&cx, "event", e->type, result, 0, clock_monotonic_us() - begun_us);
-    else
+    } else {
         metric_add(s->consumed, 1);
+        *ticket = cx.ticket;
+    }
     arena_release(&arena);
     return result;
 }
 
-static enum err apply_batch(struct svc *s, const struct event *events, size_t n)
+/* Waits until what is in the group commit is durable. ERR_UNAVAILABLE: it is gone. */
+static enum err wait_durable(struct svc *s, struct arena *arena, uint64_t ticket)
 {
+    struct ctx cx;
+
+    platform_ctx(s->platform, s, arena, &cx);
+    cx.ticket = ticket;
+    return db_durable(&cx);
+}
+
+/* In order: one that fails stays first until it is applied or parked, or until a group was lost. */
+static enum err apply_batch(struct svc *s, struct arena *arena, const struct event *events,
+                            size_t n)
+{
+    uint64_t ticket = 0;
+
     for (size_t i = 0; i < n; i++) {
         int64_t pause_us = 0;
-        while (apply_one(s, &events[i]) != ERR_OK) {
+        while (apply_one(s, &events[i], &ticket) != ERR_OK) {
             if (s->stop || !s->has_threads)
                 return ERR_UNAVAILABLE;
+            TRY(wait_durable(s, arena, ticket));
             pause_us = back_off(pause_us);
             struct timespec t = {.tv_sec = pause_us / US_PER_S,
                                  .tv_nsec = pause_us % US_PER_S * 1000};
@@ -118,35 +138,7 @@ static enum err apply_batch(struct svc *s, const struct event *events, size_t n)
         if (s->stop)
             return ERR_UNAVAILABLE;
     }
-    return ERR_OK;
-}
-
-static int64_t start_position(void *arg, struct str topic, int partition)
-{
-    struct svc *s = arg;
-    struct arena arena;
-    struct ctx cx;
-    int64_t position = BUS_FROM_START;
-
-    arena_init(&arena, PUMP_ARENA_MAX);
-    platform_ctx(s->platform, s, &arena, &cx);
-    enum err e = inbox_position(&cx, topic, partition, &position);
-    if (e != ERR_OK) /* from the start is always right: the inbox drops what was applied */
-        log_work(&cx, "position", topic, e, 0, 0);
-    arena_release(&arena);
-    return position;
-}
-
-static enum err subscribe(struct svc *s)
-{
-    size_t n = 0;
-
-    if (!s->service->consumers || !s->service->topics)
-        return ERR_OK;
-    while (s->service->topics[n])
-        n++;
-    return bus_subscribe(s->platform->bus, s->service->name, s->service->topics, n, start_position,
-                         s, &s->reader);
+    return wait_durable(s, arena, ticket);
 }
 
 static enum err consume(struct svc *s, struct arena *arena, int wait_ms, size_t *ret_n)
@@ -155,13 +147,10 @@ static enum err consume(struct svc *s, struct arena *arena, int wait_ms, size_t 
 
     *ret_n = 0;
     TRY(bus_poll(s->reader, arena, wait_ms, events, EVENTS_MAX, ret_n));
-    enum err e = apply_batch(s, events, *ret_n);
-    if (e != ERR_OK && !s->stop) {
-        /* The reader is past what was not applied: it begins again at the stored position. */
-        bus_unsubscribe(s->reader);
-        s->reader = NULL;
-        TRY(subscribe(s));
-    }
+    enum err e = apply_batch(s, arena, events, *ret_n);
+    /* The reader is past what was not applied, and past what a lost group took back with it. */
+    if (e != ERR_OK)
+        bus_rewind(s->reader);
     TRY(e);
     if (*ret_n)
         bus_ack(s->reader, &events[*ret_n - 1]);
@@ -254,6 +243,34 @@ void pump_ring(struct svc *s)
     bell_ring(&s->relay_bell);
     if (s->service->timers)
         bell_ring(&s->timer_bell);
+}
+
+static int64_t start_position(void *arg, struct str topic, int partition)
+{
+    struct svc *s = arg;
+    struct arena arena;
+    struct ctx cx;
+    int64_t position = BUS_FROM_START;
+
+    arena_init(&arena, PUMP_ARENA_MAX);
+    platform_ctx(s->platform, s, &arena, &cx);
+    enum err e = inbox_position(&cx, topic, partition, &position);
+    if (e != ERR_OK) /* from the start is always right: the inbox drops what was applied */
+        log_work(&cx, "position", topic, e, 0, 0);
+    arena_release(&arena);
+    return position;
+}
+
+static enum err subscribe(struct svc *s)
+{
+    size_t n = 0;
+
+    if (!s->service->consumers || !s->service->topics)
+        return ERR_OK;
+    while (s->service->topics[n])
+        n++;
+    return bus_subscribe(s->platform->bus, s->service->name, s->service->topics, n, start_position,
+                         s, &s->reader);
 }
 
 enum err pump_start(struct svc *s)
