@@ -185,6 +185,12 @@ static void starting_points(void)
     CHECK_INT(got[0].sequence, 4);
     CHECK_INT(drain(all, &w.arena, got, 1), 1); /* without a group everybody gets everything */
     CHECK_INT(got[0].sequence, 4);
+    bus_rewind(all); /* as after work that was lost: asks again where to begin */
+    CHECK_INT(drain(all, &w.arena, got, 4), 4);
+    CHECK_INT(got[0].sequence, 1);
+    bus_rewind(end);
+    CHECK_INT(bus_poll(end, &w.arena, 0, got, 8, &n), ERR_OK);
+    CHECK_INT(n, 0);
     bus_unsubscribe(all);
     bus_unsubscribe(end);
     bus_close(bus);
