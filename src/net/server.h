@@ -71,7 +71,8 @@ struct sse_slot *sse_reserve(struct sse_hub *h, struct uuid key); /* NULL: too m
 void sse_unreserve(struct sse_slot *slot);
 void exchange_stream(struct exchange *x, struct sse_slot *slot, struct str replay,
                      int64_t after_id);
-/* To all streams of the key; data is one JSON line. */
+/* To all streams of the key; data is one JSON line. Ids of a key rise: a stream never sees one
+ * again. */
 void sse_publish(struct sse_hub *h, struct uuid key, int64_t id, const char *event,
                  struct str data);
 size_t sse_streams(const struct sse_hub *h);

@@ -204,8 +204,10 @@ static void add_waiting(struct exchange *x, struct sse_slot *slot)
         memcpy(&head, rest.p, sizeof head);
         rest.p += sizeof head;
         rest.n -= sizeof head;
-        if (head.id > x->after_id)
+        if (head.id > x->after_id) {
             buf_add(&x->out, rest.p, head.n);
+            x->after_id = head.id;
+        }
         rest.p += head.n;
         rest.n -= head.n;
     }
@@ -275,8 +277,10 @@ static void deliver(struct sse_slot *slot, int64_t id, struct str frame)
         return;
     struct exchange *x = slot->exchange;
     pthread_mutex_lock(&x->lock);
-    if (id > x->after_id)
+    if (id > x->after_id) { /* not again what was published before its work was lost and redone */
+        x->after_id = id;
         send_frame(slot, frame);
+    }
     pthread_mutex_unlock(&x->lock);
 }
 
