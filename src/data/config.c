@@ -49,7 +49,7 @@ const char *nearest_word(struct str word, const char *const *candidates, size_t 
     return best;
 }
 
-enum form { FORM_KEBAB, FORM_SNAKE };
+enum form { FORM_CAMEL, FORM_KEBAB, FORM_SNAKE };
 
 /* tossListen -> toss-listen or TOSS_LISTEN. */
 static void spell(const char *name, enum form form, char out[NAME_MAX_LENGTH * 2])
@@ -57,7 +57,7 @@ static void spell(const char *name, enum form form, char out[NAME_MAX_LENGTH * 2
     size_t n = 0;
 
     for (; *name && n + 2 < NAME_MAX_LENGTH * 2; name++) {
-        bool upper = *name >= 'A' && *name <= 'Z';
+        bool upper = form != FORM_CAMEL && *name >= 'A' && *name <= 'Z';
         if (upper)
             out[n++] = form == FORM_KEBAB ? '-' : '_';
         char low = upper ? (char)(*name - 'A' + 'a') : *name;
@@ -71,17 +71,25 @@ struct reader {
     const struct field *fields;
     char *values;
     struct config_result *result;
+    bool bad;
 };
 
-static enum err problem(struct reader *r, const char *format, ...) PRINTF_LIKE(2, 3);
-static enum err problem(struct reader *r, const char *format, ...)
+/* Notes one problem beside those before it: reading goes on, so that all are told at once. */
+static void problem(struct reader *r, const char *format, ...) PRINTF_LIKE(2, 3);
+static void problem(struct reader *r, const char *format, ...)
 {
+    char *all = r->result->problem;
+    size_t max = sizeof r->result->problem, n = strlen(all);
     va_list args;
 
+    if (r->bad)
+        n += (size_t)snprintf(all + n, max - n, "; ");
+    r->bad = true;
+    if (n >= max)
+        return;
     va_start(args, format);
-    vsnprintf(r->result->problem, sizeof r->result->problem, format, args);
+    vsnprintf(all + n, max - n, format, args);
     va_end(args);
-    return ERR_INVALID;
 }
 
 /* Row whose spelling is `word`, or -1. */
@@ -110,83 +118,90 @@ static const char *suggest(const struct reader *r, struct str word, enum form fo
     return nearest_word(word, names, n);
 }
 
-static enum err unknown(struct reader *r, const char *what, struct str word, enum form form,
-                        const char *before)
+static void unknown(struct reader *r, const char *what, struct str word, enum form form,
+                    const char *before)
 {
     const char *near = suggest(r, word, form);
 
     if (near)
-        return problem(r, "%s \"%s%.*s\" is not known; did you mean \"%s%s\"?", what, before,
-                       STR_ARG(word), before, near);
-    return problem(r, "%s \"%s%.*s\" is not known", what, before, STR_ARG(word));
+        problem(r, "%s \"%s%.*s\" is not known, did you mean \"%s%s\"?", what, before,
+                STR_ARG(word), before, near);
+    else
+        problem(r, "%s \"%s%.*s\" is not known", what, before, STR_ARG(word));
 }
 
 /* `said` names the place in messages: "--threads", "JUMUN_THREADS", "jumun.conf:3". */
-static enum err set(struct reader *r, int row, struct str text, enum config_origin origin,
-                    const char *said)
+static void set(struct reader *r, int row, struct str text, enum config_origin origin,
+                const char *said)
 {
     const struct field *f = &r->fields[row];
 
     if (r->result->origins[row] > origin)
-        return ERR_OK;
+        return;
     const char *wrong = field_from_text(f, r->values, arena_copy(r->arena, text));
     if (wrong)
-        return problem(r, "%s is \"%.*s\", which is %s", said, f->flags & SECRET ? 3 : (int)text.n,
-                       f->flags & SECRET ? "***" : text.p, wrong);
-    r->result->origins[row] = origin;
-    return ERR_OK;
+        problem(r, "%s is \"%.*s\": %s", said, f->flags & SECRET ? 3 : (int)text.n,
+                f->flags & SECRET ? "***" : text.p, wrong);
+    r->result->origins[row] = origin; /* also when wrong: what it hides was not asked for */
 }
 
 /* Up to FILE_MAX bytes of a file. */
-static enum err slurp(struct reader *r, const char *path, const char *said, struct str *ret)
+static bool slurp(struct reader *r, const char *path, const char *said, struct str *ret)
 {
     char *bytes = arena_alloc(r->arena, FILE_MAX + 1);
     FILE *f = fopen(path, "re");
 
-    if (!f)
-        return problem(r, "%s: cannot open %s: %s", said, path, strerror(errno));
+    if (!f) {
+        problem(r, "%s: cannot open %s: %s", said, path, strerror(errno));
+        return false;
+    }
     size_t n = fread(bytes, 1, FILE_MAX + 1, f);
     bool bad = ferror(f) != 0;
     fclose(f);
-    if (bad || n > FILE_MAX)
-        return problem(r, "%s: cannot read %s, or it is larger than %d bytes", said, path,
-                       FILE_MAX);
+    if (bad || n > FILE_MAX) {
+        problem(r, "%s: cannot read %s, or it is larger than %d bytes", said, path, FILE_MAX);
+        return false;
+    }
     *ret = (struct str){bytes, n};
-    return ERR_OK;
+    return true;
 }
 
-static enum err read_file(struct reader *r, const char *path)
+static void read_line(struct reader *r, struct str line, const char *said)
+{
+    struct str name, value;
+    int row = -1;
+
+    if (!str_cut(line, '=', &name, &value)) {
+        problem(r, "%s: \"%.*s\" is not of the form name = value", said, STR_ARG(line));
+        return;
+    }
+    name = str_trim(name);
+    for (int i = 0; r->fields[i].type != FIELD_END; i++)
+        if (str_eq(name, str_from(r->fields[i].name)))
+            row = i;
+    if (row < 0)
+        unknown(r, said, name, FORM_CAMEL, "");
+    else
+        set(r, row, str_trim(value), ORIGIN_FILE, said);
+}
+
+static void read_file(struct reader *r, const char *path)
 {
     struct str rest, line;
 
-    TRY(slurp(r, path, "--config", &rest));
+    if (!slurp(r, path, "--config", &rest))
+        return;
     for (int number = 1; rest.n; number++) {
-        struct str name, value;
-        if (!str_cut(rest, '\n', &line, &rest)) {
-            line = rest;
-            rest = STR_NONE;
-        }
-        line = str_trim(line);
+        str_cut(rest, '\n', &line, &rest); /* the last line may have no end */
         if (str_ends(line, STR("\r")))
             line.n--;
-        if (line.n == 0 || line.p[0] == '#')
-            continue;
-        const char *said = arena_printf(r->arena, "%s:%d", path, number).p;
-        if (!str_cut(line, '=', &name, &value))
-            return problem(r, "%s: \"%.*s\" is not of the form name = value", said, STR_ARG(line));
-        name = str_trim(name);
-        int row = -1;
-        for (int i = 0; r->fields[i].type != FIELD_END; i++)
-            if (str_eq(name, str_from(r->fields[i].name)))
-                row = i;
-        if (row < 0)
-            return unknown(r, said, name, FORM_KEBAB, "");
-        TRY(set(r, row, str_trim(value), ORIGIN_FILE, said));
+        line = str_trim(line);
+        if (line.n && line.p[0] != '#')
+            read_line(r, line, arena_printf(r->arena, "%s:%d", path, number).p);
     }
-    return ERR_OK;
 }
 
-static enum err read_environment(struct reader *r, char **environ)
+static void read_environment(struct reader *r, char **environ)
 {
     for (; environ && *environ; environ++) {
         struct str name, value, text;
@@ -198,22 +213,24 @@ static enum err read_environment(struct reader *r, char **environ)
         name.n -= sizeof PREFIX - 1;
         int row = find(r, name, FORM_SNAKE);
         if (row >= 0) {
-            TRY(set(r, row, value, ORIGIN_ENVIRONMENT, said));
+            set(r, row, value, ORIGIN_ENVIRONMENT, said);
             continue;
         }
         if (str_ends(name, STR("_FILE")))
             row = find(r, (struct str){name.p, name.n - 5}, FORM_SNAKE);
-        if (row < 0)
-            return unknown(r, "environment variable", name, FORM_SNAKE, PREFIX);
-        TRY(slurp(r, arena_cstr(r->arena, value), said, &text));
+        if (row < 0) {
+            unknown(r, "environment variable", name, FORM_SNAKE, PREFIX);
+            continue;
+        }
+        if (!slurp(r, arena_cstr(r->arena, value), said, &text))
+            continue;
         while (text.n && (text.p[text.n - 1] == '\n' || text.p[text.n - 1] == '\r'))
             text.n--;
-        TRY(set(r, row, text, ORIGIN_ENVIRONMENT, said));
+        set(r, row, text, ORIGIN_ENVIRONMENT, said);
     }
-    return ERR_OK;
 }
 
-static enum err read_flag(struct reader *r, const struct config_source *s, int *at)
+static void read_flag(struct reader *r, const struct config_source *s, int *at)
 {
     struct str name = str_from(s->argv[*at] + 2), value = STR_NONE, head, tail;
     const char *said = s->argv[*at];
@@ -224,19 +241,23 @@ static enum err read_flag(struct reader *r, const struct config_source *s, int *
         said = arena_printf(r->arena, "--%.*s", STR_ARG(name)).p;
     }
     int row = find(r, name, FORM_KEBAB);
-    if (row < 0)
-        return unknown(r, "flag", name, FORM_KEBAB, "--");
+    if (row < 0) {
+        unknown(r, "flag", name, FORM_KEBAB, "--");
+        return;
+    }
     if (r->fields[row].type == FIELD_BOOL && !value.p) {
         value = STR("true");
     } else if (!value.p) {
-        if (*at + 1 >= s->argc)
-            return problem(r, "%s needs a value", said);
+        if (*at + 1 >= s->argc) {
+            problem(r, "%s needs a value", said);
+            return;
+        }
         value = str_from(s->argv[++*at]);
     }
-    return set(r, row, value, ORIGIN_FLAG, said);
+    set(r, row, value, ORIGIN_FLAG, said);
 }
 
-static enum err read_flags(struct reader *r, const struct config_source *s)
+static void read_flags(struct reader *r, const struct config_source *s)
 {
     struct str *words = arena_array(r->arena, (size_t)s->argc + 1, sizeof *words);
     size_t n = 0;
@@ -246,31 +267,32 @@ static enum err read_flags(struct reader *r, const struct config_source *s)
         if (flags && strcmp(s->argv[i], "--") == 0)
             flags = false;
         else if (flags && strncmp(s->argv[i], "--", 2) == 0)
-            TRY(read_flag(r, s, &i));
+            read_flag(r, s, &i);
         else if (flags && s->argv[i][0] == '-' && s->argv[i][1])
-            return problem(r, "flag \"%s\" is not known; flags begin with --", s->argv[i]);
+            problem(r, "flag \"%s\" is not known, flags begin with --", s->argv[i]);
         else
             words[n++] = str_from(s->argv[i]);
     }
     r->result->positional = (struct list){words, n};
-    return ERR_OK;
 }
 
 enum err config_read(struct arena *a, const struct field *fields, void *out,
                      const struct config_source *source, struct config_result *ret)
 {
-    struct reader r = {a, fields, out, ret};
+    struct reader r = {a, fields, out, ret, false};
 
     assert(fields_count(fields) <= COUNT_OF(ret->origins));
     *ret = (struct config_result){0};
-    TRY(read_flags(&r, source));
-    TRY(read_environment(&r, source->environ));
+    read_flags(&r, source);
+    read_environment(&r, source->environ);
     const struct field *file = field_by_name(fields, STR("config"));
-    if (!file)
-        return ERR_OK;
-    struct str path;
-    memcpy(&path, r.values + file->at, sizeof path);
-    return path.n ? read_file(&r, arena_cstr(a, path)) : ERR_OK;
+    if (file) {
+        struct str path;
+        memcpy(&path, r.values + file->at, sizeof path);
+        if (path.n)
+            read_file(&r, arena_cstr(a, path));
+    }
+    return r.bad ? ERR_INVALID : ERR_OK;
 }
 
 static void print_value(struct buf *b, const struct field *f, const char *at)

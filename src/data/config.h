@@ -23,14 +23,14 @@ struct config_source {
 struct config_result {
     enum config_origin origins[128]; /* by row of the table */
     struct list positional;          /* struct str: arguments that are not flags */
-    char problem[512];               /* one sentence, when ERR_INVALID */
+    char problem[512];               /* when ERR_INVALID: all problems, one clause each */
 };
 
 /*
  * Fills `out` (already holding defaults) from the source. Flag names are the table's names in
  * kebab-case (tossListen -> --toss-listen, JUMUN_TOSS_LISTEN); a bool flag takes no value;
  * --name=value and --name value both work; `--` ends flags. Strings live in the arena. ERR_INVALID
- * with ret->problem set.
+ * with ret->problem set: all that is wrong is told at once.
  */
 enum err config_read(struct arena *a, const struct field *fields, void *out,
                      const struct config_source *source, struct config_result *ret) MUST_USE;

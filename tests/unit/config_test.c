@@ -1,0 +1,228 @@
+/* config_test.c -- who wins, where a value came from, and what is refused. */
+#include "test.h"
+
+#include <unistd.h>
+
+#include "data/config.h"
+
+static const char *const forms[] = {"human", "json", NULL};
+
+struct sample {
+    struct str config, listen, secret;
+    int64_t threads;
+    bool demo, dry_run;
+    int form;
+};
+static const struct field fields[] = {
+    F_STR(struct sample, config, "config", 0, 1, 200, "file"),
+    F_STR(struct sample, listen, "tossListen", 0, 1, 30, "address"),
+    F_STR(struct sample, secret, "secretKey", SECRET, 8, 30, "secret"),
+    F_INT(struct sample, threads, "threads", 0, 1, 64, "threads"),
+    F_BOOL(struct sample, demo, "demo", 0, "demo"),
+    F_BOOL(struct sample, dry_run, "dryRun", 0, "dry"),
+    F_ENUM(struct sample, form, "form", 0, forms, "form"),
+    F_END(struct sample),
+};
+enum { ROW_CONFIG, ROW_LISTEN, ROW_SECRET, ROW_THREADS, ROW_DEMO };
+
+static struct arena arena;
+static struct sample v;
+static struct config_result result;
+static char dir[64];
+
+/* Arguments and environment as strings separated by spaces; NULL: none. */
+static enum err read_words(const char *arguments, const char *variables)
+{
+    char *argv[16], *environ[16];
+    size_t argc = 0, n = 0;
+    struct str rest = str_from(arguments), word;
+
+    arena_reset(&arena);
+    for (bool more = rest.n > 0; more; argc++) {
+        more = str_cut(rest, ' ', &word, &rest);
+        argv[argc] = arena_cstr(&arena, word);
+    }
+    rest = str_from(variables);
+    for (bool more = rest.n > 0; more; n++) {
+        more = str_cut(rest, ' ', &word, &rest);
+        environ[n] = arena_cstr(&arena, word);
+    }
+    environ[n] = NULL;
+    v = (struct sample){.listen = STR("default:1"), .threads = 4};
+    struct config_source source = {(int)argc, argv, variables ? environ : NULL};
+    return config_read(&arena, fields, &v, &source, &result);
+}
+
+static bool says(const char *text)
+{
+    bool found = strstr(result.problem, text) != NULL;
+
+    if (!found)
+        printf("# said: %s\n", result.problem);
+    return found;
+}
+
+static const char *file_of(const char *name, const char *text)
+{
+    static char path[128];
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *f = fopen(path, "w");
+    CHECK(f && fputs(text, f) >= 0 && fclose(f) == 0);
+    return path;
+}
+
+static void the_nearer_source_wins(void)
+{
+    char arguments[256];
+
+    CHECK_INT(read_words("", NULL), ERR_OK);
+    CHECK_STR(v.listen, "default:1");
+    CHECK_INT(result.origins[ROW_LISTEN], ORIGIN_DEFAULT);
+    const char *path = file_of("jumun.conf", "# a comment\n\n  tossListen = file:1 \r\n"
+                                             "threads=7\ndemo = true");
+    snprintf(arguments, sizeof arguments, "--config %s", path);
+    CHECK_INT(read_words(arguments, NULL), ERR_OK);
+    CHECK_STR(v.listen, "file:1");
+    CHECK_INT(v.threads, 7);
+    CHECK(v.demo);
+    CHECK_INT(result.origins[ROW_LISTEN], ORIGIN_FILE);
+    CHECK_INT(read_words(arguments, "HOME=/x JUMUN_TOSS_LISTEN=env:1 PATH=/bin"), ERR_OK);
+    CHECK_STR(v.listen, "env:1");
+    CHECK_INT(v.threads, 7);
+    CHECK_INT(result.origins[ROW_LISTEN], ORIGIN_ENVIRONMENT);
+    snprintf(arguments, sizeof arguments, "--toss-listen=flag:1 --config=%s --threads 9", path);
+    CHECK_INT(read_words(arguments, "JUMUN_TOSS_LISTEN=env:1 JUMUN_DEMO=false"), ERR_OK);
+    CHECK_STR(v.listen, "flag:1");
+    CHECK_INT(v.threads, 9);
+    CHECK(!v.demo);
+    CHECK_INT(result.origins[ROW_LISTEN], ORIGIN_FLAG);
+    CHECK_INT(result.origins[ROW_DEMO], ORIGIN_ENVIRONMENT);
+    snprintf(arguments, sizeof arguments, "JUMUN_CONFIG=%s", path);
+    CHECK_INT(read_words("", arguments), ERR_OK); /* the file may be named by the environment */
+    CHECK_INT(v.threads, 7);
+}
+
+static void flags_have_their_forms(void)
+{
+    CHECK_INT(read_words("up --demo extra --dry-run=false --form json - -- --threads", NULL),
+              ERR_OK);
+    CHECK(v.demo && !v.dry_run);
+    CHECK_INT(v.form, 1);
+    CHECK_INT(result.positional.n, 4);
+    CHECK_STR(*LIST_AT(struct str, result.positional, 0), "up");
+    CHECK_STR(*LIST_AT(struct str, result.positional, 3), "--threads");
+    CHECK_INT(read_words("--threads", NULL), ERR_INVALID);
+    CHECK(says("--threads needs a value"));
+    CHECK_INT(read_words("-t", NULL), ERR_INVALID);
+    CHECK(says("\"-t\" is not known"));
+    CHECK_INT(read_words("--tossListen x", NULL), ERR_INVALID);
+    CHECK(says("did you mean \"--toss-listen\""));
+}
+
+static void values_are_checked(void)
+{
+    static const char *const bad[] = {"--threads=0",    "--threads=65",  "--threads=1x",
+                                      "--threads=",     "--form=xml",    "--demo=yes",
+                                      "--toss-listen=", "--threads=1.5", "--secret-key=short"};
+
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+        CHECK_INT(read_words(bad[i], NULL), ERR_INVALID);
+    CHECK_INT(read_words("--threads=64 --form=human --toss-listen=x", NULL), ERR_OK);
+}
+
+static void the_unknown_is_refused_with_the_nearest_name(void)
+{
+    char arguments[160];
+
+    CHECK_INT(read_words("--thread 3", NULL), ERR_INVALID);
+    CHECK(says("flag \"--thread\" is not known, did you mean \"--threads\"?"));
+    CHECK_INT(read_words("--entirely-different 3", NULL), ERR_INVALID);
+    CHECK(says("is not known") && !strstr(result.problem, "did you mean"));
+    CHECK_INT(read_words("", "JUMUN_TREADS=3"), ERR_INVALID);
+    CHECK(says("\"JUMUN_TREADS\" is not known, did you mean \"JUMUN_THREADS\"?"));
+    snprintf(arguments, sizeof arguments, "--config %s",
+             file_of("bad.conf", "threads = 3\ntosListen = x\nnonsense\nform = yaml\n"));
+    CHECK_INT(read_words(arguments, NULL), ERR_INVALID);
+    CHECK(says("bad.conf:2"));
+    CHECK(says("did you mean \"tossListen\"?"));
+    CHECK(says("bad.conf:3: \"nonsense\" is not of the form name = value"));
+    CHECK(says("bad.conf:4 is \"yaml\""));
+    CHECK_INT(read_words("--config /nonexistent/jumun.conf", NULL), ERR_INVALID);
+    CHECK(says("cannot open /nonexistent/jumun.conf"));
+}
+
+static void all_problems_are_told_at_once(void)
+{
+    CHECK_INT(read_words("--thread 3 --demo=maybe --form=xml", "JUMUN_SECRETKEY=x JUMUN_THREADS=x"),
+              ERR_INVALID);
+    CHECK(says("\"--thread\""));
+    CHECK(says("--demo is \"maybe\""));
+    CHECK(says("--form is \"xml\""));
+    CHECK(says("JUMUN_SECRET_KEY"));
+    CHECK(says("JUMUN_THREADS is \"x\""));
+    char many[2048] = "";
+    for (int i = 0; i < 12; i++)
+        snprintf(many + strlen(many), sizeof many - strlen(many), "%s--%s%d=1", i ? " " : "",
+                 "a-very-long-name-that-nobody-knows-and-that-fills-the-room-for-problems-", i);
+    CHECK_INT(read_words(many, NULL), ERR_INVALID);
+    CHECK(strlen(result.problem) < sizeof result.problem);
+}
+
+static void secrets_come_from_files_and_are_never_shown(void)
+{
+    char variables[160];
+    struct buf b;
+
+    snprintf(variables, sizeof variables, "JUMUN_SECRET_KEY_FILE=%s",
+             file_of("secret", "s3cret-value\n"));
+    CHECK_INT(read_words("", variables), ERR_OK);
+    CHECK_STR(v.secret, "s3cret-value");
+    CHECK_INT(result.origins[ROW_SECRET], ORIGIN_ENVIRONMENT);
+    buf_init_arena(&b, &arena, 4096);
+    config_print(&b, fields, &v, &result, true);
+    CHECK(str_find(buf_str(&b), STR("s3cret")) == SIZE_MAX);
+    CHECK(str_find(buf_str(&b), STR("secretKey = ***  # environment\n")) != SIZE_MAX);
+    CHECK(str_find(buf_str(&b), STR("threads = 4  # default\n")) != SIZE_MAX);
+    CHECK(str_find(buf_str(&b), STR("form = human  # default\n")) != SIZE_MAX);
+    CHECK_INT(read_words("", "JUMUN_SECRET_KEY_FILE=/nonexistent"), ERR_INVALID);
+    CHECK(says("JUMUN_SECRET_KEY_FILE: cannot open /nonexistent"));
+    CHECK_INT(read_words("--secret-key hush", NULL), ERR_INVALID);
+    CHECK(says("--secret-key is \"***\""));
+    CHECK(!strstr(result.problem, "hush"));
+}
+
+static void the_nearest_word(void)
+{
+    static const char *const words[] = {"serve", "migrate", "doctor"};
+
+    CHECK_STR(str_from(nearest_word(STR("srve"), words, 3)), "serve");
+    CHECK_STR(str_from(nearest_word(STR("migarte"), words, 3)), "migrate");
+    CHECK(nearest_word(STR("backup"), words, 3) == NULL);
+    CHECK(nearest_word(STR(""), words, 3) == NULL);
+    CHECK(nearest_word(STR("doctor"), words, 0) == NULL);
+}
+
+int main(void)
+{
+    char path[128];
+
+    snprintf(dir, sizeof dir, "/tmp/config_test.XXXXXX");
+    CHECK(mkdtemp(dir) != NULL);
+    arena_init(&arena, 64u << 20);
+    RUN(the_nearer_source_wins);
+    RUN(flags_have_their_forms);
+    RUN(values_are_checked);
+    RUN(the_unknown_is_refused_with_the_nearest_name);
+    RUN(all_problems_are_told_at_once);
+    RUN(secrets_come_from_files_and_are_never_shown);
+    RUN(the_nearest_word);
+    arena_release(&arena);
+    static const char *const names[] = {"jumun.conf", "bad.conf", "secret"};
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        unlink(path);
+    }
+    rmdir(dir);
+    return test_end();
+}
