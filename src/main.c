@@ -43,6 +43,10 @@ const struct command commands[] = {
     {"config", "print", "prints the configuration that would be used",
      "Flags win over the environment (JUMUN_LISTEN, secrets also as JUMUN_..._FILE), over --config FILE, over the default.",
      "JUMUN_THREADS=4 jumun config print --origin", command_config, PLATFORM_FLAGS " origin"},
+    {"demo", "", "drives a running platform over HTTP: a lunch rush",
+     "Customers order, pay, cancel; owners accept, cook, refuse; the provider declines and loses answers. Ends with a"
+     " summary. Needs a platform started with --demo.",
+     "jumun demo --orders 500 --rate 50", command_demo, "data config listen tossListen tossUrl orders rate watch log"},
     {"openapi", "", "prints the HTTP contract (OpenAPI 3.1)", "Made from the same tables that check requests.",
      "jumun openapi > openapi.json", command_openapi, ""},
     {"errors", "", "prints every error code with its status and titles", "",

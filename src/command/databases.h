@@ -9,5 +9,9 @@ struct databases {
 };
 /* Only files that exist are opened; nothing is made or migrated. */
 enum err databases_open(struct ctx *cx, struct str data_dir, struct databases *ret) MUST_USE;
+/* Runs the audit a few times beside a running platform: only what stays is found. *ret: struct
+ * audit_finding. */
+enum err audit_settled(struct ctx *cx, struct databases *d, struct list *ret,
+                       size_t *ret_checked) MUST_USE;
 void databases_close(struct databases *d);
 struct db *databases_get(void *databases, const char *service); /* an audit_database */

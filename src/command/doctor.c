@@ -103,7 +103,7 @@ static struct list settled(struct ctx *cx, struct list before, struct list now)
     return both;
 }
 
-static enum err audit(struct ctx *cx, struct databases *d)
+enum err audit_settled(struct ctx *cx, struct databases *d, struct list *ret, size_t *ret_checked)
 {
     const struct timespec gap = {PASS_GAP_MS / 1000, PASS_GAP_MS % 1000 * 1000000L};
     struct list findings = {NULL, 0};
@@ -116,6 +116,17 @@ static enum err audit(struct ctx *cx, struct databases *d)
         TRY(audit_run(cx, invariants, databases_get, d, &now, &checked));
         findings = settled(cx, findings, now);
     }
+    *ret = findings;
+    *ret_checked = checked;
+    return ERR_OK;
+}
+
+static enum err audit(struct ctx *cx, struct databases *d)
+{
+    struct list findings = {NULL, 0};
+    size_t checked = 0;
+
+    TRY(audit_settled(cx, d, &findings, &checked));
     for (size_t i = 0; i < findings.n; i++)
         bad("audit",
             arena_cstr(cx->arena, audit_text(cx, LIST_AT(struct audit_finding, findings, i))));

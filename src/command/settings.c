@@ -48,7 +48,7 @@ void settings_defaults(struct settings *s)
         .toss_listen = STR("127.0.0.1:8082"),
         .toss_secret_key = STR("test_sk_jumun"),
         .toss_client_key = STR("test_ck_jumun"),
-        .slow_threads = 8,
+        .slow_threads = 32,
         .rate_limit = 1200,
         .orders = 200,
         .rate = 20,

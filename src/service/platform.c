@@ -15,6 +15,7 @@
 #define CACHE_BYTES (16u * 1024 * 1024)
 #define SLOW_QUEUE_MAX 512
 #define HEARTBEAT_MS 15000
+#define TOSS_THREADS 8 /* they wait when the simulator is slow */
 #define ARENA_MAX (64u * 1024 * 1024)
 #define LARGE_BODY_MAX (5 * 1024 * 1024)
 
@@ -255,7 +256,7 @@ static enum err listen_on(struct ctx *cx, struct platform *p, enum listener_kind
     const struct server_options options = {
         .address = arena_cstr(cx->arena, address),
         .threads = kind == LISTEN_PUBLIC ? (int)p->options.threads
-                   : kind == LISTEN_TOSS ? 2
+                   : kind == LISTEN_TOSS ? TOSS_THREADS
                                          : 1,
         .name = listener_names[kind],
         .handle = edge_handle,
