@@ -183,6 +183,10 @@ enum err cart_empty_after(struct ctx *cx, const struct order *o) MUST_USE;
 /* Job: guests' carts that nobody touched for 30 days go. */
 enum err carts_sweep(struct ctx *cx) MUST_USE;
 
+/* privacy.c: the carts of who has withdrawn, and the person in their orders. */
+enum err on_account_withdrawn(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
+enum err withdrawn_sweep(struct ctx *cx) MUST_USE;
+extern const struct field account_gone_order_fields[];
 /* staff.c: who works in a store beside its owner; a copy too. */
 enum err on_staff_changed(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
 extern const struct field staff_changed_fields[];

@@ -124,6 +124,7 @@ static enum err on_late_captured(struct ctx *cx, const struct event *e, const vo
 
 /* clang-format off */
 const struct consumer order_consumers[] = {
+    {"auth.account.withdrawn", on_account_withdrawn, account_gone_order_fields, "forgets the person"},
     {"store.changed", on_store_changed, store_changed_fields, "our copy of a store"},
     {"store.menu.changed", on_menu_changed, menu_changed_fields, "our copy of a menu"},
     {"store.staff.changed", on_staff_changed, staff_changed_fields, "our copy of who works there"},
@@ -249,6 +250,7 @@ const struct timer_row order_timers[] = {
 
 const struct job order_jobs[] = {
     {"order.carts", US_PER_HOUR, carts_sweep, "guests' carts that nobody touched for 30 days"},
+    {"order.withdrawn", US_PER_HOUR, withdrawn_sweep, "orders that have ended forget who has withdrawn"},
     {"order.idempotency", US_PER_HOUR, idempotency_sweep, "answers kept for 24 hours go"},
     {0},
 };

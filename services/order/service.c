@@ -51,7 +51,7 @@ static const struct route routes[] = {
 };
 /* clang-format on */
 
-static const char *const topics[] = {"store", "payment", "order", NULL};
+static const char *const topics[] = {"auth", "store", "payment", "order", NULL};
 
 const struct service order_service = {
     .name = "order",

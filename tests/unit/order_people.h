@@ -63,7 +63,8 @@ static struct uuid place(void)
                       .owner_id = w.owner,
                       .cart_id = ctx_uuid(&cx),
                       .store_name = STR("치킨집"),
-                      .address = STR("{}"),
+                      .address = STR("{\"address1\":\"1\"}"),
+                      .request_message = STR("문 앞에"),
                       .items_won = 20000,
                       .delivery_fee_won = 3000,
                       .total_won = 23000,
@@ -90,7 +91,6 @@ static struct order load(struct uuid id)
 #define CHECK_STATUS(id, expected) CHECK_STR(str_from(status_names[load(id).status]), #expected)
 
 static struct str last_body;
-
 static int call(enum http_method method, const char *path, const char *body,
                 const struct caller *as)
 {
@@ -139,18 +139,6 @@ static int shop(struct uuid who, struct uuid id, const char *verb, const char *b
     snprintf(path, sizeof path, "/v1/owner/stores/%s/orders/%s%s", id_text(w.store_id), id_text(id),
              verb);
     return call(body ? HTTP_POST : HTTP_GET, path, body, &as);
-}
-
-static int resolve(struct uuid id, const char *to)
-{
-    const struct caller as = {.role = ADMIN, .user_id = w.admin};
-    char path[120], body[100];
-
-    snprintf(path, sizeof path, "/v1/admin/orders/%s/resolve", id_text(id));
-    snprintf(body, sizeof body, "{\"to\":\"%s\",\"reason\":\"looked at the books\"}", to);
-    int status = call(HTTP_POST, path, body, &as);
-    settle();
-    return status;
 }
 
 static int pin(struct uuid id, struct uuid payer, struct uuid payment_id, int64_t won)

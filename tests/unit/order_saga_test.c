@@ -2,8 +2,6 @@
  * its store. */
 #include "unit/order_people.h"
 
-#include "base/fault.h"
-
 static void from_placing_to_the_door(void)
 {
     world_open();
@@ -327,6 +325,18 @@ static void others_see_nothing(void)
     world_close();
 }
 
+static int resolve(struct uuid id, const char *to)
+{
+    const struct caller as = {.role = ADMIN, .user_id = w.admin};
+    char path[120], body[100];
+
+    snprintf(path, sizeof path, "/v1/admin/orders/%s/resolve", id_text(id));
+    snprintf(body, sizeof body, "{\"to\":\"%s\",\"reason\":\"looked at the books\"}", to);
+    int status = call(HTTP_POST, path, body, &as);
+    settle();
+    return status;
+}
+
 static void a_person_decides(void)
 {
     world_open();
@@ -379,167 +389,6 @@ static void a_refund_that_never_comes(void)
     world_close();
 }
 
-static int board_since(const char *last_id)
-{
-    const struct caller as = {.role = OWNER, .user_id = w.owner};
-    struct http_field headers[] = {{STR("Last-Event-ID"), str_from(last_id)}};
-    char path[120];
-    struct local_request rq = {
-        .path = path, .headers = headers, .n_headers = last_id ? 1 : 0, .as = &as};
-    int status = 0;
-
-    snprintf(path, sizeof path, "/v1/owner/stores/%s/orders/events", id_text(w.store_id));
-    CHECK(platform_request(w.p, &w.arena, &rq, &status, &last_body) == ERR_OK);
-    return status;
-}
-
-/* The number of a text in the last answer. */
-static int times(const char *text)
-{
-    struct str rest = last_body, needle = str_from(text);
-    int n = 0;
-
-    for (size_t at; (at = str_find(rest, needle)) != SIZE_MAX; n++)
-        rest = (struct str){rest.p + at + needle.n, rest.n - at - needle.n};
-    return n;
-}
-
-static void the_board_has_positions(void)
-{
-    world_open();
-    struct uuid unpaid = place(), id = place_paid();
-    CHECK_INT(board_since(NULL), 200);
-    CHECK_INT(times("\"orderId\""), 1); /* unpaid ones and steps before payment are not on it */
-    CHECK(said("\"status\":\"PAID\""));
-    CHECK_INT(shop(w.owner, id, "/accept", "{\"minutes\":30}"), 200);
-    struct uuid second = place_paid();
-    pass(3 * US_PER_MIN);
-    CHECK_INT(board_since("1"), 200); /* accepted, paid, waiting */
-    CHECK_INT(times("\"orderId\""), 3);
-    CHECK_INT(times("\"event\":\"waiting\""), 1);
-    CHECK_INT(board_since("4"), 200);
-    CHECK_INT(times("\"orderId\""), 0);
-    CHECK_INT(customer(w.customer, id, "/events", NULL), 200);
-    CHECK_INT(times("\"orderId\""), 5);
-    CHECK_INT(customer(w.customer, unpaid, "/events", NULL), 200);
-    CHECK_INT(times("\"orderId\""), 2);
-    (void)second;
-    world_close();
-}
-
-static void what_cannot_be_applied_waits_for_an_operator(void)
-{
-    const struct caller admin = {.role = ADMIN, .user_id = {{9}}};
-    char path[100];
-
-    world_open();
-    struct uuid unknown = new_payment(), id = place_paid();
-    payment_says("payment.captured", unknown, new_payment(), 1000);
-    payment_says("payment.refunded", id, new_payment(), 99000); /* more than was captured */
-    CHECK_INT(call(HTTP_GET, "/v1/admin/dead-letters", NULL, &admin), 200);
-    CHECK_INT(times("\"id\":\"order-"), 2);
-    CHECK_INT(load(id).refunded_won, 0);
-    CHECK_INT(call(HTTP_POST, "/v1/admin/dead-letters/order-1/retry", "{}", &admin), 404);
-    CHECK_INT(call(HTTP_POST, "/v1/admin/dead-letters/order-1/discard", "{}", &admin), 204);
-    CHECK_INT(call(HTTP_POST, "/v1/admin/dead-letters/order-2/discard", "{}", &admin), 204);
-    CHECK_INT(call(HTTP_POST, "/v1/admin/dead-letters/order-2/discard", "{}", &admin), 404);
-    CHECK_INT(call(HTTP_POST, "/v1/admin/dead-letters/nobody-2/retry", "{}", &admin), 404);
-    snprintf(path, sizeof path, "/v1/admin/orders/%s/story", id_text(id));
-    CHECK_INT(call(HTTP_GET, path, NULL, &admin), 200);
-    CHECK(said("\"order.stock_requested\"") && said("\"order.paid\"") &&
-          said("\"kind\":\"order.accept_by\"") && said("\"deadLetters\":[]"));
-    CHECK_INT(call(HTTP_GET, "/v1/admin/orders?status=PAID", NULL, &admin), 200);
-    CHECK_INT(times("\"orderId\""), 1);
-    world_close();
-}
-
-/* An answer that comes twice, as every event may, is applied once. */
-static void doubled_answers(void)
-{
-    world_open();
-    struct uuid id = place();
-    struct ctx cx = ctx_of("store");
-    struct note n = {.order_id = id, .reason = STR("STOCK_SHORT")};
-    CHECK(db_begin(&cx) == ERR_OK);
-    CHECK(outbox_append(&cx, "stock.reserved", id, note_fields, &n) == ERR_OK);
-    CHECK(outbox_append(&cx, "stock.refused", id, note_fields, &n) == ERR_OK);
-    CHECK(db_commit(&cx) == ERR_OK);
-    int64_t before = load(id).history_n;
-    settle();
-    CHECK_STATUS(id, AWAITING_PAYMENT);
-    CHECK_INT(load(id).history_n, before);
-    world_close();
-}
-
-static bool now_and_then(void *arg, const char *name)
-{
-    (void)arg, (void)name;
-    w.luck = w.luck * 6364136223846793005u + 1442695040888963407u;
-    bool fails = w.fails && (w.luck >> 33) % 3 == 0;
-    w.fired += fails;
-    return fails;
-}
-
-/* How often others were told so. */
-static int64_t told(struct uuid id, const char *type)
-{
-    struct ctx cx = ctx_of("order");
-    int64_t n = 0;
-
-    CHECK(db_int_of(&cx, &n, "select count(*) from outbox where aggregate_id = $1 and type = $2",
-                    ARGS(db_uuid(id), db_str(str_from(type)))) == ERR_OK);
-    return n;
-}
-
-/* Until it gets through: a 503 says that nothing happened. */
-static int persist(struct uuid id, const char *verb, const char *body)
-{
-    int status = 503;
-
-    for (int tries = 0; status == 503 && tries < 100; tries++)
-        status = shop(w.owner, id, verb, body);
-    return status;
-}
-
-/* Commits, publications and effects fail again and again: nothing is lost and nothing happens
- * twice. */
-static void everything_fails_now_and_then(void)
-{
-    world_open();
-    fault_hook_set(now_and_then, NULL);
-    for (int round = 0; round < 10; round++) {
-        struct uuid id = place(), payment_id = new_payment();
-        int status = 503;
-        w.fails = true;
-        for (int tries = 0; status == 503 && tries < 100; tries++)
-            status = pin(id, w.customer, payment_id, 23000);
-        CHECK_INT(status, 200);
-        payment_says("payment.captured", id, payment_id, 23000);
-        CHECK_INT(persist(id, "/accept", "{\"minutes\":30}"), 200);
-        if (round % 2) {
-            CHECK_INT(persist(id, "/cancel", "{\"reason\":\"x\"}"), 200);
-        } else {
-            CHECK_INT(persist(id, "/cook", "{}"), 200);
-            CHECK_INT(persist(id, "/ready", "{}"), 200);
-        }
-        settle();
-        w.fails = false;
-        settle();
-        CHECK_STR(str_from(status_names[load(id).status]), round % 2 ? "CANCELLED" : "READY");
-        CHECK_INT(load(id).captured_won, 23000);
-        CHECK_INT(load(id).refunded_won, round % 2 ? 23000 : 0);
-        CHECK_INT(told(id, "order.refund_requested"), round % 2);
-        CHECK_INT(told(id, "order.stock_release_requested"), round % 2);
-        CHECK_INT(told(id, "order.paid"), 1);
-        CHECK_INT(load(id).history_n, round % 2 ? 8 : 7);
-    }
-#ifdef JUMUN_FAULTS
-    CHECK(w.fired > 100);
-#endif
-    fault_hook_set(NULL, NULL);
-    world_close();
-}
-
 int main(void)
 {
     RUN(from_placing_to_the_door);
@@ -558,9 +407,5 @@ int main(void)
     RUN(others_see_nothing);
     RUN(a_person_decides);
     RUN(a_refund_that_never_comes);
-    RUN(the_board_has_positions);
-    RUN(what_cannot_be_applied_waits_for_an_operator);
-    RUN(doubled_answers);
-    RUN(everything_fails_now_and_then);
     return test_end();
 }

@@ -106,8 +106,11 @@ static const struct service fake_payment = {.name = "payment",
                                             .topics = order_topic,
                                             .consumers = payment_side,
                                             .migrations = no_tables};
-static const struct service *const services[] = {&order_service, &fake_store, &fake_payment, NULL};
-#define SERVICES 3
+static const struct service fake_auth = {
+    .name = "auth", .routes = no_routes, .migrations = no_tables};
+static const struct service *const services[] = {&order_service, &fake_store, &fake_payment,
+                                                 &fake_auth, NULL};
+#define SERVICES 4
 
 static struct ctx ctx_of(const char *service)
 {
