@@ -102,6 +102,13 @@ void edge_handle(void *arg, struct exchange *x)
     struct http_answer health;
     enum err e = ERR_OK;
 
+    if (l->kind == LISTEN_PUBLIC && str_eq(head->path, STR("/openapi.json")) &&
+        (head->method == HTTP_GET || head->method == HTTP_HEAD)) {
+        exchange_finish(x, &(struct http_answer){.status = 200,
+                                                 .content_type = STR("application/json"),
+                                                 .body = p->contract});
+        return;
+    }
     if (l->kind == LISTEN_INTERNAL && health_answer(p, head, exchange_arena(x), &health)) {
         exchange_finish(x, &health);
         return;

@@ -10,12 +10,14 @@
 #include "flow/outbox.h"
 #include "obs/log.h"
 #include "security/keys.h"
+#include "service/contract.h"
 #include "service/running.h"
 
 #define CACHE_BYTES (16u * 1024 * 1024)
 #define SLOW_QUEUE_MAX 512
 #define HEARTBEAT_MS 15000
 #define TOSS_THREADS 8 /* they wait when the simulator is slow */
+#define CONTRACT_MAX (16u * 1024 * 1024)
 #define ARENA_MAX (64u * 1024 * 1024)
 #define LARGE_BODY_MAX (5 * 1024 * 1024)
 
@@ -302,6 +304,17 @@ static void find_toss(struct platform *p)
         port ? arena_printf(&p->arena, "http://127.0.0.1:%d", port) : STR("http://toss.invalid");
 }
 
+static void print_contract(struct platform *p)
+{
+    struct buf b;
+
+    if (p->options.threads == 0)
+        return;
+    buf_init_arena(&b, &p->arena, CONTRACT_MAX);
+    contract_openapi(&b, p->options.services, JUMUN_VERSION);
+    p->contract = buf_str(&b);
+}
+
 static enum err start_all(struct ctx *cx, struct platform *p)
 {
     TRY(open_engines(cx, p));
@@ -314,6 +327,7 @@ static enum err start_all(struct ctx *cx, struct platform *p)
     for (size_t i = 0; i < p->n_services; i++)
         TRY(open_service(cx, p, &p->services[i]));
     TRY(bind_routes(cx, p));
+    print_contract(p);
     if (p->options.threads > 0)
         TRY(pool_open((int)p->options.slow_threads, SLOW_QUEUE_MAX, &p->slow));
     for (size_t i = 0; p->options.demo && i < p->n_services; i++) {

@@ -72,6 +72,7 @@ struct platform {
     struct pool *slow;
     struct arena arena; /* lives as long as the platform */
     struct rng seeded;
+    struct str contract; /* OpenAPI of what runs here */
     int lock_fd;
     _Atomic bool is_ready, is_draining;
 };

@@ -57,3 +57,10 @@ test('a customer orders and pays, the owner cooks and delivers', async () => {
   assert.deepEqual(done.body.history.map((h) => h.status).filter((s, i, all) => s !== all[i - 1]),
     ['STOCK_PENDING', 'AWAITING_PAYMENT', 'CONFIRMING', 'PAID', 'ACCEPTED', 'COOKING', 'READY', 'DELIVERING', 'COMPLETED']);
 });
+
+test('the contract is served as it is printed', async () => {
+  const r = await p.get('/openapi.json');
+  assert.equal(r.status, 200);
+  assert.equal(r.body.openapi, '3.1.0');
+  assert.ok(r.body.paths['/v1/orders'].post);
+});
