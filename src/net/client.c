@@ -96,9 +96,17 @@ static void set_up(CURL *curl, const struct http_call *call, struct curl_slist *
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
 }
 
-/* Nothing can have reached the peer. */
-static bool surely_not_sent(CURLcode code)
+/*
+ * Nothing can have reached the peer. The code alone does not tell: an answer that is not HTTP
+ * counts as an unsupported protocol.
+ */
+static bool surely_not_sent(CURL *curl, CURLcode code)
 {
+    long sent = 0;
+
+    curl_easy_getinfo(curl, CURLINFO_REQUEST_SIZE, &sent);
+    if (sent > 0)
+        return false;
     return code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
            code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL ||
            code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PEER_FAILED_VERIFICATION;
@@ -125,8 +133,8 @@ static enum err perform(struct ctx *cx, const struct http_call *call, CURL *curl
         *ret = (struct http_result){(int)status, buf_str(&answer)};
         return ERR_OK;
     }
-    return fail(cx, surely_not_sent(code) ? ERR_UNAVAILABLE : ERR_PROVIDER, "%s: %s", call->url,
-                curl_easy_strerror(code));
+    return fail(cx, surely_not_sent(curl, code) ? ERR_UNAVAILABLE : ERR_PROVIDER, "%s: %s",
+                call->url, curl_easy_strerror(code));
 }
 
 enum err http_call(struct ctx *cx, const struct http_call *call, struct http_result *ret)
