@@ -53,6 +53,9 @@ static void write_line(const struct ctx *cx, enum log_level level, const char *m
                              *trace_id ? "]" : "");
         if (n > sizeof line - 2)
             n = sizeof line - 2;
+        for (size_t i = 0; i < n; i++)
+            if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+                line[i] = ' '; /* nobody forges a line or moves the terminal's cursor */
         line[n++] = '\n';
     }
     if (write(STDERR_FILENO, line, n) < 0)
