@@ -6,25 +6,16 @@
 #define JWKS_MAX (64 * 1024)
 
 struct openid {
-    struct str issuer, jwks_uri, token_endpoint, authorization_endpoint, userinfo_endpoint;
-    struct list response_types, subject_types, signing_algs, grant_types, auth_methods;
+    struct str issuer, jwks_uri;
+    struct list subject_types, signing_algs;
 };
 
 const struct field openid_fields[] = {
     F_STR(struct openid, issuer, "issuer", REQUIRED, 1, 200, "who signs"),
     F_STR(struct openid, jwks_uri, "jwks_uri", REQUIRED, 1, 300, "with which keys"),
-    F_STR(struct openid, token_endpoint, "token_endpoint", REQUIRED, 1, 300,
-          "where tokens come from"),
-    F_STR(struct openid, authorization_endpoint, "authorization_endpoint", REQUIRED, 1, 300,
-          "login"),
-    F_STR(struct openid, userinfo_endpoint, "userinfo_endpoint", REQUIRED, 1, 300, "profile"),
-    F_STRS(struct openid, response_types, "response_types_supported", REQUIRED, 1, 4, 20, "code"),
     F_STRS(struct openid, subject_types, "subject_types_supported", REQUIRED, 1, 4, 20, "public"),
     F_STRS(struct openid, signing_algs, "id_token_signing_alg_values_supported", REQUIRED, 1, 4, 20,
            "RS256"),
-    F_STRS(struct openid, grant_types, "grant_types_supported", REQUIRED, 1, 4, 40, "how to ask"),
-    F_STRS(struct openid, auth_methods, "token_endpoint_auth_methods_supported", REQUIRED, 1, 4, 40,
-           "how clients identify themselves"),
     F_END(struct openid),
 };
 
@@ -38,24 +29,14 @@ static struct list texts(struct ctx *cx, const char *const *from, size_t n)
 
 enum err auth_openid(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
-    static const char *const codes[] = {"code"};
     static const char *const subjects[] = {"public"};
     static const char *const algs[] = {"RS256"};
-    static const char *const grants[] = {"authorization_code", "refresh_token",
-                                         "client_credentials"};
-    static const char *const methods[] = {"client_secret_basic", "none"};
     struct str issuer = platform_options(svc_platform(cx->svc))->issuer;
     struct openid out = {
         .issuer = issuer,
         .jwks_uri = arena_printf(cx->arena, "%.*s/.well-known/jwks.json", STR_ARG(issuer)),
-        .token_endpoint = arena_printf(cx->arena, "%.*s/oauth2/token", STR_ARG(issuer)),
-        .authorization_endpoint = arena_printf(cx->arena, "%.*s/oauth2/authorize", STR_ARG(issuer)),
-        .userinfo_endpoint = arena_printf(cx->arena, "%.*s/oauth2/userInfo", STR_ARG(issuer)),
-        .response_types = texts(cx, codes, COUNT_OF(codes)),
         .subject_types = texts(cx, subjects, COUNT_OF(subjects)),
         .signing_algs = texts(cx, algs, COUNT_OF(algs)),
-        .grant_types = texts(cx, grants, COUNT_OF(grants)),
-        .auth_methods = texts(cx, methods, COUNT_OF(methods)),
     };
 
     (void)rq;

@@ -4,6 +4,7 @@
 
 #include "data/json.h"
 #include "net/server.h"
+#include "obs/metrics.h"
 
 /*
  * DESIGN
@@ -199,6 +200,21 @@ enum err board_events(struct ctx *cx, const struct request *rq, struct reply *rp
     return reply_live(cx, rq, rp, opening, rows, after);
 }
 
+/* Once per event, behind its commit: the inbox sees to that. */
+static void count(const struct status_changed *s)
+{
+    for (size_t i = 0; status_names[i]; i++)
+        if (str_eq(s->to, str_from(status_names[i])) && !str_eq(s->from, s->to))
+            metric_add(metric_get(METRIC_COUNTER, "jumun_orders_total",
+                                  "Orders that came to a status.", "status", status_names[i], NULL,
+                                  NULL),
+                       1);
+    if (str_eq(s->to, STR("PAID")))
+        metric_add(metric_get(METRIC_COUNTER, "jumun_paid_won_total", "Won of paid orders.", NULL,
+                              NULL, NULL, NULL),
+                   s->total_won);
+}
+
 enum err on_status_changed(struct ctx *cx, const struct event *e, const void *data)
 {
     const struct status_changed *s = data;
@@ -216,6 +232,7 @@ enum err on_status_changed(struct ctx *cx, const struct event *e, const void *da
     struct str json = live_json(cx, &l);
 
     (void)e;
+    count(s);
     sse_publish(hub, s->order_id, s->n, "status", json);
     if (s->board_n)
         sse_publish(hub, s->store_id, s->board_n, "status", json);
