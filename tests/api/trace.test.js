@@ -56,5 +56,5 @@ test('metrics name routes by their pattern, count orders, and stay few', async (
   assert.match(text, /jumun_orders_total\{status="AWAITING_PAYMENT"\} [1-9]/);
   const samples = text.split('\n').filter((l) => l && !l.startsWith('#'));
   assert.ok(samples.length < 8000, `${samples.length} samples`);
-  for (const line of samples) assert.match(line, /^[a-z_]+(\{[^}]*\})? [0-9.e+-]+$/, line);
+  for (const line of samples) assert.match(line, /^[a-z_]+(\{.*\})? [0-9.e+-]+$/, line);
 });
