@@ -151,8 +151,11 @@ bool time_parse(struct str s, int64_t *ret_us)
     }
     if (!offset_parse(s, at, &offset))
         return false;
-    *ret_us = days_from_civil(y, mo, d) * US_PER_DAY +
-              ((int64_t)h * 3600 + mi * 60 + sec - (int64_t)offset * 60) * US_PER_S + fraction;
+    int64_t us = days_from_civil(y, mo, d) * US_PER_DAY +
+                 ((int64_t)h * 3600 + mi * 60 + sec - (int64_t)offset * 60) * US_PER_S + fraction;
+    if (us < 0 || us >= days_from_civil(2200, 1, 1) * US_PER_DAY)
+        return false; /* an offset can leave the years that we can print and read again */
+    *ret_us = us;
     return true;
 }
 
