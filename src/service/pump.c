@@ -9,6 +9,8 @@
 #define PUMP_ARENA_MAX (64u * 1024 * 1024)
 #define POLL_MS 1000
 #define EVENTS_MAX 64
+/* Events in one commit; requests of the service wait for the writer as long as they take. */
+#define TOGETHER_MAX 16
 #define TIMERS_MAX 64
 /* Under load timers look at most this often; an early bell waits for it. */
 #define TIMER_PAUSE_US (20 * US_PER_MS)
@@ -118,23 +120,59 @@ static enum err wait_durable(struct svc *s, struct arena *arena, uint64_t ticket
     return db_durable(&cx);
 }
 
-/* In order: one that fails stays first until it is applied or parked, or until a group was lost. */
-static enum err apply_batch(struct svc *s, struct arena *arena, const struct event *events,
-                            size_t n)
+/* Several events in one commit: under load a commit costs more than the events in it. All or none.
+ */
+static enum err apply_together(struct svc *s, const struct event *events, size_t n,
+                               uint64_t *ticket)
 {
-    uint64_t ticket = 0;
+    struct arena arena;
+    struct ctx cx;
 
+    arena_init(&arena, PUMP_ARENA_MAX);
+    platform_ctx(s->platform, s, &arena, &cx);
+    cx.ticket = *ticket;
+    enum err e = db_begin(&cx);
+    for (size_t i = 0; i < n && e == ERR_OK; i++)
+        e = inbox_apply(&cx, s->service->consumers, &events[i]);
+    if (e == ERR_OK)
+        e = db_commit(&cx);
+    if (e == ERR_OK) {
+        metric_add(s->consumed, (int64_t)n);
+        *ticket = cx.ticket;
+    }
+    db_rollback(&cx);
+    arena_release(&arena);
+    return e;
+}
+
+/* In order: one that fails stays first until it is applied or parked, or until a group was lost. */
+static enum err apply_each(struct svc *s, struct arena *arena, const struct event *events, size_t n,
+                           uint64_t *ticket)
+{
     for (size_t i = 0; i < n; i++) {
         int64_t pause_us = 0;
-        while (apply_one(s, &events[i], &ticket) != ERR_OK) {
+        while (apply_one(s, &events[i], ticket) != ERR_OK) {
             if (s->stop || !s->has_threads)
                 return ERR_UNAVAILABLE;
-            TRY(wait_durable(s, arena, ticket));
+            TRY(wait_durable(s, arena, *ticket));
             pause_us = back_off(pause_us);
             struct timespec t = {.tv_sec = pause_us / US_PER_S,
                                  .tv_nsec = pause_us % US_PER_S * 1000};
             nanosleep(&t, NULL);
         }
+    }
+    return ERR_OK;
+}
+
+static enum err apply_batch(struct svc *s, struct arena *arena, const struct event *events,
+                            size_t n)
+{
+    uint64_t ticket = 0;
+
+    for (size_t i = 0, some; i < n; i += some) {
+        some = n - i < TOGETHER_MAX ? n - i : TOGETHER_MAX;
+        if (some == 1 || apply_together(s, &events[i], some, &ticket) != ERR_OK)
+            TRY(apply_each(s, arena, &events[i], some, &ticket));
         if (s->stop)
             return ERR_UNAVAILABLE;
     }
