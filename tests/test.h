@@ -1,4 +1,5 @@
-/* test.h -- the unit tests' whole framework: named checks, TAP on stdout, exit status 1 on any failure. */
+/* test.h -- the unit tests' whole framework: named checks, TAP on stdout, exit status 1 on any
+ * failure. */
 #pragma once
 
 #include "base/str.h"

@@ -119,8 +119,8 @@ static void print_summary(struct demo *d)
         if (n == 0)
             continue;
         qsort(d->times_us[i], n, sizeof *d->times_us[i], by_size);
-        printf("  %-20s %8.1f %8.1f\n", step_names[i], d->times_us[i][n / 2] / 1000.0,
-               d->times_us[i][n * 99 / 100] / 1000.0);
+        int32_t p50_us = d->times_us[i][n / 2], p99_us = d->times_us[i][n * 99 / 100];
+        printf("  %-20s %8.1f %8.1f\n", step_names[i], p50_us / 1000.0, p99_us / 1000.0);
     }
     printf("\n  %-20s %12lld won\n  %-20s %12lld won\n", "money in", (long long)d->won_in,
            "money back", (long long)d->won_back);

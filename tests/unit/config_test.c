@@ -33,7 +33,7 @@ static char dir[64];
 /* Arguments and environment as strings separated by spaces; NULL: none. */
 static enum err read_words(const char *arguments, const char *variables)
 {
-    char *argv[16], *environ[16];
+    char *argv[16], *environment[16];
     size_t argc = 0, n = 0;
     struct str rest = str_from(arguments), word;
 
@@ -45,11 +45,11 @@ static enum err read_words(const char *arguments, const char *variables)
     rest = str_from(variables);
     for (bool more = rest.n > 0; more; n++) {
         more = str_cut(rest, ' ', &word, &rest);
-        environ[n] = arena_cstr(&arena, word);
+        environment[n] = arena_cstr(&arena, word);
     }
-    environ[n] = NULL;
+    environment[n] = NULL;
     v = (struct sample){.listen = STR("default:1"), .threads = 4};
-    struct config_source source = {(int)argc, argv, variables ? environ : NULL};
+    struct config_source source = {(int)argc, argv, variables ? environment : NULL};
     return config_read(&arena, fields, &v, &source, &result);
 }
 
