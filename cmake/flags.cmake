@@ -5,7 +5,7 @@ target_compile_definitions(jumun_flags INTERFACE _GNU_SOURCE JUMUN_VERSION="${PR
 target_compile_options(jumun_flags INTERFACE
     -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
     -Wwrite-strings -Wpointer-arith -Wcast-qual -Wundef -Wformat=2 -Wimplicit-fallthrough
-    -Wno-missing-field-initializers -fno-common -fno-strict-aliasing)
+    -ffile-prefix-map=${CMAKE_SOURCE_DIR}/= -Wno-missing-field-initializers -fno-common -fno-strict-aliasing)
 if(JUMUN_WERROR)
     target_compile_options(jumun_flags INTERFACE -Werror)
 endif()
