@@ -279,8 +279,8 @@ static void metrics_add_up_and_print(void)
     metric_on_scrape(NULL, NULL);
     struct str text = buf_str(&out);
     static const char *const expected[] = {
-        "# HELP test_total Tests.\n# TYPE test_total counter\ntest_total{route=\"a\",to=\"x\"} "
-        "400000\n",
+        "# HELP test_total Tests.\n# TYPE test_total counter\n",
+        "test_total{route=\"a\",to=\"x\"} 400000\n",
         "test_total{route=\"b\",to=\"x\"} 1\n",
         "# TYPE test_seconds histogram\n",
         "test_seconds_bucket{le=\"0.0005\"} 1\n",
