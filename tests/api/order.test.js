@@ -1,6 +1,7 @@
 // order.test.js -- an order as its customer and its store see it: every way it can go, and the live streams.
 'use strict';
 const assert = require('node:assert/strict');
+const { spawnSync } = require('node:child_process');
 const { after, before, describe, test } = require('node:test');
 const j = require('./lib/jumun.js');
 
@@ -16,7 +17,12 @@ before(async () => {
   ] });
 });
 after(async () => {
-  if (world) assert.deepEqual(await world.stop(), { code: 0, signal: null }, world.log);
+  if (!world) return;
+  await j.sleep(1000); // what was under way gets to its end
+  assert.deepEqual(await world.end(), { code: 0, signal: null }, world.log);
+  const audit = spawnSync(j.binary(), ['doctor', '--audit', '--data', world.dir], { encoding: 'utf8', env: { PATH: process.env.PATH } });
+  await world.stop();
+  assert.equal(audit.status, 0, audit.stdout + audit.stderr);
 });
 
 const act = (placed, verb, body = {}, who = owner) =>
