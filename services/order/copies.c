@@ -2,14 +2,12 @@
  * is away. */
 #include "order/copies.h"
 
-#include <stdlib.h>
-
 #include "data/json.h"
 
 #define WEEKDAYS 7
 #define DAY_MINUTES 1440
 #define ITEMS_MAX 1000
-#define MILLIMETRES_PER_MICRODEGREE 111
+#define MICROMETRES_PER_MICRODEGREE 111195
 
 #define F_OPT_HHMM(T, m, json, flags, doc)                                                         \
     {                                                                                              \
@@ -236,12 +234,21 @@ static int64_t root(int64_t v)
     return r;
 }
 
-/* Flat earth, right to a few metres in Korea (33 to 39 degrees north): cos 37.5 = 0.793. */
+/* Thousandths of the cosine of a latitude, by its series: a degree east is that much shorter. */
+static int64_t cos_milli(int64_t latitude)
+{
+    double x = (double)latitude / 1e6 * 3.14159265358979323846 / 180.0;
+    double x2 = x * x;
+
+    return (int64_t)((1.0 - x2 / 2.0 + x2 * x2 / 24.0 - x2 * x2 * x2 / 720.0) * 1000.0 + 0.5);
+}
+
+/* As the store service reckons it: the distance on a store's card and its zone agree. */
 int64_t store_copy_distance_m(const struct store_copy *s, int64_t latitude, int64_t longitude)
 {
-    int64_t dy = s->latitude - latitude, dx = (s->longitude - longitude) * 793 / 1000;
+    int64_t dy = s->latitude - latitude;
+    int64_t dx = (s->longitude - longitude) * cos_milli(s->latitude) / 1000;
 
-    if (llabs(dy) > 5000000 || llabs(dx) > 5000000)
-        return INT64_MAX; /* another country */
-    return root(dy * dy + dx * dx) * MILLIMETRES_PER_MICRODEGREE / 1000;
+    /* A millionth of a degree is 111.195 mm; at most 2^57 under the root. */
+    return root(dy * dy + dx * dx) * MICROMETRES_PER_MICRODEGREE / 1000000;
 }
