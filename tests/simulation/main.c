@@ -26,7 +26,8 @@ static const char *const mutant_names[MUTANTS] = {
 
 static struct weather draw_weather(struct rng *r)
 {
-    return (struct weather){.crash = (unsigned)rng_below(r, 6),
+    return (struct weather){.favourite = (unsigned)rng_below(r, FAVOURITES),
+                            .crash = (unsigned)rng_below(r, 6),
                             .fail = (unsigned)rng_below(r, 12),
                             .lost_before = (unsigned)rng_below(r, 35),
                             .lost_after = (unsigned)rng_below(r, 35),
@@ -116,9 +117,32 @@ static void play(struct sim *s)
     world_end(s);
 }
 
+/* Goes through a pipe at once: smaller than PIPE_BUF. */
 struct totals {
     int crashes, fails, orders, captured, problems;
+    struct point points[POINTS_MAX];
 };
+_Static_assert(sizeof(struct totals) <= 4096, "one write to a pipe");
+
+static void add_points(struct totals *all, const struct point *from)
+{
+    for (; from->name[0]; from++) {
+        struct point *to = all->points;
+        while (to->name[0] && strcmp(to->name, from->name) != 0)
+            to++;
+        memcpy(to->name, from->name, sizeof to->name);
+        to->passed += from->passed;
+        to->died += from->died;
+        to->failed += from->failed;
+    }
+}
+
+static void print_points(const struct totals *t)
+{
+    printf("%-28s %10s %8s %8s\n", "fault point", "passed", "died", "failed");
+    for (const struct point *p = t->points; p->name[0]; p++)
+        printf("%-28s %10d %8d %8d\n", p->name, p->passed, p->died, p->failed);
+}
 
 static uint64_t run_seed(const char *root, uint64_t seed, bool verbose, struct totals *t)
 {
@@ -161,6 +185,7 @@ static void run_chunk(const char *root, uint64_t from, uint64_t n, bool verbose,
             break;
     }
     fflush(stdout);
+    memcpy(t.points, world_points, sizeof t.points);
     if (write(pipe_fd, &t, sizeof t) != sizeof t)
         _exit(2);
     _exit(0);
@@ -199,6 +224,7 @@ static struct totals run_seeds(const char *root, uint64_t from, uint64_t n, int 
             all.orders += t.orders;
             all.captured += t.captured;
             all.problems += t.problems;
+            add_points(&all, t.points);
         }
     }
     close(ends[0]);
@@ -267,6 +293,7 @@ int main(int argc, char **argv)
         printf("%llu seeds: %d orders, %d paid, %d crashes, %d failed calls, %d problems, %ld s\n",
                (unsigned long long)seeds, t.orders, t.captured, t.crashes, t.fails, t.problems,
                (long)(ended.tv_sec - began.tv_sec));
+        print_points(&t);
         code = t.problems || t.crashes == 0 || t.captured == 0;
     }
     world_remove(root);

@@ -12,9 +12,12 @@
 #define CUSTOMERS 4
 #define STORES 2
 #define OLD_MAX 400
+#define POINTS_MAX 64
+#define FAVOURITES 16
 
 /* How hostile a seed is, drawn from the seed itself; percent. */
 struct weather {
+    unsigned favourite; /* the fault points it likes best to die at */
     unsigned crash, fail, lost_before, lost_after, late, decline, jump;
 };
 
@@ -57,7 +60,8 @@ struct sim {
     char root[64], dir[96];
     int lives, steps, crashes, fails;
     bool calm; /* no more faults: it must converge */
-    bool crash_allowed;
+    bool crash_allowed, starting;
+    int fragile; /* so many fault points more it is likelier to die: it is recovering */
     sigjmp_buf crash;
     struct arena arena; /* as long as the seed */
     struct customer customers[CUSTOMERS];
@@ -69,6 +73,13 @@ struct sim {
     bool verbose;
     char problem[600]; /* the first thing that was wrong; empty: nothing */
 };
+
+/* How often a fault point was passed and what happened there. */
+struct point {
+    char name[32];
+    int passed, died, failed;
+};
+extern struct point world_points[POINTS_MAX]; /* of this process; ended by an empty name */
 
 /* world.c */
 /* Makes the directory that every seed starts from, once. */

@@ -15,6 +15,8 @@
 
 #define START_US INT64_C(1795400000000000) /* a Monday evening in Seoul */
 
+struct point world_points[POINTS_MAX];
+
 static const struct service *const services[] = {
     &auth_service, &user_service, &store_service, &order_service, &payment_service,
     &toss_service, NULL};
@@ -108,19 +110,47 @@ void world_remove(const char *path)
     rmdir(path);
 }
 
-/* The adversary at every fault point: die here, fail here, or go on. */
+static struct point *point_of(const char *name)
+{
+    struct point *p = world_points;
+
+    while (p->name[0] && strcmp(p->name, name) != 0)
+        p++;
+    if (!p->name[0] && p < world_points + POINTS_MAX - 1)
+        snprintf(p->name, sizeof p->name, "%s", name);
+    return p;
+}
+
+/* The adversary at every fault point: die here, fail here, or go on. Each seed has a kind of point
+ * it prefers. */
 static bool at_fault(void *arg, const char *name)
 {
     struct sim *s = arg;
+    struct point *p = point_of(name);
 
+    p->passed++;
     if (s->calm || !s->crash_allowed)
         return false;
-    if (rng_below(&s->rng, 1000) < s->weather.crash) {
+    /* The database's and the bus's points are passed a hundred times as often as the services' own.
+     */
+    bool is_common =
+        str_starts(str_from(name), STR("db.")) || str_starts(str_from(name), STR("consume."));
+    uint64_t chance = s->weather.crash * (is_common ? 1 : 8),
+             fails = s->weather.fail * (is_common ? 1 : 4);
+    if (str_hash(str_from(name)) % FAVOURITES == s->weather.favourite && s->crashes < 12)
+        chance *= is_common ? 10 : 20;
+    if (s->fragile > 0) { /* dying again while recovering */
+        s->fragile--;
+        chance *= 5;
+    }
+    if (rng_below(&s->rng, 1000) < chance) {
+        p->died++;
         if (s->verbose)
             fprintf(stderr, "      dies at %s\n", name);
         siglongjmp(s->crash, 1);
     }
-    if (rng_below(&s->rng, 1000) < s->weather.fail) {
+    if (!s->starting && rng_below(&s->rng, 1000) < fails) {
+        p->failed++;
         s->fails++;
         return true;
     }
@@ -260,7 +290,16 @@ void world_start(struct sim *s)
         world_remove(s->dir);
         copy_dir(from, s->dir);
     }
+    /* Recovery may die as well; the first start is the template's business. */
+    s->fragile = s->lives > 1 ? 40 : 0;
+    s->crash_allowed = s->lives > 1;
+    if (s->lives > 1)
+        fault_hook_set(at_fault, s);
+    s->starting = true; /* a start that fails is tried again by whoever runs it: only deaths are
+                           interesting */
     start(s, false);
+    s->starting = false;
+    s->crash_allowed = false;
     fault_hook_set(at_fault, s);
 }
 
