@@ -2,6 +2,7 @@
 'use strict';
 const assert = require('node:assert/strict');
 const { after, before, describe, test } = require('node:test');
+const { randomUUID } = require('node:crypto');
 const j = require('./lib/jumun.js');
 
 let world, owner, shop, second, size, extras;
@@ -114,5 +115,133 @@ describe('a guest', () => {
     }
     assert.equal((await as(other, 'DELETE', '/v1/cart')).status, 204);
     assert.equal((await cartOf(mine)).items[0].quantity, 3);
+  });
+});
+
+describe('filling', () => {
+  let minji;
+  before(async () => { minji = await j.person(world); });
+
+  test('prices come from the menu: options, fee, minimum', async () => {
+    const [cheese, sauce] = extras.options;
+    const cart = await added(minji, chicken({ quantity: 2, optionIds: [sauce.optionId, size.options[1].optionId, cheese.optionId] }));
+    const { cartId, items, ...rest } = cart;
+    assert.match(cartId, /^[0-9a-f-]{36}$/);
+    assert.deepEqual(rest, { storeId: shop.storeId, storeName: '시험 치킨', itemsWon: 47000, deliveryFeeWon: 3000, totalWon: 50000, minimumOrderWon: 15000, notices: [] });
+    const { cartItemId, ...line } = items[0];
+    assert.match(cartItemId, /^[0-9a-f-]{36}$/);
+    assert.deepEqual(line, { menuItemId: shop.items[0].menuItemId, name: '후라이드치킨', quantity: 2, unitPriceWon: 23500, lineTotalWon: 47000,
+      options: [size.options[1], cheese, sauce].map(({ optionId, name, priceWon }) => ({ optionId, name, priceWon })) });
+    assert.deepEqual(await cartOf(minji), cart, 'what is answered is what is there');
+  });
+
+  test('the same item with the same options adds up, whatever their order', async () => {
+    const [cheese, sauce] = extras.options, big = size.options[1];
+    const same = await added(minji, chicken({ quantity: 3, optionIds: [cheese, big, sauce].map((o) => o.optionId) }));
+    assert.deepEqual(same.items.map((i) => i.quantity), [5]);
+    const other = await added(minji, chicken({ optionIds: [big.optionId] }));
+    assert.deepEqual(other.items.map((i) => i.quantity), [5, 1]);
+    assert.equal(other.totalWon, 5 * 23500 + 21000 + 3000);
+  });
+
+  test('changing, taking out, emptying', async () => {
+    const [first, last] = (await cartOf(minji)).items.map((i) => `/v1/cart/items/${i.cartItemId}`);
+    const changed = await as(minji, 'PATCH', first, { quantity: 99 });
+    assert.equal(changed.status, 200, changed.text);
+    assert.equal(changed.body.items[0].lineTotalWon, 99 * 23500);
+    for (const [body, fields] of [[{}, { quantity: 'REQUIRED' }], [{ quantity: 0 }, { quantity: 'RANGE' }], [{ quantity: 100 }, { quantity: 'RANGE' }],
+      [{ quantity: -1 }, { quantity: 'RANGE' }], [{ quantity: '2' }, { quantity: 'TYPE' }], [{ quantity: null }, { quantity: 'NULL_NOT_ALLOWED' }],
+      [{ quantity: 2, unitPriceWon: 1 }, { unitPriceWon: 'UNKNOWN' }]]) {
+      refused(await as(minji, 'PATCH', first, body), 400, 'INVALID', fields);
+    }
+    refused(await as(minji, 'PATCH', '/v1/cart/items/1', { quantity: 1 }), 400, 'INVALID', { cartItemId: 'FORMAT' });
+    refused(await as(minji, 'PATCH', `/v1/cart/items/${nobody}`, { quantity: 1 }), 404, 'NOT_FOUND');
+    assert.equal((await cartOf(minji)).items[0].quantity, 99);
+    const less = await as(minji, 'DELETE', first);
+    assert.equal(less.status, 200, less.text);
+    assert.deepEqual(less.body.items.map((i) => i.quantity), [1]);
+    refused(await as(minji, 'DELETE', first), 404, 'NOT_FOUND');
+    const { cartId, ...none } = (await as(minji, 'DELETE', last)).body;
+    assert.ok(cartId);
+    assert.deepEqual(none, emptyCart);
+    await added(minji, cola());
+    for (let i = 0; i < 2; i++) assert.equal((await as(minji, 'DELETE', '/v1/cart')).status, 204);
+    assert.deepEqual((await cartOf(minji)).items, []);
+  });
+
+  test('wrong input, each with its field', async () => {
+    for (const [body, fields] of [
+      [{}, { menuItemId: 'REQUIRED', quantity: 'REQUIRED' }],
+      [cola(0), { quantity: 'RANGE' }], [cola(100), { quantity: 'RANGE' }], [cola(-1), { quantity: 'RANGE' }],
+      [cola(1.5), { quantity: 'TYPE' }], [cola('1'), { quantity: 'TYPE' }], [cola(null), { quantity: 'NULL_NOT_ALLOWED' }],
+      [{ ...cola(), menuItemId: 'cola' }, { menuItemId: 'FORMAT' }], [{ ...cola(), menuItemId: 5 }, { menuItemId: 'TYPE' }],
+      [{ ...cola(), optionIds: 'x' }, { optionIds: 'TYPE' }], [{ ...cola(), optionIds: ['x'] }, { 'optionIds[0]': 'FORMAT' }],
+      [{ ...cola(), optionIds: [nobody, nobody] }, { 'optionIds[1]': 'DUPLICATE' }],
+      [{ ...cola(), optionIds: Array.from({ length: 51 }, () => randomUUID()) }, { optionIds: 'LENGTH' }],
+      [{ ...cola(), replace: 'yes' }, { replace: 'TYPE' }],
+      [{ ...cola(), priceWon: 1 }, { priceWon: 'UNKNOWN' }], [{ ...cola(), customerId: nobody }, { customerId: 'UNKNOWN' }],
+    ]) {
+      refused(await add(minji, body), 400, 'INVALID', fields);
+    }
+    for (const body of ['', '{', '[]', '"x"']) refused(await add(minji, body), 400, 'MALFORMED');
+    refused(await as(minji, 'POST', '/v1/cart/items', JSON.stringify(cola()), { 'content-type': 'text/plain' }), 415, 'MEDIA_TYPE');
+    refused(await add(minji, { ...cola(), menuItemId: nobody }), 404, 'NOT_FOUND');
+    assert.deepEqual((await cartOf(minji)).items, []);
+  });
+
+  test('options that do not fit the item', async () => {
+    const [small, big] = size.options.map((o) => o.optionId), more = extras.options.map((o) => o.optionId);
+    for (const [optionIds, code] of [[[], 'TOO_FEW'], [[more[0]], 'TOO_FEW'], [[small, big], 'TOO_MANY'], [[small, ...more], 'TOO_MANY'],
+      [[small, nobody], 'UNKNOWN'], [[small, extras.lunch.options[0].optionId], 'UNKNOWN']]) {
+      refused(await add(minji, chicken({ optionIds })), 400, 'OPTION_INVALID', { optionIds: code });
+    }
+    refused(await add(minji, { ...cola(), optionIds: [small] }), 400, 'OPTION_INVALID', { optionIds: 'UNKNOWN' });
+    assert.deepEqual((await cartOf(minji)).items, []);
+  });
+
+  test('only guests and customers have one', async () => {
+    for (const [method, where, body] of [['GET', '/v1/cart'], ['POST', '/v1/cart/items', cola()], ['PATCH', `/v1/cart/items/${nobody}`, { quantity: 1 }],
+      ['DELETE', `/v1/cart/items/${nobody}`], ['DELETE', '/v1/cart']]) {
+      refused(await as(owner, method, where, body), 403, 'FORBIDDEN');
+      refused(await as({ token: 'wrong' }, method, where, body), 401, 'UNAUTHENTICATED');
+    }
+    for (const at of ['public', 'internal']) {
+      const reply = await world.call('POST', '/internal/v1/carts/merge', { at, token: minji.token, body: { cartToken: 'x', customerId: minji.userId } });
+      assert.equal(reply.status, at === 'public' ? 404 : 403, reply.text);
+    }
+  });
+});
+
+describe('limits', () => {
+  test('one store at a time, unless the other is to go', async () => {
+    const who = {};
+    const before = await added(who, cola(2));
+    refused(await add(who, tteokbokki()), 409, 'CART_OTHER_STORE');
+    refused(await add(who, tteokbokki({ replace: false })), 409, 'CART_OTHER_STORE');
+    assert.deepEqual(await cartOf(who), before);
+    const after = await added(who, tteokbokki({ replace: true }));
+    assert.deepEqual([after.storeId, after.items.map((i) => i.name)], [second.storeId, ['떡볶이']]);
+    const kept = await added(who, tteokbokki({ replace: true }));
+    assert.deepEqual(kept.items.map((i) => i.quantity), [2], 'replace keeps a cart of the same store');
+    await as(who, 'DELETE', `/v1/cart/items/${kept.items[0].cartItemId}`);
+    assert.equal((await added(who, cola())).storeId, shop.storeId, 'an empty cart has no store');
+  });
+
+  test('99 of a line', async () => {
+    const who = {};
+    await added(who, cola(98));
+    refused(await add(who, cola(2)), 409, 'CART_LIMIT');
+    assert.equal((await added(who, cola(1))).items[0].quantity, 99);
+    refused(await add(who, cola(1)), 409, 'CART_LIMIT');
+    assert.equal((await cartOf(who)).items[0].quantity, 99);
+  });
+
+  test('many at the same time are all counted', async () => {
+    const who = await j.person(world);
+    const replies = await Promise.all(Array.from({ length: 20 }, () => add(who, cola(5))));
+    const good = replies.filter((r) => r.status === 201).length;
+    assert.equal(good, 19, 'the twentieth would be 100');
+    for (const r of replies.filter((r) => r.status !== 201)) refused(r, 409, 'CART_LIMIT');
+    assert.deepEqual((await cartOf(who)).items.map((i) => i.quantity), [95]);
   });
 });
