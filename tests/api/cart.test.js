@@ -245,3 +245,136 @@ describe('limits', () => {
     assert.deepEqual((await cartOf(who)).items.map((i) => i.quantity), [95]);
   });
 });
+
+describe('a cart that got old', () => {
+  const problems = (cart) => cart.items.map((i) => i.problem);
+  // Until the order service has heard of the owner's change.
+  const becomes = (who, test, what) => j.until(async () => {
+    const cart = await cartOf(who);
+    return test(cart) && cart;
+  }, what);
+
+  test('sold out: the line says so and counts nothing', async () => {
+    const who = {}, soldOut = (yes) => edit('PUT', `menu-items/${shop.items[1].menuItemId}/sold-out`, { soldOut: yes });
+    await added(who, chicken());
+    await added(who, cola(2));
+    await soldOut(true);
+    const cart = await becomes(who, (c) => c.items[1].problem, 'a problem');
+    assert.deepEqual(problems(cart), [undefined, 'MENU_SOLD_OUT']);
+    assert.deepEqual([cart.items[1].unitPriceWon, cart.items[1].lineTotalWon, cart.itemsWon, cart.totalWon], [0, 0, 18000, 21000]);
+    refused(await add(who, cola()), 409, 'MENU_SOLD_OUT');
+    await soldOut(false);
+    assert.equal((await becomes(who, (c) => !c.items[1].problem, 'no problem')).totalWon, 18000 + 5000 + 3000);
+  });
+
+  test('another price, gone options, a dish off the menu', async () => {
+    const who = {};
+    const dish = await edit('POST', 'menu-items', { sectionId: shop.sectionId, name: '오늘의 메뉴', priceWon: 9000 });
+    const side = await edit('POST', 'option-groups', { menuItemId: dish.menuItemId, name: '곁들임', min: 0, max: 1,
+      options: [{ name: '밥', priceWon: 1000 }, { name: '면', priceWon: 1500 }] });
+    const [rice, noodles] = side.options;
+    const one = { menuItemId: dish.menuItemId, quantity: 2, optionIds: [rice.optionId] };
+    await j.until(async () => (await add(who, one)).status === 201, 'the dish to be known');
+    await edit('PATCH', `menu-items/${dish.menuItemId}`, { priceWon: 9500 });
+    const dearer = await becomes(who, (c) => c.items[0].unitPriceWon === 10500, 'the new price');
+    assert.deepEqual([dearer.items[0].quantity, dearer.totalWon, problems(dearer)[0]], [2, 24000, undefined]);
+    await edit('PATCH', `option-groups/${side.optionGroupId}`, { options: [{ ...rice, soldOut: true }, noodles] });
+    const none = await becomes(who, (c) => c.items[0].problem, 'a problem');
+    assert.deepEqual([problems(none), none.itemsWon, none.totalWon], [['OPTION_INVALID'], 0, 0]);
+    refused(await add(who, one), 400, 'OPTION_INVALID', { optionIds: 'SOLD_OUT' });
+    await edit('PATCH', `option-groups/${side.optionGroupId}`, { min: 1, options: [noodles] });
+    assert.equal((await becomes(who, (c) => c.items[0].problem, 'a problem')).items[0].problem, 'OPTION_INVALID');
+    await edit('DELETE', `menu-items/${dish.menuItemId}`);
+    const gone = await becomes(who, (c) => c.items[0].problem === 'MENU_GONE', 'the dish to be gone');
+    assert.equal(gone.items[0].name, '오늘의 메뉴', 'it still says what it was');
+    refused(await add(who, one), 404, 'NOT_FOUND');
+    assert.equal((await as(who, 'DELETE', `/v1/cart/items/${gone.items[0].cartItemId}`)).status, 200, 'it can be taken out');
+  });
+
+  test('below the minimum, paused, closed: notices', async () => {
+    const who = {};
+    assert.deepEqual((await added(who, cola())).notices, ['STORE_MINIMUM']);
+    assert.deepEqual((await added(who, chicken())).notices, []);
+    await edit('POST', 'pause', { minutes: 30, reason: '주문 폭주' });
+    await becomes(who, (c) => c.notices[0] === 'STORE_CLOSED', 'the pause');
+    assert.equal((await add(who, cola())).status, 201, 'a closed store\'s cart can be filled');
+    await edit('POST', 'resume');
+    await becomes(who, (c) => c.notices.length === 0, 'the end of the pause');
+    await edit('PUT', 'hours', { hours: [] });
+    await becomes(who, (c) => c.notices[0] === 'STORE_CLOSED', 'no hours');
+    await edit('PUT', 'hours', { hours: j.everyDay });
+    await becomes(who, (c) => c.notices.length === 0, 'its hours');
+  });
+});
+
+describe('the merge at login', () => {
+  // A guest with a filled cart who turns out to be that customer.
+  const login = async (person, guest) => {
+    const reply = await as(guest, 'POST', '/v1/auth/login', { username: person.username, password: person.password });
+    assert.equal(reply.status, 200, reply.text);
+    return { ...person, token: reply.body.accessToken };
+  };
+  const lines = (cart) => cart.items.map((i) => [i.name, i.quantity]).sort();
+
+  test('into no cart', async () => {
+    const guest = {}, before = await added(guest, chicken({ quantity: 2 }));
+    const who = await login(await j.person(world), guest);
+    const cart = await cartOf(who);
+    assert.deepEqual([cart.items[0].quantity, cart.items[0].options, cart.totalWon], [2, before.items[0].options, before.totalWon]);
+    assert.deepEqual((await cartOf(guest)).items, [], 'the token names nothing any more');
+    await login(who, guest);
+    assert.deepEqual(lines(await cartOf(who)), [['후라이드치킨', 2]], 'a second login adds nothing');
+  });
+
+  test('the same store: quantities add up, to 99 at most', async () => {
+    const guest = {}, who = await j.person(world);
+    await added(who, chicken({ quantity: 2 }));
+    await added(who, cola(60));
+    await added(guest, cola(60));
+    await added(guest, chicken({ optionIds: [size.options[1].optionId] }));
+    await added(guest, chicken({ quantity: 3 }));
+    await login(who, guest);
+    const cart = await cartOf(who);
+    assert.deepEqual(lines(cart), [['콜라', 99], ['후라이드치킨', 1], ['후라이드치킨', 5]]);
+    assert.deepEqual(cart.notices, ['CART_MERGED']);
+    assert.deepEqual((await cartOf(who)).notices, ['CART_MERGED'], 'looking changes nothing');
+    assert.deepEqual((await as(who, 'DELETE', `/v1/cart/items/${cart.items[0].cartItemId}`)).body.notices, [], 'changing does');
+  });
+
+  test('another store: the newer cart wins, and it is told', async () => {
+    const guest = {}, who = await j.person(world);
+    await added(who, chicken());
+    await added(guest, tteokbokki({ quantity: 4 }));
+    await login(who, guest);
+    const cart = await cartOf(who);
+    assert.deepEqual([cart.storeId, lines(cart), cart.notices], [second.storeId, [['떡볶이', 4]], ['CART_REPLACED']]);
+
+    const older = {}, other = await j.person(world);
+    await added(older, chicken());
+    await added(other, tteokbokki());
+    await login(other, older);
+    const kept = await cartOf(other);
+    assert.deepEqual([kept.storeId, lines(kept), kept.notices], [second.storeId, [['떡볶이', 1]], ['CART_REPLACED']]);
+    assert.deepEqual((await cartOf(older)).items, []);
+  });
+
+  test('never more lines than a cart holds', async () => {
+    const guest = {}, who = await j.person(world);
+    const optionIds = (n) => extras.lunch.options.filter((_, bit) => n & (1 << bit)).map((o) => o.optionId);
+    const lunch = (n) => ({ menuItemId: shop.items[2].menuItemId, quantity: 1, optionIds: optionIds(n) });
+    for (let n = 0; n < 50; n++) await added(who, lunch(n));
+    refused(await add(who, lunch(50)), 409, 'CART_LIMIT');
+    assert.equal((await added(who, lunch(49))).items.at(-1).quantity, 2, 'a line that is there still grows');
+    for (let n = 40; n < 64; n++) await added(guest, lunch(n));
+    await login(who, guest);
+    const cart = await cartOf(who);
+    assert.equal(cart.items.length, 50);
+    assert.equal(cart.items.reduce((sum, i) => sum + i.quantity, 0), 50 + 1 + 10);
+  });
+
+  test('a token of nothing does not keep anybody from logging in', async () => {
+    const who = await j.person(world);
+    for (const cart of ['x', 'A'.repeat(43), 'A'.repeat(500), '%00', '"']) await login(who, { cart });
+    assert.deepEqual((await cartOf(who)).items, []);
+  });
+});
