@@ -14,7 +14,7 @@
 
 #include "obs/log.h"
 
-#define STEPS 220
+#define STEPS 190
 #define SERVICES 6
 #define CHUNK 10
 #define CALM_ROUNDS 42

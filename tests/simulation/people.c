@@ -237,7 +237,7 @@ static void owner(struct sim *s, struct arena *a)
     } next[] = {{"PAID", 0},  {"ACCEPTED", 3},   {"COOKING", 4},
                 {"READY", 5}, {"DELIVERING", 6}, {"PAID", 1}};
     unsigned store = 1 + pick(s, STORES), n = pick(s, COUNT_OF(next));
-    bool anything = roll(s, 25);
+    bool anything = roll(s, 15);
     struct list items = board(s, a, store, anything ? NULL : next[n].status);
 
     if (items.n == 0)
@@ -289,11 +289,11 @@ void people_act(struct sim *s)
         authorize(s, &a, c);
     else if (what < 76)
         confirm(s, &a, c);
-    else if (what < 81)
+    else if (what < 79)
         cancel(s, &a, c);
-    else if (what < 85)
+    else if (what < 81)
         look(s, &a, c);
-    else if (what < 93)
+    else if (what < 96)
         owner(s, &a);
     else
         operator(s, &a);

@@ -14,6 +14,7 @@
 #define OLD_MAX 400
 #define POINTS_MAX 64
 #define FAVOURITES 16
+#define CRASHES_MAX 6
 
 /* How hostile a seed is, drawn from the seed itself; percent. */
 struct weather {

@@ -129,7 +129,7 @@ static bool at_fault(void *arg, const char *name)
     struct point *p = point_of(name);
 
     p->passed++;
-    if (s->calm || !s->crash_allowed)
+    if (s->calm || !s->crash_allowed || s->crashes >= CRASHES_MAX)
         return false;
     /* The database's and the bus's points are passed a hundred times as often as the services' own.
      */
