@@ -11,6 +11,11 @@
 
 static _Thread_local struct rng thread_rng;
 
+static struct rng *rng_of(struct platform *p)
+{
+    return p->options.clock->is_virtual ? &p->seeded : &thread_rng;
+}
+
 void work_init(struct work *w, struct platform *p, struct listener *l, struct arena *a)
 {
     w->platform = p;
@@ -19,7 +24,7 @@ void work_init(struct work *w, struct platform *p, struct listener *l, struct ar
     w->cx = (struct ctx){
         .arena = a,
         .clock = p->options.clock,
-        .rng = p->options.clock->is_virtual ? &p->seeded : &thread_rng,
+        .rng = rng_of(p),
         .deadline_us = w->started_us + REQUEST_DEADLINE_US,
     };
 }
@@ -29,7 +34,7 @@ void platform_ctx(struct platform *p, struct svc *svc, struct arena *a, struct c
     *ret = (struct ctx){
         .arena = a,
         .clock = p->options.clock,
-        .rng = p->options.clock->is_virtual ? &p->seeded : &thread_rng,
+        .rng = rng_of(p),
         .caller = {.role = SERVICE, .service = svc ? str_from(svc->service->name) : STR("jumun")},
         .svc = svc,
         .db = svc ? svc->db : NULL,
@@ -129,8 +134,15 @@ static enum err run_once(struct work *w)
     return flags & CALLS_OUT ? run_with_lease(w) : run_in_one_commit(w);
 }
 
+/* Randomness is per thread: what was matched on a worker may run on the slow pool. */
+static void work_adopt(struct work *w)
+{
+    w->cx.rng = rng_of(w->platform);
+}
+
 void work_run(struct work *w)
 {
+    work_adopt(w);
     struct span span;
     enum err e = ERR_OK;
 
