@@ -6,7 +6,7 @@
 
 #define WEEKDAYS 7
 #define DAY_MINUTES 1440
-#define ITEMS_MAX 1000
+#define ITEMS_MAX 3000 /* more than an event has room for */
 #define MICROMETRES_PER_MICRODEGREE 111195
 
 #define F_OPT_HHMM(T, m, json, flags, doc)                                                         \
