@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "flow/lease.h"
 #include "flow/outbox.h"
 #include "obs/log.h"
 #include "security/keys.h"
@@ -160,6 +161,7 @@ static enum err open_service(struct ctx *cx, struct platform *p, struct svc *s)
         TRY(db_open(cx, url(p, "sqlite", ""), name, &options, &s->db));
         platform_ctx(p, s, cx->arena, cx);
         TRY(migrate(cx, s->service->migrations, false, NULL));
+        TRY(leases_recall(cx)); /* the lock says that we are alone */
     }
     platform_ctx(p, s, cx->arena, cx);
     if (s->service->start)
