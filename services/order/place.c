@@ -121,7 +121,10 @@ static enum err draft(struct ctx *cx, const struct request *rq, const struct add
     if (e == ERR_NOT_FOUND || (e == ERR_OK && c.lines.n == 0))
         return fail(cx, ERR_CART_EMPTY, "nothing to order");
     TRY(e);
-    TRY(store_copy_load(cx, c.store_id, &store));
+    e = store_copy_load(cx, c.store_id, &store);
+    if (e == ERR_NOT_FOUND) /* its menu came, it did not yet */
+        return fail(cx, ERR_STORE_CLOSED, "nothing known of the store");
+    TRY(e);
     struct order o = {.order_id = ctx_uuid(cx),
                       .customer_id = cx->caller.user_id,
                       .store_id = store.store_id,
