@@ -2,7 +2,7 @@
 JOBS ?= $(shell nproc)
 RUN_FLAGS ?= --demo
 
-.PHONY: help run build dev test check bench fuzz fresh clean
+.PHONY: help run build dev test check crash simulate sanitize bench fuzz fresh clean
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 
@@ -30,6 +30,17 @@ check: ## everything that fails a change: format, layers, analysers, clang, secr
 bench: build ## measures, prints a table
 	@tools/setup bench
 	@tools/bench
+
+crash: dev ## kill -9 under load, TORTURE=N times (default 25)
+	@tools/test-crash
+
+simulate: ## SEEDS seeds (default 2000) of the simulation, then every known mistake
+	@tools/setup run
+	@tools/simulate
+
+sanitize: ## all tests under the address, undefined-behaviour and thread sanitizers
+	@tools/setup run test
+	@tools/sanitize
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (default 60)
 	@tools/setup run fuzz
