@@ -228,6 +228,39 @@ static struct list board(struct sim *s, struct arena *a, unsigned store, const c
     return read_answer(a, answer).items;
 }
 
+/* The shop itself: sold out and back, paused and open, more or fewer portions. */
+static void keep_shop(struct sim *s, struct arena *a, unsigned store)
+{
+    const struct caller as = {.role = OWNER,
+                              .user_id = demo_id(DEMO_OWNER, (store - 1) % DEMO_OWNERS + 1, 0, 0)};
+    const char *own =
+        arena_printf(a, "/v1/owner/stores/%s", text_of(a, demo_id(DEMO_STORE, store, 0, 0))).p;
+    const char *item = text_of(a, demo_id(DEMO_ITEM, store, 5, 0));
+    struct str answer;
+
+    switch (pick(s, 4)) {
+    case 0:
+        (void)ask(s, a, &as, 0, HTTP_PUT, arena_printf(a, "%s/menu-items/%s/sold-out", own, item),
+                  roll(s, 30) ? STR("{\"soldOut\":true}") : STR("{\"soldOut\":false}"), STR_NONE,
+                  &answer);
+        break;
+    case 1:
+        (void)ask(s, a, &as, 0, HTTP_POST,
+                  arena_printf(a, "%s/menu-items/%s/stock/adjustments", own, item),
+                  arena_printf(a, "{\"delta\":%d,\"reason\":\"counted\"}", (int)pick(s, 30) - 8),
+                  STR_NONE, &answer);
+        break;
+    case 2:
+        (void)ask(s, a, &as, 0, HTTP_POST, arena_printf(a, "%s/pause", own),
+                  STR("{\"minutes\":10,\"reason\":\"rush\"}"), STR_NONE, &answer);
+        break;
+    default:
+        (void)ask(s, a, &as, 0, HTTP_POST, arena_printf(a, "%s/resume", own), STR_NONE, STR_NONE,
+                  &answer);
+        break;
+    }
+}
+
 /* Mostly the next thing to do; sometimes anything to any order. */
 static void owner(struct sim *s, struct arena *a)
 {
@@ -240,8 +273,10 @@ static void owner(struct sim *s, struct arena *a)
     bool anything = roll(s, 15);
     struct list items = board(s, a, store, anything ? NULL : next[n].status);
 
-    if (items.n == 0)
+    if (items.n == 0 || roll(s, 20)) {
+        keep_shop(s, a, store);
         return;
+    }
     struct uuid id = LIST_AT(struct answered, items, pick(s, (unsigned)items.n))->order_id;
     owner_does(s, a, store, id,
                actions[anything ? pick(s, COUNT_OF(actions)) : (unsigned)next[n].action]);

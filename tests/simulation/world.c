@@ -121,6 +121,17 @@ static struct point *point_of(const char *name)
     return p;
 }
 
+/* The database's points are passed a hundred times as often as the services' own, and those of
+ * money least. */
+static uint64_t weight_of(struct str name)
+{
+    if (str_starts(name, STR("db.")) || str_starts(name, STR("consume.")))
+        return 1;
+    bool is_rare = str_starts(name, STR("payment.")) || str_starts(name, STR("simulator.")) ||
+                   str_starts(name, STR("order.board"));
+    return is_rare ? 40 : 8;
+}
+
 /* The adversary at every fault point: die here, fail here, or go on. Each seed has a kind of point
  * it prefers. */
 static bool at_fault(void *arg, const char *name)
@@ -131,14 +142,10 @@ static bool at_fault(void *arg, const char *name)
     p->passed++;
     if (s->calm || !s->crash_allowed || s->crashes >= CRASHES_MAX)
         return false;
-    /* The database's and the bus's points are passed a hundred times as often as the services' own.
-     */
-    bool is_common =
-        str_starts(str_from(name), STR("db.")) || str_starts(str_from(name), STR("consume."));
-    uint64_t chance = s->weather.crash * (is_common ? 1 : 8),
-             fails = s->weather.fail * (is_common ? 1 : 4);
+    uint64_t weight = weight_of(str_from(name));
+    uint64_t chance = s->weather.crash * weight, fails = s->weather.fail * (weight == 1 ? 1 : 4);
     if (str_hash(str_from(name)) % FAVOURITES == s->weather.favourite && s->crashes < 12)
-        chance *= is_common ? 10 : 20;
+        chance *= 10;
     if (s->fragile > 0) { /* dying again while recovering */
         s->fragile--;
         chance *= 5;
