@@ -27,9 +27,9 @@ check: ## everything that fails a change: format, layers, analysers, clang, secr
 	@tools/setup run test check
 	@tools/check
 
-bench: build ## measures, prints a table
+bench: build ## measures the platform and its parts, prints tables
 	@tools/setup bench
-	@tools/bench
+	@set -e; for bench in $(wildcard tools/bench tools/bench-parts); do $$bench; done
 
 crash: dev ## kill -9 under load, TORTURE=N times (default 25)
 	@tools/test-crash
