@@ -237,7 +237,9 @@ static bool take_value(struct decode *d, const struct field *f, char *out)
     if (peek(d) == 'n' && f->type != FIELD_RAW) {
         if (!json_take_word(&d->s, STR("null")))
             return json_problem(&d->s, "not a JSON value");
-        if (!(f->flags & NULLABLE) && !d->lenient)
+        /* Whoever asked for an object follows its pointer: leniency must not leave it NULL. */
+        bool needed = f->type == FIELD_OBJECT_PTR && (f->flags & REQUIRED);
+        if (!(f->flags & NULLABLE) && (!d->lenient || needed))
             bad(d, "NULL_NOT_ALLOWED", "may not be null");
         return true;
     }

@@ -450,6 +450,23 @@ static void errors_are_bounded_and_lenient_passes_strangers(void)
     CHECK_INT(json_decode_lenient(&cx, all_fields, &v, STR("{\"new\":[1,]}")), ERR_MALFORMED);
 }
 
+/* Handlers follow the pointer of what is required. */
+static void a_required_object_is_never_null(void)
+{
+    struct box {
+        struct inner *needed;
+    } v;
+    static const struct field box_fields[] = {
+        F_OBJECT_PTR(struct box, needed, "needed", REQUIRED, inner_fields, "always there"),
+        F_END(struct box),
+    };
+
+    fresh();
+    CHECK_INT(json_decode_lenient(&cx, box_fields, &v, STR("{\"needed\":null}")), ERR_INVALID);
+    fresh();
+    CHECK_INT(json_decode_lenient(&cx, box_fields, &v, STR("{}")), ERR_INVALID);
+}
+
 static void strings_are_written_so_that_they_can_be_read(void)
 {
     struct inner in = {.quantity = 1}, out;
@@ -491,6 +508,7 @@ int main(void)
     RUN(keys_nulls_and_numbers);
     RUN(text_that_is_not_json_stops_at_once);
     RUN(errors_are_bounded_and_lenient_passes_strangers);
+    RUN(a_required_object_is_never_null);
     RUN(strings_are_written_so_that_they_can_be_read);
     arena_release(&arena);
     return test_end();
