@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #define RULES_MAX 16
-#define NAMES_MAX 256
 
 struct rule {
     char name[64];
@@ -20,8 +19,6 @@ static struct {
     bool is_read;
     struct rule rules[RULES_MAX];
     size_t n_rules;
-    const char *seen[NAMES_MAX];
-    size_t n_seen;
     const char *report;
     fault_hook *hook;
     void *hook_arg;
@@ -76,17 +73,6 @@ static void report(const char *what, const char *name)
     close(fd);
 }
 
-static void note_seen(const char *name)
-{
-    for (size_t i = 0; i < state.n_seen; i++)
-        if (strcmp(state.seen[i], name) == 0)
-            return;
-    if (state.n_seen < NAMES_MAX) {
-        state.seen[state.n_seen++] = name;
-        report("", name);
-    }
-}
-
 bool fault_pass(const char *name)
 {
     bool fails = false;
@@ -95,7 +81,7 @@ bool fault_pass(const char *name)
     if (!state.is_read)
         read_rules();
     if (state.report)
-        note_seen(name);
+        report("", name);
     for (size_t i = 0; i < state.n_rules; i++) {
         struct rule *r = &state.rules[i];
         if ((strcmp(r->name, "*") != 0 && strcmp(r->name, name) != 0) || ++r->passed != r->at)

@@ -5,7 +5,7 @@
  * builds without JUMUN_FAULTS they vanish. The environment arms them: JUMUN_FAULT="name:n:action"
  * fires at the n-th pass of that name (1-based; "*" matches every name) with action die (SIGKILL to
  * ourselves) or fail (the expression is true); several rules are separated by commas. With
- * JUMUN_FAULT_REPORT=FILE each fault's name is appended to FILE when it is first passed and a line
+ * JUMUN_FAULT_REPORT=FILE each fault's name is appended to FILE at every pass and a line
  * "fired NAME" when a rule fires.
  */
 #pragma once
