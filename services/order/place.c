@@ -8,7 +8,7 @@
 #include "data/json.h"
 
 #define NUMBER_TRIES 5
-#define WAIT_STEP_MS 10
+#define WAIT_STEP_MS 1
 
 struct place {
     struct uuid address_id;
