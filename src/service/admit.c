@@ -9,6 +9,7 @@
 
 #define KEY_MAX 255
 #define WAIT_MAX_S 10
+#define QUERY_PAIRS_MAX 64
 
 /* A browser page of another origin must not act with what the browser holds. */
 static enum err check_origin(struct work *w)
@@ -129,12 +130,18 @@ static enum err read_query(struct work *w)
 {
     struct ctx *cx = &w->cx;
     const struct field *fields = w->bound->route->query;
-    struct str rest = w->rq.head->query, name, value;
+    struct str rest = w->rq.head->query, name = STR_NONE, value = STR_NONE;
     void *out = fields ? arena_zalloc(cx->arena, fields_size(fields)) : NULL;
     uint64_t seen = 0;
+    size_t pairs = 0;
     bool bad = false;
 
-    while (http_query_next(cx->arena, &rest, &name, &value, &bad)) {
+    /* More pairs than any table has rows: something is wrong with the first of them already. */
+    while (pairs++ < QUERY_PAIRS_MAX && http_query_next(cx->arena, &rest, &name, &value, &bad)) {
+        if (bad) { /* name and value are then the last pair's */
+            bad_query(cx, STR("query"), "FORMAT", "not validly percent-encoded");
+            continue;
+        }
         const struct field *f = fields ? field_by_name(fields, name) : NULL;
         const char *reason;
         if (!f)
@@ -146,8 +153,6 @@ static enum err read_query(struct work *w)
         if (f)
             seen |= UINT64_C(1) << (f - fields);
     }
-    if (bad)
-        bad_query(cx, STR("query"), "FORMAT", "not validly percent-encoded");
     for (const struct field *f = fields; f && f->type != FIELD_END; f++)
         if ((f->flags & REQUIRED) && !(seen & UINT64_C(1) << (f - fields)))
             bad_query(cx, str_from(f->name), "REQUIRED", "is required");

@@ -7,10 +7,28 @@
 #define PROBLEM_MAX (64 * 1024)
 #define RETRY_AFTER_S 1
 
+/* A cut name or message may end inside a character, and a path may hold any byte: JSON may not. */
+static void text(struct buf *b, struct str s)
+{
+    size_t whole = s.n;
+
+    while (whole > 0 && s.n - whole < 4 && !str_is_utf8((struct str){s.p, whole}))
+        whole--;
+    if (str_is_utf8((struct str){s.p, whole})) {
+        json_string(b, (struct str){s.p, whole});
+        return;
+    }
+    char *ascii = arena_cstr(b->arena, s);
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)ascii[i] >= 0x80)
+            ascii[i] = '?';
+    json_string(b, (struct str){ascii, s.n});
+}
+
 static void member(struct buf *b, const char *name, struct str value)
 {
     buf_printf(b, ",\"%s\":", name);
-    json_string(b, value);
+    text(b, value);
 }
 
 static void field_errors(struct buf *b, const struct field_error *first)
@@ -18,7 +36,7 @@ static void field_errors(struct buf *b, const struct field_error *first)
     buf_lit(b, ",\"errors\":[");
     for (const struct field_error *f = first; f; f = f->next) {
         buf_str_add(b, f == first ? STR("{\"field\":") : STR(",{\"field\":"));
-        json_string(b, f->field);
+        text(b, f->field);
         member(b, "code", f->code);
         member(b, "message", f->message);
         buf_char(b, '}');

@@ -2,6 +2,7 @@
 'use strict';
 const test = require('node:test');
 const assert = require('node:assert');
+const net = require('node:net');
 const { Platform } = require('./lib/platform');
 
 let p;
@@ -16,4 +17,37 @@ test('a webhook whose object is null is refused', async () => {
     assert.strictEqual(r.status, 400);
     await alive();
   }
+});
+
+test('a query that cannot be decoded is refused, wherever it stands', async () => {
+  for (const query of ['%zz', 'query=%zz', 'category=chicken&query=%zz', 'query=%zz&category=chicken', 'query=%ff']) {
+    const r = await p.get(`/v1/stores?${query}`);
+    assert.strictEqual(r.status, 400, query);
+    assert.ok(r.body.errors.some((e) => e.field === 'query' && e.code === 'FORMAT'), JSON.stringify(r.body.errors));
+  }
+});
+
+test('thousands of query parameters cost little, and their answer is JSON', async () => {
+  const r = await p.get(`/v1/stores?${Array(4000).fill('a').join('&')}`);
+  assert.strictEqual(r.status, 400);
+  assert.strictEqual(r.body.code, 'INVALID');
+  assert.ok(r.body.errors.length <= 100, `${r.body.errors.length} errors`);
+});
+
+const strict = (bytes) => JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+
+test('a refusal is UTF-8 whatever was sent', async () => {
+  for (let n = 0; n < 3; n++) {
+    const response = await fetch(`${p.public}/v1/auth/login`, { method: 'POST', headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ ['a'.repeat(n) + '가'.repeat(100)]: 1 }) });
+    assert.strictEqual(strict(await response.arrayBuffer()).code, 'INVALID');
+  }
+  const { hostname, port } = new URL(p.public);
+  const answer = await new Promise((resolve, reject) => {
+    const chunks = [];
+    const socket = net.connect(Number(port), hostname, () => socket.write(
+      Buffer.from('GET /v1/\xff\xfe\xffstores HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', 'latin1')));
+    socket.on('data', (d) => chunks.push(d)).on('error', reject).on('close', () => resolve(Buffer.concat(chunks)));
+  });
+  assert.match(strict(answer.subarray(answer.indexOf('\r\n\r\n') + 4)).instance, /stores$/);
 });
