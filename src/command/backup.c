@@ -124,6 +124,9 @@ int command_backup(struct ctx *cx, const struct settings *s, struct list words)
     const char *part = arena_printf(cx->arena, "%s.part", to).p;
     if (access(to, F_OK) == 0)
         return command_misused("backup", "%s exists already", to);
+    if (access(part, F_OK) == 0)
+        return command_misused("backup", "a backup that did not end left %s; remove it first",
+                               part);
     if (access(arena_cstr(cx->arena, s->data), F_OK) != 0)
         return command_misused("backup", "there is no data directory %.*s", STR_ARG(s->data));
     enum err e = copy_all(cx, s->data, part);
