@@ -31,7 +31,7 @@ bench: build ## measures the platform and its parts, prints tables
 	@tools/setup bench
 	@set -e; for bench in $(wildcard tools/bench tools/bench-parts); do $$bench; done
 
-crash: dev ## kill -9 under load, TORTURE=N times (default 25)
+crash: dev ## death at every fault point for CRASH_SECONDS, then kill -9 under load TORTURE times
 	@tools/test-crash
 
 simulate: ## SEEDS seeds (default 2000) of the simulation, then every known mistake
