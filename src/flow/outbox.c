@@ -6,6 +6,8 @@
 #include "obs/trace.h"
 
 #define RELAY_BATCH 256
+#define RELAY_CHARS                                                                                \
+    (4 * 1024 * 1024) /* one more event at most; a full batch may not fit in memory */
 
 struct outbox_row {
     int64_t seq, aggregate_seq, time_us;
@@ -65,8 +67,11 @@ enum err outbox_relay(struct ctx *cx, struct bus *bus, size_t *ret_n)
     TRY(db_durable(cx)); /* the last mark: never read behind it */
     TRY(db_all(cx, outbox_row_fields, &rows,
                "select seq, event_id, type, aggregate_id, aggregate_seq, time_us, traceparent, data"
-               " from outbox where published_at is null order by seq limit $1",
-               ARGS(db_int(RELAY_BATCH))));
+               " from outbox where published_at is null and seq <= (select max(seq) from"
+               " (select seq, sum(length(data)) over (order by seq) - length(data) as before from"
+               " (select seq, data from outbox where published_at is null order by seq limit $1)"
+               " as first) as sized where before < $2) order by seq limit $1",
+               ARGS(db_int(RELAY_BATCH), db_int(RELAY_CHARS))));
     if (rows.n == 0)
         return ERR_OK;
 

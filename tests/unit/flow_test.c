@@ -167,6 +167,44 @@ static enum err pump(void)
     return e == ERR_OK ? db_durable(&w.cx) : e;
 }
 
+/* More than the relay has memory for, as after an hour without the bus. */
+static void a_backlog_of_large_events_is_relayed_in_parts(void)
+{
+    struct arena relay;
+    struct ctx cx;
+    size_t n = 1, rounds = 0;
+
+    setup();
+    char *data = malloc(BUS_EVENT_MAX);
+    memset(data, ' ', BUS_EVENT_MAX);
+    memcpy(data, "{\"n\":1", 6);
+    data[BUS_EVENT_MAX - 1] = '}';
+    CHECK_INT(db_begin(&w.cx), ERR_OK);
+    for (int i = 1; i <= 300; i++)
+        CHECK_INT(db_exec(&w.cx,
+                          "insert into outbox (event_id, type, aggregate_id, aggregate_seq, "
+                          "time_us, traceparent, data) values ($1, 'order.noted', $2, $3, 1, '', "
+                          "$4)",
+                          ARGS(db_uuid(uuid_v7(i * US_PER_S, &w.rng)), db_uuid(key_of(1)), db_int(i),
+                               db_str((struct str){data, BUS_EVENT_MAX}))),
+                  ERR_OK);
+    free(data);
+    CHECK_INT(db_commit(&w.cx), ERR_OK);
+    arena_init(&relay, 64u << 20);
+    for (; n > 0 && rounds < 100; rounds++) {
+        cx = w.cx;
+        cx.arena = &relay;
+        n = 0;
+        CHECK_INT(outbox_relay(&cx, w.bus, &n), ERR_OK);
+        arena_reset(&relay);
+        w.cx.ticket = cx.ticket;
+    }
+    CHECK(rounds > 10 && rounds < 100);
+    CHECK_INT(count("select count(*) from outbox where published_at is null"), 0);
+    arena_release(&relay);
+    teardown();
+}
+
 static void outbox_numbers_and_publishes(void)
 {
     int64_t rows, age;
@@ -403,6 +441,7 @@ static void a_failure_that_may_pass_is_offered_again(void)
 int main(void)
 {
     RUN(outbox_numbers_and_publishes);
+    RUN(a_backlog_of_large_events_is_relayed_in_parts);
 #ifdef JUMUN_FAULTS
     RUN(a_crash_anywhere_loses_and_doubles_nothing);
     RUN(a_failure_anywhere_loses_and_doubles_nothing);
