@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "obs/log.h"
@@ -139,6 +140,7 @@ int main(int argc, char **argv)
     struct rng rng;
     struct str word = argc > 1 ? str_from(argv[1]) : STR("help");
 
+    umask(077); /* databases hold people and hashes, whatever the mode of the directory */
     if (str_eq(word, STR("--help")) || str_eq(word, STR("-h")))
         word = STR("help");
     if (str_eq(word, STR("--version")))

@@ -2,7 +2,10 @@
 'use strict';
 const test = require('node:test');
 const assert = require('node:assert');
+const fs = require('node:fs');
 const net = require('node:net');
+const os = require('node:os');
+const path = require('node:path');
 const { Platform } = require('./lib/platform');
 
 let p;
@@ -50,4 +53,28 @@ test('a refusal is UTF-8 whatever was sent', async () => {
     socket.on('data', (d) => chunks.push(d)).on('error', reject).on('close', () => resolve(Buffer.concat(chunks)));
   });
   assert.match(strict(answer.subarray(answer.indexOf('\r\n\r\n') + 4)).instance, /stores$/);
+});
+
+test('files of the data directory are for its owner alone, whatever the directory allows', async () => {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-test-'));
+  fs.mkdirSync(path.join(dir, 'data'), { mode: 0o755 });
+  const other = await Platform.start({ dir, demo: false });
+  try {
+    const names = fs.readdirSync(path.join(dir, 'data'));
+    assert.ok(names.includes('auth.db'), names.join());
+    for (const name of names)
+      assert.strictEqual(fs.statSync(path.join(dir, 'data', name)).mode & 0o077, 0, name);
+  } finally {
+    await other.stop();
+    fs.rmSync(dir, { recursive: true, force: true });
+  }
+});
+
+test('an event stream takes the largest Last-Event-ID there is', async () => {
+  const owner = await p.login('owner1');
+  const stores = await p.get('/v1/owner/stores', { as: owner });
+  const r = await p.get(`/v1/owner/stores/${stores.body.items[0].storeId}/orders/events`,
+    { as: owner, headers: { 'last-event-id': '9223372036854775807' } });
+  assert.strictEqual(r.status, 200);
+  await alive();
 });

@@ -185,8 +185,8 @@ static void a_backlog_of_large_events_is_relayed_in_parts(void)
                           "insert into outbox (event_id, type, aggregate_id, aggregate_seq, "
                           "time_us, traceparent, data) values ($1, 'order.noted', $2, $3, 1, '', "
                           "$4)",
-                          ARGS(db_uuid(uuid_v7(i * US_PER_S, &w.rng)), db_uuid(key_of(1)), db_int(i),
-                               db_str((struct str){data, BUS_EVENT_MAX}))),
+                          ARGS(db_uuid(uuid_v7(i * US_PER_S, &w.rng)), db_uuid(key_of(1)),
+                               db_int(i), db_str((struct str){data, BUS_EVENT_MAX}))),
                   ERR_OK);
     free(data);
     CHECK_INT(db_commit(&w.cx), ERR_OK);
