@@ -168,7 +168,7 @@ static enum err board_start(struct ctx *cx, const struct request *rq, int64_t *r
         *ret_after = 0; /* as JSON: all that is kept */
     if (!comes_back)
         return ERR_OK;
-    if (rq->last_event_id + 1 >= ring.first && rq->last_event_id <= ring.last) {
+    if (rq->last_event_id >= ring.first - 1 && rq->last_event_id <= ring.last) {
         *ret_after = rq->last_event_id;
         *ret_opening = STR("");
     } else {
