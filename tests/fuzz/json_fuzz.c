@@ -33,7 +33,7 @@ static const struct field all_fields[] = {
     F_RAW(struct all, raw, "raw", 0, ""),
     F_ENUM(struct all, choice, "choice", 0, choices, ""),
     F_UUID(struct all, id, "id", NULLABLE, ""),
-    F_OBJECT(struct all, one, "one", 0, inner_fields, ""),
+    F_OBJECT(struct all, one, "one", REQUIRED, inner_fields, ""),
     F_OBJECT_PTR(struct all, other, "other", NULLABLE, inner_fields, ""),
     F_LIST(struct all, many, "many", 0, 0, 20, inner_fields, ""),
     F_STRS(struct all, words, "words", 0, 0, 20, 20, ""),
