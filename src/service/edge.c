@@ -85,12 +85,14 @@ static void run(struct work *w)
     /* The simulator stands for another company: our pool may be full of requests that wait for it.
      */
     bool elsewhere = w->listener->kind == LISTEN_TOSS;
-    if (!(w->bound->route->flags & (SLOW | CALLS_OUT)) || !w->platform->slow || elsewhere) {
+    unsigned flags = w->bound->route->flags;
+    struct pool *pool = flags & SLOW ? w->platform->hashing : w->platform->slow;
+    if (!(flags & (SLOW | CALLS_OUT)) || !pool || elsewhere) {
         run_and_answer(w);
         return;
     }
     w->job = (struct pool_job){.run = run_and_answer, .arg = w};
-    if (!pool_put(w->platform->slow, &w->job))
+    if (!pool_put(pool, &w->job))
         refuse(w, fail(&w->cx, ERR_BUSY, "the slow pool's queue is full"));
 }
 

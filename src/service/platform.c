@@ -17,6 +17,7 @@
 #define CACHE_BYTES (16u * 1024 * 1024)
 #define SLOW_QUEUE_MAX 512
 #define HEARTBEAT_MS 15000
+#define HASHING_THREADS 4 /* of CPU and 19 MiB each */
 #define TOSS_THREADS 8 /* they wait when the simulator is slow */
 #define CONTRACT_MAX (16u * 1024 * 1024)
 #define ARENA_MAX (64u * 1024 * 1024)
@@ -332,6 +333,8 @@ static enum err start_all(struct ctx *cx, struct platform *p)
     print_contract(p);
     if (p->options.threads > 0)
         TRY(pool_open((int)p->options.slow_threads, SLOW_QUEUE_MAX, &p->slow));
+    if (p->options.threads > 0)
+        TRY(pool_open(HASHING_THREADS, SLOW_QUEUE_MAX, &p->hashing));
     for (size_t i = 0; p->options.demo && i < p->n_services; i++) {
         platform_ctx(p, &p->services[i], cx->arena, cx);
         if (p->services[i].service->demo)
@@ -404,6 +407,7 @@ void platform_stop(struct platform *p, int timeout_ms)
         if (p->listeners[i].server)
             server_stop(p->listeners[i].server, timeout_ms);
     pool_close(p->slow);
+    pool_close(p->hashing);
     for (size_t i = 0; i < p->n_services; i++)
         pump_stop(&p->services[i]);
     for (size_t i = 0; i < p->n_services; i++) {

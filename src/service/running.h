@@ -69,7 +69,7 @@ struct platform {
     struct blobs *blobs;
     struct jwt_keys *keys;
     struct sse_hub *events;
-    struct pool *slow;
+    struct pool *slow, *hashing; /* apart: a storm of logins must not hold up who pays */
     struct arena arena; /* lives as long as the platform */
     struct rng seeded;
     struct str contract; /* OpenAPI of what runs here */

@@ -78,3 +78,16 @@ test('an event stream takes the largest Last-Event-ID there is', async () => {
   assert.strictEqual(r.status, 200);
   await alive();
 });
+
+test('a storm of logins does not hold up who pays', async () => {
+  const customer = await p.login('minji');
+  let pending = 100;
+  const storm = Array.from({ length: pending }, (_, i) =>
+    p.post('/v1/auth/login', { username: `nobody${i}`, password: 'a wrong password' }).then(() => { pending--; }));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const r = await p.get('/v1/orders/019b76da-a800-7000-8000-000000000000/checkout', { as: customer });
+  const left = pending;
+  await Promise.all(storm);
+  assert.strictEqual(r.status, 404);
+  assert.ok(left > 50, `answered when only ${left} logins were left`);
+});
