@@ -18,7 +18,7 @@
 #define SLOW_QUEUE_MAX 512
 #define HEARTBEAT_MS 15000
 #define HASHING_THREADS 4 /* of CPU and 19 MiB each */
-#define TOSS_THREADS 8 /* they wait when the simulator is slow */
+#define TOSS_THREADS 8    /* they wait when the simulator is slow */
 #define CONTRACT_MAX (16u * 1024 * 1024)
 #define ARENA_MAX (64u * 1024 * 1024)
 #define LARGE_BODY_MAX (5 * 1024 * 1024)

@@ -70,7 +70,7 @@ struct platform {
     struct jwt_keys *keys;
     struct sse_hub *events;
     struct pool *slow, *hashing; /* apart: a storm of logins must not hold up who pays */
-    struct arena arena; /* lives as long as the platform */
+    struct arena arena;          /* lives as long as the platform */
     struct rng seeded;
     struct str contract; /* OpenAPI of what runs here */
     int lock_fd;
