@@ -328,7 +328,7 @@ void people_act(struct sim *s)
         cancel(s, &a, c);
     else if (what < 81)
         look(s, &a, c);
-    else if (what < 96)
+    else if (what < 92)
         owner(s, &a);
     else
         operator(s, &a);
