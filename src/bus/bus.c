@@ -77,3 +77,8 @@ int64_t bus_lag(struct bus_reader *r)
 {
     return r->bus->driver->lag(r);
 }
+
+uint64_t bus_syncs(struct bus *bus)
+{
+    return bus->driver->syncs ? bus->driver->syncs(bus) : 0;
+}

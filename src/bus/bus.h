@@ -62,3 +62,5 @@ void bus_rewind(struct bus_reader *r);
 void bus_wake(struct bus_reader *r);
 /* Events behind the end of the log over all partitions of this reader. */
 int64_t bus_lag(struct bus_reader *r);
+/* How often publishing had to wait for the disk; 0 when the disk is another machine's. */
+uint64_t bus_syncs(struct bus *bus);

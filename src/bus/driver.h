@@ -18,6 +18,7 @@ struct bus_driver {
     void (*rewind)(struct bus_reader *r);
     void (*wake)(struct bus_reader *r);
     int64_t (*lag)(struct bus_reader *r);
+    uint64_t (*syncs)(struct bus *bus); /* NULL: none of ours */
 };
 
 /* First members of every driver's own structs. */

@@ -404,6 +404,11 @@ static int64_t log_lag(struct bus_reader *reader)
     return lag;
 }
 
+static uint64_t log_syncs(struct bus *bus)
+{
+    return db_stats(((struct log_bus *)bus)->db).groups;
+}
+
 const struct bus_driver bus_log = {
     .scheme = "log:",
     .open = log_open,
@@ -416,4 +421,5 @@ const struct bus_driver bus_log = {
     .rewind = log_rewind,
     .wake = log_wake,
     .lag = log_lag,
+    .syncs = log_syncs,
 };

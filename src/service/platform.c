@@ -137,6 +137,8 @@ static enum err open_engines(struct ctx *cx, struct platform *p)
     TRY(cache_open(cx, "memory:", CACHE_BYTES, &p->cache));
     TRY(blobs_open(cx, url(p, "file", "/photos"), &p->blobs));
     TRY(bus_open(cx, url(p, "log", ""), &p->bus));
+    p->bus_syncs = metric_get(METRIC_COUNTER, "jumun_bus_syncs_total", "Syncs of the embedded bus.",
+                              NULL, NULL, NULL, NULL);
     p->events = sse_hub_open(p->options.threads > 0 ? HEARTBEAT_MS : 0);
     if (!p->events)
         return fail(cx, ERR_UNAVAILABLE, "cannot start the event streams");
@@ -158,6 +160,12 @@ static enum err open_service(struct ctx *cx, struct platform *p, struct svc *s)
                             "service", name, NULL, NULL);
     s->consumed = metric_get(METRIC_COUNTER, "jumun_events_applied_total", "Events applied.",
                              "service", name, NULL, NULL);
+    s->statements = metric_get(METRIC_COUNTER, "jumun_db_statements_total", "SQL statements run.",
+                               "service", name, NULL, NULL);
+    s->commits = metric_get(METRIC_COUNTER, "jumun_db_commits_total", "Transactions committed.",
+                            "service", name, NULL, NULL);
+    s->syncs = metric_get(METRIC_COUNTER, "jumun_db_syncs_total",
+                          "Group commits, each one sync of the log.", "service", name, NULL, NULL);
     if (s->service->migrations) {
         TRY(db_open(cx, url(p, "sqlite", ""), name, &options, &s->db));
         platform_ctx(p, s, cx->arena, cx);
@@ -292,7 +300,12 @@ static void refresh_metrics(void *arg)
         }
         if (s->reader)
             metric_set(s->bus_lag, bus_lag(s->reader));
+        struct db_stats stats = db_stats(s->db);
+        metric_set(s->statements, (int64_t)stats.statements);
+        metric_set(s->commits, (int64_t)stats.commits);
+        metric_set(s->syncs, (int64_t)stats.groups);
     }
+    metric_set(p->bus_syncs, (int64_t)bus_syncs(p->bus));
     arena_release(&arena);
 }
 

@@ -54,7 +54,7 @@ struct svc {
     pthread_t relay_thread, consume_thread, timer_thread;
     bool has_threads, has_consumer_thread;
     _Atomic bool stop;
-    struct metric *outbox_rows, *outbox_age_us, *bus_lag, *consumed;
+    struct metric *outbox_rows, *outbox_age_us, *bus_lag, *consumed, *statements, *commits, *syncs;
 };
 
 struct platform {
@@ -65,6 +65,7 @@ struct platform {
     size_t n_routes;
     struct listener listeners[LISTENERS];
     struct bus *bus;
+    struct metric *bus_syncs;
     struct cache *cache;
     struct blobs *blobs;
     struct jwt_keys *keys;
