@@ -42,7 +42,8 @@ enum err outbox_append(struct ctx *cx, const char *type, struct uuid aggregate_i
     return db_exec(cx,
                    "insert into outbox (event_id, type, aggregate_id, aggregate_seq, time_us,"
                    " traceparent, data)"
-                   " select $1, $2, $3, coalesce(max(aggregate_seq), 0) + 1, $4, $5, $6"
+                   " select $1, $2, $3, coalesce(max(aggregate_seq), (select last_seq from"
+                   " outbox_swept where aggregate_id = $3), 0) + 1, $4, $5, $6"
                    " from outbox where aggregate_id = $3",
                    ARGS(db_uuid(ctx_uuid(cx)), db_str(str_from(type)), db_uuid(aggregate_id),
                         db_int(ctx_now(cx)), db_str(trace_format(&cx->trace, traceparent)),
@@ -64,7 +65,6 @@ enum err outbox_relay(struct ctx *cx, struct bus *bus, size_t *ret_n)
     struct list rows = {NULL, 0};
 
     *ret_n = 0;
-    TRY(db_durable(cx)); /* the last mark: never read behind it */
     TRY(db_all(cx, outbox_row_fields, &rows,
                "select seq, event_id, type, aggregate_id, aggregate_seq, time_us, traceparent, data"
                " from outbox where published_at is null and seq <= (select max(seq) from"
@@ -97,6 +97,8 @@ enum err outbox_relay(struct ctx *cx, struct bus *bus, size_t *ret_n)
     if (FAULT("relay.mark.before"))
         return fail(cx, ERR_UNAVAILABLE, "fault: relay.mark.before");
     TRY(mark(cx, &rows));
+    /* The next round reads what is durable: without this it would find, and publish, these again. */
+    TRY(db_durable(cx));
     *ret_n = rows.n;
     return ERR_OK;
 }

@@ -27,6 +27,10 @@ static const char flow_1[] =
     " content_type text, location text, body text, expires_at bigint not null,"
     " primary key (principal, route, key));"
     "create index idempotency_age on idempotency (expires_at);";
+
+/* The last number of each aggregate whose events left the outbox, see sweep.h */
+static const char flow_2[] =
+    "create table outbox_swept (aggregate_id uuid primary key, last_seq bigint not null);";
 /* clang-format on */
 
-const struct migration flow_migrations[2] = {{"flow_1", flow_1}, {NULL, NULL}};
+const struct migration flow_migrations[3] = {{"flow_1", flow_1}, {"flow_2", flow_2}, {NULL, NULL}};
