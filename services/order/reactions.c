@@ -3,7 +3,6 @@
 #include "order/live.h"
 
 #include "base/fault.h"
-#include "flow/idempotency.h"
 #include "obs/log.h"
 
 /* clang-format off */
@@ -251,7 +250,6 @@ const struct timer_row order_timers[] = {
 const struct job order_jobs[] = {
     {"order.carts", US_PER_HOUR, carts_sweep, "guests' carts that nobody touched for 30 days"},
     {"order.withdrawn", US_PER_HOUR, withdrawn_sweep, "orders that have ended forget who has withdrawn"},
-    {"order.idempotency", US_PER_HOUR, idempotency_sweep, "answers kept for 24 hours go"},
     {0},
 };
 /* clang-format on */

@@ -100,10 +100,3 @@ enum err idempotency_drop(struct ctx *cx, const struct idempotency *k)
         "delete from idempotency where principal = $1 and route = $2 and key = $3 and is_done = 0",
         ARGS(db_str(k->principal), db_str(k->route), db_str(k->key)));
 }
-
-enum err idempotency_sweep(struct ctx *cx)
-{
-    TRY(db_begin(cx));
-    TRY(db_exec(cx, "delete from idempotency where expires_at < $1", ARGS(db_int(ctx_now(cx)))));
-    return db_commit(cx);
-}

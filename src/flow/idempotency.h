@@ -30,7 +30,5 @@ enum err idempotency_take(struct ctx *cx, const struct idempotency *k,
                           struct idempotent_answer *ret) MUST_USE;
 enum err idempotency_store(struct ctx *cx, const struct idempotency *k,
                            const struct idempotent_answer *a) MUST_USE;
-enum err
-idempotency_drop(struct ctx *cx,
-                 const struct idempotency *k) MUST_USE; /* the work failed: the key is free */
-enum err idempotency_sweep(struct ctx *cx) MUST_USE;    /* a job: expired rows go */
+/* The work failed: the key is free. */
+enum err idempotency_drop(struct ctx *cx, const struct idempotency *k) MUST_USE;

@@ -7,6 +7,7 @@
 /* How long a timer that calls out may run before another process may take it. */
 #define TIMER_LEASE_US (60 * US_PER_S)
 #define JOB_LEASE_US (10 * US_PER_MIN)
+#define JOB_AGAIN_US (200 * US_PER_MS) /* timers, requests and other jobs come in between */
 
 struct due_timer {
     struct str kind;
@@ -151,7 +152,17 @@ enum err timers_run(struct ctx *cx, const struct timer_row *table, size_t max, s
     return next_due(cx, ret_next_us);
 }
 
-static enum err run_job(struct ctx *cx, const struct job *job, bool *ret_ran)
+static enum err finish_job(struct ctx *cx, const struct job *job, int64_t due_us)
+{
+    TRY(db_begin(cx));
+    TRY(db_exec(cx, "update jobs set due_us = $2, lease_until = 0 where name = $1",
+                ARGS(db_str(str_from(job->name)), db_int(due_us))));
+    TRY(db_commit(cx));
+    return db_durable(cx);
+}
+
+/* *ret_due_us: when to look again. */
+static enum err run_job(struct ctx *cx, const struct job *job, bool *ret_ran, int64_t *ret_due_us)
 {
     int64_t taken = 0, now = ctx_now(cx);
 
@@ -167,23 +178,27 @@ static enum err run_job(struct ctx *cx, const struct job *job, bool *ret_ran)
     TRY(db_commit(cx));
     TRY(db_durable(cx));
     *ret_ran = taken == 1;
+    *ret_due_us = now + job->every_us;
     if (!*ret_ran)
-        return ERR_OK;
+        return db_int_of(cx, ret_due_us,
+                         "select case when lease_until > due_us then lease_until else due_us end"
+                         " from jobs where name = $1",
+                         ARGS(db_str(str_from(job->name))));
     enum err e = job->run(cx);
-    if (e != ERR_OK) {
+    if (e != ERR_OK)
         db_rollback(cx);
+    if (e == ERR_BUSY)
+        *ret_due_us = now + JOB_AGAIN_US;
+    else if (e != ERR_OK)
         log_work(cx, "job", str_from(job->name), e, 0, 0);
-    }
-    TRY(db_begin(cx));
-    TRY(db_exec(cx, "update jobs set due_us = $2, lease_until = 0 where name = $1",
-                ARGS(db_str(str_from(job->name)), db_int(now + job->every_us))));
-    TRY(db_commit(cx));
-    return db_durable(cx);
+    return finish_job(cx, job, *ret_due_us);
 }
 
+/* Only jobs of the table count: the row of a job that a later version dropped is never due. */
 enum err jobs_run(struct ctx *cx, const struct job *table, size_t *ret_ran, int64_t *ret_next_us)
 {
     *ret_ran = 0;
+    *ret_next_us = INT64_MAX;
     for (const struct job *job = table; job && job->name; job++) {
         int64_t due = 0;
         bool ran = false;
@@ -193,16 +208,15 @@ enum err jobs_run(struct ctx *cx, const struct job *table, size_t *ret_ran, int6
         if (e != ERR_OK && e != ERR_NOT_FOUND)
             return e;
         if (e == ERR_NOT_FOUND || due <= ctx_now(cx)) {
-            e = run_job(cx, job, &ran);
+            e = run_job(cx, job, &ran, &due);
             if (e != ERR_OK) {
                 db_rollback(cx);
                 return e;
             }
         }
         *ret_ran += ran;
+        if (due < *ret_next_us)
+            *ret_next_us = due;
     }
-    int64_t next = 0;
-    TRY(db_int_of(cx, &next, "select min(due_us) from jobs", NO_ARGS));
-    *ret_next_us = next ? next : INT64_MAX;
     return ERR_OK;
 }

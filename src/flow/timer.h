@@ -30,7 +30,8 @@ enum err timers_run(struct ctx *cx, const struct timer_row *table, size_t max, s
 struct job {
     const char *name; /* NULL ends the table */
     int64_t every_us;
-    enum err (*run)(struct ctx *cx); /* opens its own transactions */
+    /* Opens its own transactions. ERR_BUSY: some is done and some is left; it runs again soon. */
+    enum err (*run)(struct ctx *cx);
     const char *doc;
 };
 enum err jobs_run(struct ctx *cx, const struct job *table, size_t *ret_ran,

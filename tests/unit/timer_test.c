@@ -6,6 +6,7 @@
 
 #include "flow/idempotency.h"
 #include "flow/migrate.h"
+#include "flow/sweep.h"
 #include "flow/timer.h"
 
 static struct {
@@ -245,13 +246,31 @@ static void jobs_run_once_per_period(void)
     CHECK_INT(jobs_run(&w.cx, jobs, &ran, &next), ERR_OK);
     CHECK_INT(next - w.clock.virtual_us, US_PER_HOUR);
     w.clock.virtual_us += US_PER_HOUR;
+    w.answer = ERR_BUSY; /* some is left: soon, not in an hour */
+    CHECK_INT(jobs_run(&w.cx, jobs, &ran, &next), ERR_OK);
+    CHECK(next > w.clock.virtual_us && next <= w.clock.virtual_us + US_PER_S);
+    w.answer = ERR_OK;
+    w.clock.virtual_us = next;
+    CHECK_INT(jobs_run(&w.cx, jobs, &ran, &next), ERR_OK);
+    CHECK_INT(ran, 1);
+    CHECK_INT(next - w.clock.virtual_us, US_PER_HOUR);
+    CHECK_INT(w.ran, 4);
+    CHECK_INT(db_begin(&w.cx), ERR_OK); /* the row of a job that is no more is never due */
+    CHECK_INT(db_exec(&w.cx, "insert into jobs (name, due_us, lease_until) values ('gone', 1, 0)",
+                      NO_ARGS),
+              ERR_OK);
+    CHECK_INT(db_commit(&w.cx), ERR_OK);
+    CHECK_INT(jobs_run(&w.cx, jobs, &ran, &next), ERR_OK);
+    CHECK_INT(next - w.clock.virtual_us, US_PER_HOUR);
+    w.clock.virtual_us += US_PER_HOUR;
     CHECK_INT(db_begin(&w.cx), ERR_OK); /* another process is at it */
     CHECK_INT(db_exec(&w.cx, "update jobs set lease_until = $1",
                       ARGS(db_int(w.clock.virtual_us + US_PER_MIN))),
               ERR_OK);
     CHECK_INT(db_commit(&w.cx), ERR_OK);
     CHECK_INT(jobs_run(&w.cx, jobs, &ran, &next), ERR_OK);
-    CHECK_INT(w.ran, 2);
+    CHECK_INT(w.ran, 4);
+    CHECK_INT(next - w.clock.virtual_us, US_PER_MIN); /* when its lease would be over */
     teardown();
 }
 
@@ -314,6 +333,7 @@ static void a_key_is_dropped_and_expires(void)
 {
     struct idempotent_answer a;
     struct idempotency k = key("anna", "k2");
+    int64_t swept = 0;
 
     setup_tables();
     CHECK_INT(take(k, &a, true), ERR_OK);
@@ -326,14 +346,16 @@ static void a_key_is_dropped_and_expires(void)
     CHECK_INT(idempotency_drop(&w.cx, &k), ERR_OK); /* an answer that was given is never dropped */
     CHECK_INT(db_commit(&w.cx), ERR_OK);
     w.clock.virtual_us += IDEMPOTENCY_KEEP_US;
-    CHECK_INT(idempotency_sweep(&w.cx), ERR_OK);
+    CHECK_INT(sweep_rows(&w.cx, &sweep_idempotency, 0, &swept), ERR_OK);
+    CHECK_INT(swept, 0);
     CHECK_INT(take(k, &a, true), ERR_OK);
     CHECK(a.replayed);
     w.clock.virtual_us += 1;
     CHECK_INT(take(k, &a, true), ERR_OK);
     CHECK(!a.replayed);
     w.clock.virtual_us += IDEMPOTENCY_KEEP_US + 1;
-    CHECK_INT(idempotency_sweep(&w.cx), ERR_OK);
+    CHECK_INT(sweep_rows(&w.cx, &sweep_idempotency, 0, &swept), ERR_OK);
+    CHECK_INT(swept, 1);
     CHECK_INT(count("select count(*) from idempotency"), 0);
     teardown();
 }
