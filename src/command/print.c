@@ -2,6 +2,7 @@
 #include "command/command.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "data/json.h"
 #include "flow/migrate.h"
@@ -124,10 +125,13 @@ static int migrate_one(struct ctx *cx, const struct settings *s, const struct se
 {
     const struct db_options options = {.readers_max = 1, .clock = cx->clock};
     struct list pending = {NULL, 0};
-    struct db *db;
+    struct db *db = NULL;
+    enum err e = ERR_OK;
 
     const char *url = arena_printf(cx->arena, "sqlite:%.*s", STR_ARG(s->data)).p;
-    enum err e = db_open(cx, url, service->name, &options, &db);
+    struct str file = arena_printf(cx->arena, "%.*s/%s.db", STR_ARG(s->data), service->name);
+    if (!s->dry_run || access(file.p, F_OK) == 0) /* opening would make the file */
+        e = db_open(cx, url, service->name, &options, &db);
     if (e == ERR_OK) {
         cx->db = db;
         e = migrate(cx, service->migrations, s->dry_run, &pending);

@@ -12,8 +12,9 @@ struct migration {
  * The tables that flow itself needs (outbox, inbox, offsets, parked, timers, jobs, idempotency)
  * come first, then the service's scripts in order; each runs once, in its own transaction, recorded
  * in `migrations` with a checksum. A script that was changed after it ran is refused
- * (ERR_CONSTRAINT, the story names it). With dry_run nothing changes; names of the pending scripts
- * are added to `pending` (struct str list).
+ * (ERR_CONSTRAINT, the story names it). With dry_run nothing changes, and cx->db may be NULL: a
+ * database that is still to be made. Names of the pending scripts are added to `pending` (struct
+ * str list).
  */
 enum err migrate(struct ctx *cx, const struct migration *scripts, bool dry_run,
                  struct list *pending) MUST_USE;

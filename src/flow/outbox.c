@@ -97,7 +97,8 @@ enum err outbox_relay(struct ctx *cx, struct bus *bus, size_t *ret_n)
     if (FAULT("relay.mark.before"))
         return fail(cx, ERR_UNAVAILABLE, "fault: relay.mark.before");
     TRY(mark(cx, &rows));
-    /* The next round reads what is durable: without this it would find, and publish, these again. */
+    /* The next round reads what is durable: without this it would find, and publish, these again.
+     */
     TRY(db_durable(cx));
     *ret_n = rows.n;
     return ERR_OK;
