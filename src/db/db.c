@@ -250,7 +250,7 @@ enum err db_durable(struct ctx *cx)
     assert(!cx->tx && "waiting for durability inside a transaction would wait for itself");
     if (!cx->ticket)
         return ERR_OK;
-    struct durable_wait d = {.waiter.done = durable_done};
+    struct durable_wait d = {.waiter = {.done = durable_done, .sleeps = true}};
     pthread_mutex_init(&d.mutex, NULL);
     pthread_cond_init(&d.wake, NULL);
     if (db_park(cx, &d.waiter)) {

@@ -103,6 +103,7 @@ struct db_waiter {
     struct db_waiter *next;
     struct db *db;
     uint64_t ticket;
+    bool sleeps; /* the caller does nothing else until then: the driver may commit in its thread */
 };
 /* True: w->done will be called. False: nothing to wait for, answer now. */
 bool db_park(struct ctx *cx, struct db_waiter *w);

@@ -11,7 +11,7 @@
 #define STATEMENT_SLOTS 128 /* power of two */
 #define FAILED_GROUPS_KEPT 4096
 #define GROUP_MAX 256                  /* members after which nobody joins any more */
-#define GROUP_AGE_MAX_US INT64_C(2000) /* age after which nobody joins any more */
+#define GROUP_AGE_MAX_US INT64_C(2000) /* age at which it is committed, whoever waits */
 #define CHECKPOINT_PAGES 1000          /* of the write-ahead log: about 4 MB */
 
 /* Threads in a first-come-first-served line; each sleeps on its own condition. */
@@ -64,6 +64,7 @@ struct sqlite_db {
     struct line line;      /* for the turn */
     bool turn_taken;
     bool commit_due; /* the committer holds the turn */
+    bool left_open;  /* a group with members, and nobody who waits or has the turn */
     bool stopping;
     pthread_cond_t committer_wake;
     pthread_t committer;

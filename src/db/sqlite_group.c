@@ -2,10 +2,11 @@
  * sqlite_group.c -- writers take turns on one connection and share one transaction and one fsync.
  *
  * Whoever holds the turn may touch the writing connection. The first writer opens the group's
- * transaction; each writer works inside a savepoint. When nobody waits for the turn, or the group
- * is full or old, the turn goes to the committer thread, which commits while newcomers queue up for
- * the next group. So an idle system pays one fsync per commit and a busy one shares it, without any
- * timer.
+ * transaction; each writer works inside a savepoint. The group is committed when somebody waits for
+ * it and nobody for the turn, or when it is full or old; newcomers queue up meanwhile for the next.
+ * A thread that sleeps until then anyway commits by itself; for parked replies the committer thread
+ * does. So a lone writer pays one fsync per answer, however many commits that took, and a busy
+ * system shares it.
  */
 #include "base/fault.h"
 #include "db/sqlite.h"
@@ -90,16 +91,25 @@ static bool turn_take(struct sqlite_db *s, int64_t deadline_us)
     return mine;
 }
 
+static bool group_is_old(const struct sqlite_db *s)
+{
+    return s->members >= GROUP_MAX ||
+           clock_monotonic_us() - s->group_began_us >= GROUP_AGE_MAX_US || s->stopping;
+}
+
 /* With the mutex held: to the committer when the group should end, else to the next in line. */
 static void turn_pass(struct sqlite_db *s)
 {
-    bool due = s->members > 0 && (!s->line.head || s->members >= GROUP_MAX ||
-                                  clock_monotonic_us() - s->group_began_us >= GROUP_AGE_MAX_US);
-    if (due) {
+    bool wanted = s->waiters && !s->line.head;
+    if (s->members > 0 && (wanted || group_is_old(s))) {
         s->commit_due = true;
         pthread_cond_signal(&s->committer_wake);
     } else if (!line_grant(&s->line, NULL)) {
         s->turn_taken = false;
+        if (s->members > 0 && !s->left_open) {
+            s->left_open = true; /* nobody waits yet: the committer sees to it when it is old */
+            pthread_cond_signal(&s->committer_wake);
+        }
     }
 }
 
@@ -149,6 +159,7 @@ static void group_finish(struct sqlite_db *s, enum err e)
     s->group_open = false;
     pthread_mutex_lock(&s->mutex);
     s->members = 0;
+    s->left_open = false;
     s->finished = s->group;
     if (e != ERR_OK)
         s->failed[s->failed_n++ % FAILED_GROUPS_KEPT] = s->group;
@@ -191,13 +202,32 @@ static enum err group_commit(struct sqlite_db *s)
     return ERR_OK;
 }
 
+/* With the mutex held: until the turn is given to the committer, which also takes it when a group
+ * that was left open has become old. */
+static void committer_wait(struct sqlite_db *s)
+{
+    while (!s->commit_due && !s->stopping) {
+        bool old = s->left_open && group_is_old(s);
+        int64_t until_us = s->group_began_us + GROUP_AGE_MAX_US;
+        struct timespec until = {.tv_sec = (time_t)(until_us / US_PER_S),
+                                 .tv_nsec = (long)(until_us % US_PER_S) * 1000};
+        if (old && !s->turn_taken) {
+            s->turn_taken = true;
+            s->commit_due = true;
+        } else if (s->left_open && !old) {
+            pthread_cond_timedwait(&s->committer_wake, &s->mutex, &until);
+        } else { /* whoever has the turn looks at the group's age before letting go of it */
+            pthread_cond_wait(&s->committer_wake, &s->mutex);
+        }
+    }
+}
+
 static void *committer_main(void *arg)
 {
     struct sqlite_db *s = arg;
     pthread_mutex_lock(&s->mutex);
     for (;;) {
-        while (!s->commit_due && !s->stopping)
-            pthread_cond_wait(&s->committer_wake, &s->mutex);
+        committer_wait(s);
         if (!s->commit_due)
             break;
         s->commit_due = false;
@@ -362,11 +392,21 @@ bool sqlite_park(struct ctx *cx, struct db_waiter *w)
     pthread_mutex_lock(&s->mutex);
     bool pending = w->ticket > s->finished;
     bool gone = !pending && group_failed(s, w->ticket);
+    bool commit = false;
     if (pending) {
         w->next = s->waiters;
         s->waiters = w;
     }
+    if (pending && !s->turn_taken) { /* the group was left open, and now somebody wants it */
+        s->turn_taken = true;
+        commit = w->sleeps;
+        s->commit_due = !commit;
+        if (s->commit_due)
+            pthread_cond_signal(&s->committer_wake);
+    }
     pthread_mutex_unlock(&s->mutex);
+    if (commit)
+        group_finish(s, group_commit(s));
     if (gone)
         w->done(w, ERR_UNAVAILABLE);
     return pending || gone;
