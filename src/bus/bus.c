@@ -78,6 +78,13 @@ int64_t bus_lag(struct bus_reader *r)
     return r->bus->driver->lag(r);
 }
 
+enum err bus_sweep(struct ctx *cx, struct bus *bus, const char *topic, const struct bus_keep *keep,
+                   struct bus_swept *ret)
+{
+    *ret = (struct bus_swept){0, false};
+    return bus->driver->sweep ? bus->driver->sweep(cx, bus, topic, keep, ret) : ERR_OK;
+}
+
 uint64_t bus_syncs(struct bus *bus)
 {
     return bus->driver->syncs ? bus->driver->syncs(bus) : 0;

@@ -62,5 +62,23 @@ void bus_rewind(struct bus_reader *r);
 void bus_wake(struct bus_reader *r);
 /* Events behind the end of the log over all partitions of this reader. */
 int64_t bus_lag(struct bus_reader *r);
+
+/* What of a topic stays. */
+struct bus_keep {
+    int64_t keep_us;   /* events younger than this */
+    int64_t max_bytes; /* while the log is larger, younger ones go as well; 0: any size */
+    /* Types that tell all there is about a key: the newest of each key stays for good, for readers
+     * that come later, and older ones go after snapshot_us. NULL-terminated, or NULL. */
+    const char *const *snapshots;
+    int64_t snapshot_us;
+};
+struct bus_swept {
+    int64_t rows;
+    bool more; /* there is more to look at */
+};
+/* One batch. Nothing goes that a known group has not acknowledged. A broker that has a retention of
+ * its own is left to it. */
+enum err bus_sweep(struct ctx *cx, struct bus *bus, const char *topic, const struct bus_keep *keep,
+                   struct bus_swept *ret) MUST_USE;
 /* How often publishing had to wait for the disk; 0 when the disk is another machine's. */
 uint64_t bus_syncs(struct bus *bus);

@@ -18,6 +18,9 @@ struct bus_driver {
     void (*rewind)(struct bus_reader *r);
     void (*wake)(struct bus_reader *r);
     int64_t (*lag)(struct bus_reader *r);
+    /* NULL: the broker does it. */
+    enum err (*sweep)(struct ctx *cx, struct bus *bus, const char *topic,
+                      const struct bus_keep *keep, struct bus_swept *ret);
     uint64_t (*syncs)(struct bus *bus); /* NULL: none of ours */
 };
 

@@ -9,8 +9,6 @@
 
 #include <errno.h>
 
-#define RETAIN_HOURS_DEFAULT (7 * 24)
-
 static const char schema[] =
     "create table if not exists events (position integer primary key autoincrement,"
     " topic text not null, event_id uuid not null, type text not null, event_key uuid not null,"
@@ -18,7 +16,12 @@ static const char schema[] =
     " stored_at bigint not null);"
     "create index if not exists events_by_topic on events (topic, position);"
     "create table if not exists positions (group_name text not null, topic text not null,"
-    " next_position bigint not null, primary key (group_name, topic));";
+    " next_position bigint not null, primary key (group_name, topic));"
+    /* see log_sweep.c */
+    "create table if not exists sweeps (topic text primary key, compacted_to bigint not null,"
+    " dropped_to bigint not null);"
+    "create table if not exists snapshots (topic text not null, type text not null,"
+    " event_key uuid not null, position bigint not null, primary key (topic, type, event_key));";
 
 struct row {
     int64_t position;
@@ -89,37 +92,19 @@ static void log_close(struct bus *bus)
     free(b);
 }
 
-/* "DIR" or "DIR?retain_hours=N". */
-static enum err location_parse(struct ctx *cx, const char *location, const char **ret_url,
-                               int64_t *ret_hours)
-{
-    struct str path = str_from(location), options = STR_NONE, name, value;
-    *ret_hours = RETAIN_HOURS_DEFAULT;
-    if (str_cut(path, '?', &path, &options)) {
-        if (!str_cut(options, '=', &name, &value) || !str_eq(name, STR("retain_hours")) ||
-            !str_i64(value, 1, 24 * 3660, ret_hours))
-            return fail(cx, ERR_INVALID, "log:DIR?retain_hours=N");
-    }
-    *ret_url = arena_printf(cx->arena, "sqlite:%.*s", STR_ARG(path)).p;
-    return ERR_OK;
-}
-
 static enum err log_open(struct ctx *cx, const char *location, struct bus **ret)
 {
-    const char *url = NULL;
-    int64_t hours = 0;
     struct log_work w;
-    /* Under a virtual clock there are no threads: commits are durable at once, nobody tidies up. */
+    /* Under a virtual clock there are no threads: commits are durable at once, hints are
+     * stored when they are asked for. */
     bool alone = cx->clock->is_virtual;
     struct db_options options = {.group_commit = !alone, .clock = &clock_system};
     struct db *db = NULL;
-    TRY(location_parse(cx, location, &url, &hours));
-    TRY(db_open(cx, url, "bus", &options, &db));
+    TRY(db_open(cx, arena_printf(cx->arena, "sqlite:%s", location).p, "bus", &options, &db));
 
     struct log_bus *b = log_must(calloc(1, sizeof(*b)));
     b->base.driver = &bus_log;
     b->db = db;
-    b->retain_us = hours * US_PER_HOUR;
     pthread_mutex_init(&b->mutex, NULL);
     log_condition_init(&b->keeper_wake);
     log_work_init(&w, b);
@@ -421,5 +406,6 @@ const struct bus_driver bus_log = {
     .rewind = log_rewind,
     .wake = log_wake,
     .lag = log_lag,
+    .sweep = log_sweep,
     .syncs = log_syncs,
 };

@@ -49,7 +49,6 @@ struct log_reader {
 struct log_bus {
     struct bus base;
     struct db *db;
-    int64_t retain_us;
     pthread_t keeper;
     bool keeper_runs;
 
@@ -84,8 +83,13 @@ void log_notify(struct log_bus *b, const struct log_topic *t);
 void log_condition_init(pthread_cond_t *c);
 void *log_must(void *p);
 
-/* log_keeper.c: positions and retention. Without the mutex. */
+/* log_keeper.c: positions. Without the mutex. */
 int64_t log_hint(struct log_bus *b, const char *group,
                  const char *topic); /* stored position, or 0 */
-void log_store_hints(struct log_bus *b);
+/* False: they could not be stored, what the table says may be out of date. */
+bool log_store_hints(struct log_bus *b);
 void *log_keeper_main(void *bus);
+
+/* log_sweep.c */
+enum err log_sweep(struct ctx *cx, struct bus *bus, const char *topic, const struct bus_keep *keep,
+                   struct bus_swept *ret) MUST_USE;
