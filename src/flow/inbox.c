@@ -8,9 +8,10 @@
 /*
  * DESIGN
  *
- * inbox_apply runs one transaction. Inside it the effect stands in a savepoint, so that an effect
+ * inbox_apply runs one transaction. Inside it each effect stands in a savepoint, so that an effect
  * that fails for good is undone while the parked row and the moved position stay. A failure that
- * may pass rolls everything back and is returned: the caller waits and offers the same event again.
+ * may pass rolls everything back and is returned: the caller waits and offers the same events
+ * again.
  */
 
 const struct field parked_fields[] = {
@@ -91,13 +92,15 @@ static struct str reason_of(struct ctx *cx, enum err e)
     return arena_printf(cx->arena, "%s: %s", err_row(e)->code, cx->story.detail);
 }
 
-/* Inside the transaction: the effect in a savepoint, or the event parked. */
-static enum err apply_or_park(struct ctx *cx, const struct consumer *c, const struct event *e)
+/* The effect in a savepoint, or the event parked. *any_parked: some event of this database is. */
+static enum err run_or_park(struct ctx *cx, const struct consumer *c, const struct event *e,
+                            bool *any_parked)
 {
     int64_t waiting = 0;
 
-    TRY(db_int_of(cx, &waiting, "select count(*) from parked where key = $1",
-                  ARGS(db_uuid(e->key))));
+    if (*any_parked)
+        TRY(db_int_of(cx, &waiting, "select count(*) from parked where key = $1",
+                      ARGS(db_uuid(e->key))));
     if (waiting > 0)
         return park(cx, e, STR("behind a parked event of the same key"));
     TRY(db_savepoint(cx, "effect"));
@@ -107,48 +110,88 @@ static enum err apply_or_park(struct ctx *cx, const struct consumer *c, const st
     if (may_pass(failed))
         return failed;
     db_savepoint_rollback(cx, "effect");
+    *any_parked = true;
     return park(cx, e, reason_of(cx, failed));
 }
 
-static enum err apply_in_transaction(struct ctx *cx, const struct consumer *c,
-                                     const struct event *e)
+static enum err apply_once(struct ctx *cx, const struct consumer *c, const struct event *e,
+                           bool *any_parked)
 {
     int64_t inserted = 0;
 
-    TRY(db_begin(cx));
-    if (c) {
-        TRY(db_change(cx, &inserted,
-                      "insert into inbox (event_id, applied_at) values ($1, $2)"
-                      " on conflict (event_id) do nothing",
-                      ARGS(db_uuid(e->id), db_int(ctx_now(cx)))));
-        if (MUTANT(MUTANT_INBOX_FIRST)) {
-            TRY(db_commit(cx));
-            TRY(db_begin(cx));
-        }
-        if (inserted == 1 || MUTANT(MUTANT_APPLIED_TWICE))
-            TRY(apply_or_park(cx, c, e));
+    TRY(db_change(cx, &inserted,
+                  "insert into inbox (event_id, applied_at) values ($1, $2)"
+                  " on conflict (event_id) do nothing",
+                  ARGS(db_uuid(e->id), db_int(ctx_now(cx)))));
+    if (MUTANT(MUTANT_INBOX_FIRST)) {
+        TRY(db_commit(cx));
+        TRY(db_begin(cx));
     }
-    TRY(db_exec(cx,
-                "insert into offsets (topic, part, next) values ($1, $2, $3)"
-                " on conflict (topic, part) do update set next = excluded.next"
-                " where offsets.next < excluded.next",
-                ARGS(db_str(e->source), db_int(e->partition), db_int(e->position + 1))));
+    if (inserted == 0 && !MUTANT(MUTANT_APPLIED_TWICE))
+        return ERR_OK;
+    return run_or_park(cx, c, e, any_parked);
+}
+
+static bool is_last_of_partition(const struct event *events, size_t n, size_t at)
+{
+    for (size_t i = at + 1; i < n; i++)
+        if (events[i].partition == events[at].partition &&
+            str_eq(events[i].source, events[at].source))
+            return false;
+    return true;
+}
+
+static enum err move_positions(struct ctx *cx, const struct event *events, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (is_last_of_partition(events, n, i))
+            TRY(db_exec(cx,
+                        "insert into offsets (topic, part, next) values ($1, $2, $3)"
+                        " on conflict (topic, part) do update set next = excluded.next"
+                        " where offsets.next < excluded.next",
+                        ARGS(db_str(events[i].source), db_int(events[i].partition),
+                             db_int(events[i].position + 1))));
+    return ERR_OK;
+}
+
+static enum err apply_in_transaction(struct ctx *cx, const struct consumer *consumers,
+                                     const struct event *events, size_t n)
+{
+    int64_t parked = 0;
+
+    TRY(db_begin(cx));
+    TRY(db_int_of(cx, &parked, "select count(*) from (select 1 from parked limit 1) as some",
+                  NO_ARGS));
+    bool any_parked = parked > 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct consumer *c = find(consumers, events[i].type);
+        struct span span;
+        if (!c)
+            continue;
+        trace_continue(cx, events[i].traceparent);
+        span_begin(cx, &span, "consumer", events[i].type);
+        enum err e = apply_once(cx, c, &events[i], &any_parked);
+        span_end(cx, &span, e);
+        TRY(e);
+    }
+    TRY(move_positions(cx, events, n));
     if (FAULT("consume.commit.before"))
         return fail(cx, ERR_UNAVAILABLE, "fault: consume.commit.before");
     return db_commit(cx);
 }
 
-enum err inbox_apply(struct ctx *cx, const struct consumer *consumers, const struct event *e)
+bool inbox_wants(const struct consumer *consumers, const struct event *e)
 {
-    struct span span;
+    return find(consumers, e->type) != NULL;
+}
 
-    trace_continue(cx, e->traceparent);
-    span_begin(cx, &span, "consumer", e->type);
-    enum err result = apply_in_transaction(cx, find(consumers, e->type), e);
-    if (result != ERR_OK)
+enum err inbox_apply(struct ctx *cx, const struct consumer *consumers, const struct event *events,
+                     size_t n)
+{
+    enum err e = apply_in_transaction(cx, consumers, events, n);
+    if (e != ERR_OK)
         db_rollback(cx);
-    span_end(cx, &span, result);
-    return result;
+    return e;
 }
 
 enum err parked_list(struct ctx *cx, int64_t after_id, int64_t limit, struct list *ret)

@@ -21,9 +21,14 @@ struct consumer {
 
 /* Where this database stands in a partition: the bus_start of its reader. cx is a tool's ctx. */
 enum err inbox_position(struct ctx *cx, struct str topic, int partition, int64_t *ret) MUST_USE;
-/* Applies one event to cx->db (own transaction, committed). ERR_OK also when dropped or parked. */
-enum err inbox_apply(struct ctx *cx, const struct consumer *consumers,
-                     const struct event *e) MUST_USE;
+/* An event of a type without a consumer only moves the position. */
+bool inbox_wants(const struct consumer *consumers, const struct event *e);
+/*
+ * Applies events in their order to cx->db, in one committed transaction of its own. ERR_OK also for
+ * what was dropped or parked. A failure that may pass: none of them was applied.
+ */
+enum err inbox_apply(struct ctx *cx, const struct consumer *consumers, const struct event *events,
+                     size_t n) MUST_USE;
 
 struct parked {
     int64_t id;

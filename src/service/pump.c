@@ -11,6 +11,7 @@
 #define EVENTS_MAX 64
 /* Events in one commit; requests of the service wait for the writer as long as they take. */
 #define TOGETHER_MAX 16
+#define PASSED_MAX 1000 /* events without a consumer that a restart may read again */
 #define TIMERS_MAX 64
 /* Under load timers look at most this often; an early bell waits for it. */
 #define TIMER_PAUSE_US (20 * US_PER_MS)
@@ -87,10 +88,10 @@ static void *relay_main(void *arg)
 }
 
 /*
- * One event, behind the work that is in the group commit *ticket: when that group was lost, so is
- * the reader's place, and this one is not applied either.
+ * Events in one commit, all or none, behind the work that is in the group commit *ticket: when that
+ * group was lost, so is the reader's place, and these are not applied either.
  */
-static enum err apply_one(struct svc *s, const struct event *e, uint64_t *ticket)
+static enum err apply_some(struct svc *s, const struct event *events, size_t n, uint64_t *ticket)
 {
     struct arena arena;
     struct ctx cx;
@@ -99,12 +100,12 @@ static enum err apply_one(struct svc *s, const struct event *e, uint64_t *ticket
     platform_ctx(s->platform, s, &arena, &cx);
     cx.ticket = *ticket;
     int64_t begun_us = clock_monotonic_us();
-    enum err result = inbox_apply(&cx, s->service->consumers, e);
-    if (result != ERR_OK) {
-        log_work(&cx, "event", e->type, result, 0, clock_monotonic_us() - begun_us);
-    } else {
-        metric_add(s->consumed, 1);
+    enum err result = inbox_apply(&cx, s->service->consumers, events, n);
+    if (result == ERR_OK) {
+        metric_add(s->consumed, (int64_t)n);
         *ticket = cx.ticket;
+    } else if (n == 1) { /* more than one are tried again, each by itself */
+        log_work(&cx, "event", events->type, result, 0, clock_monotonic_us() - begun_us);
     }
     arena_release(&arena);
     return result;
@@ -120,38 +121,13 @@ static enum err wait_durable(struct svc *s, struct arena *arena, uint64_t ticket
     return db_durable(&cx);
 }
 
-/* Several events in one commit: under load a commit costs more than the events in it. All or none.
- */
-static enum err apply_together(struct svc *s, const struct event *events, size_t n,
-                               uint64_t *ticket)
-{
-    struct arena arena;
-    struct ctx cx;
-
-    arena_init(&arena, PUMP_ARENA_MAX);
-    platform_ctx(s->platform, s, &arena, &cx);
-    cx.ticket = *ticket;
-    enum err e = db_begin(&cx);
-    for (size_t i = 0; i < n && e == ERR_OK; i++)
-        e = inbox_apply(&cx, s->service->consumers, &events[i]);
-    if (e == ERR_OK)
-        e = db_commit(&cx);
-    if (e == ERR_OK) {
-        metric_add(s->consumed, (int64_t)n);
-        *ticket = cx.ticket;
-    }
-    db_rollback(&cx);
-    arena_release(&arena);
-    return e;
-}
-
 /* In order: one that fails stays first until it is applied or parked, or until a group was lost. */
 static enum err apply_each(struct svc *s, struct arena *arena, const struct event *events, size_t n,
                            uint64_t *ticket)
 {
     for (size_t i = 0; i < n; i++) {
         int64_t pause_us = 0;
-        while (apply_one(s, &events[i], ticket) != ERR_OK) {
+        while (apply_some(s, &events[i], 1, ticket) != ERR_OK) {
             if (s->stop || !s->has_threads)
                 return ERR_UNAVAILABLE;
             TRY(wait_durable(s, arena, *ticket));
@@ -164,6 +140,24 @@ static enum err apply_each(struct svc *s, struct arena *arena, const struct even
     return ERR_OK;
 }
 
+/*
+ * What this service has a consumer for. The others move the position when the next one is applied,
+ * or when there were so many that reading them again would take long.
+ */
+static size_t wanted(struct svc *s, const struct event *events, size_t n, struct event *out)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        bool remember = ++s->passed >= PASSED_MAX;
+        if (!remember && !inbox_wants(s->service->consumers, &events[i]))
+            continue;
+        s->passed = 0;
+        out[kept++] = events[i];
+    }
+    return kept;
+}
+
 static enum err apply_batch(struct svc *s, struct arena *arena, const struct event *events,
                             size_t n)
 {
@@ -171,7 +165,7 @@ static enum err apply_batch(struct svc *s, struct arena *arena, const struct eve
 
     for (size_t i = 0, some; i < n; i += some) {
         some = n - i < TOGETHER_MAX ? n - i : TOGETHER_MAX;
-        if (some == 1 || apply_together(s, &events[i], some, &ticket) != ERR_OK)
+        if (some == 1 || apply_some(s, &events[i], some, &ticket) != ERR_OK)
             TRY(apply_each(s, arena, &events[i], some, &ticket));
         if (s->stop)
             return ERR_UNAVAILABLE;
@@ -185,13 +179,14 @@ static enum err consume(struct svc *s, struct arena *arena, int wait_ms, size_t 
 
     *ret_n = 0;
     TRY(bus_poll(s->reader, arena, wait_ms, events, EVENTS_MAX, ret_n));
-    enum err e = apply_batch(s, arena, events, *ret_n);
+    struct event ours[EVENTS_MAX];
+    enum err e = apply_batch(s, arena, ours, wanted(s, events, *ret_n, ours));
     /* The reader is past what was not applied, and past what a lost group took back with it. */
     if (e != ERR_OK)
         bus_rewind(s->reader);
     TRY(e);
     if (*ret_n)
-        bus_ack(s->reader, &events[*ret_n - 1]);
+        bus_ack(s->reader, &last);
     return ERR_OK;
 }
 

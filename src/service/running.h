@@ -50,6 +50,7 @@ struct svc {
     struct db *db;
     void *state;
     struct bus_reader *reader;
+    int passed; /* events of no interest since the position was stored */
     struct bell relay_bell, timer_bell;
     pthread_t relay_thread, consume_thread, timer_thread;
     bool has_threads, has_consumer_thread;

@@ -161,7 +161,7 @@ static enum err pump(void)
     for (n = 1; n > 0 && e == ERR_OK;) {
         e = bus_poll(reader, &w.arena, 20, events, COUNT_OF(events), &n);
         for (size_t i = 0; e == ERR_OK && i < n; i++)
-            e = inbox_apply(&w.cx, consumers, &events[i]);
+            e = inbox_apply(&w.cx, consumers, &events[i], 1);
     }
     bus_unsubscribe(reader);
     return e == ERR_OK ? db_durable(&w.cx) : e;
@@ -335,10 +335,10 @@ static void an_event_seen_before_is_dropped(void)
     int64_t next;
 
     setup();
-    CHECK_INT(inbox_apply(&w.cx, consumers, &e), ERR_OK);
-    CHECK_INT(inbox_apply(&w.cx, consumers, &e), ERR_OK);
+    CHECK_INT(inbox_apply(&w.cx, consumers, &e, 1), ERR_OK);
+    CHECK_INT(inbox_apply(&w.cx, consumers, &e, 1), ERR_OK);
     e.position = 2; /* an old copy never moves the position back */
-    CHECK_INT(inbox_apply(&w.cx, consumers, &e), ERR_OK);
+    CHECK_INT(inbox_apply(&w.cx, consumers, &e, 1), ERR_OK);
     CHECK_INT(count("select count(*) from effects"), 1);
     CHECK_INT(inbox_position(&w.cx, STR("order"), 0, &next), ERR_OK);
     CHECK_INT(next, 5);
@@ -350,14 +350,14 @@ static void an_event_seen_before_is_dropped(void)
                        .key = key_of(1),
                        .data = STR("{}"),
                        .position = 5};
-    CHECK_INT(inbox_apply(&w.cx, consumers, &e), ERR_OK); /* not for us: only passed */
+    CHECK_INT(inbox_apply(&w.cx, consumers, &e, 1), ERR_OK); /* not for us: only passed */
     CHECK_INT(count("select count(*) from inbox"), 1);
     CHECK_INT(count("select next from offsets"), 6);
     e.type = STR("order.noted");
     e.id = key_of(97);
     e.position = 6;
     e.data = STR("{\"n\":\"seven\"}");
-    CHECK_INT(inbox_apply(&w.cx, consumers, &e), ERR_OK);
+    CHECK_INT(inbox_apply(&w.cx, consumers, &e, 1), ERR_OK);
     CHECK_INT(count("select count(*) from parked"), 1); /* data that is not what the table says */
     CHECK_INT(count("select count(*) from effects"), 1);
     teardown();

@@ -71,7 +71,7 @@ static struct uuid send(const char *type, struct uuid id, struct uuid order, con
                       .data = str_from(data),
                       .position = w.position};
 
-    CHECK(inbox_apply(&cx, store_consumers, &e) == ERR_OK);
+    CHECK(inbox_apply(&cx, store_consumers, &e, 1) == ERR_OK);
     CHECK(db_durable(&cx) == ERR_OK);
     return e.id;
 }
