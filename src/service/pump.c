@@ -185,8 +185,9 @@ static enum err consume(struct svc *s, struct arena *arena, int wait_ms, size_t 
     if (e != ERR_OK)
         bus_rewind(s->reader);
     TRY(e);
-    if (*ret_n)
-        bus_ack(s->reader, &last);
+    for (size_t i = 0; i < *ret_n; i++) /* the last of each topic */
+        if (i + 1 == *ret_n || !str_eq(events[i + 1].source, events[i].source))
+            bus_ack(s->reader, &events[i]);
     return ERR_OK;
 }
 
