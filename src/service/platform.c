@@ -13,6 +13,7 @@
 #include "security/keys.h"
 #include "service/contract.h"
 #include "service/running.h"
+#include "service/sweep.h"
 
 #define CACHE_BYTES (16u * 1024 * 1024)
 #define SLOW_QUEUE_MAX 512
@@ -333,6 +334,7 @@ static void print_contract(struct platform *p)
 
 static enum err start_all(struct ctx *cx, struct platform *p)
 {
+    TRY(keep_settle(cx, &p->options.keep));
     TRY(open_engines(cx, p));
     for (int i = 0; i < LISTENERS; i++) {
         p->listeners[i] = (struct listener){

@@ -10,6 +10,11 @@
 #include "net/client.h"
 #include "service/service.h"
 
+/* How long what was told and seen is kept; 0: see sweep.h. */
+struct platform_keep {
+    int64_t outbox_us, inbox_us, bus_us, bus_bytes;
+};
+
 struct platform_options {
     const struct service *const *services; /* NULL-terminated */
     struct str data_dir;
@@ -20,6 +25,7 @@ struct platform_options {
     struct str issuer;
     bool demo, log_requests;
     int64_t rate_limit_per_minute; /* per client at the public listener; 0: none */
+    struct platform_keep keep;
     struct str toss_url, toss_secret_key, toss_client_key;
     /* Replaces the network for calls to Toss (simulation); NULL: libcurl. */
     enum err (*outside)(void *arg, struct ctx *cx, const struct http_call *call,

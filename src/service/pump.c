@@ -5,6 +5,7 @@
 #include "flow/timer.h"
 #include "obs/log.h"
 #include "service/running.h"
+#include "service/sweep.h"
 
 #define PUMP_ARENA_MAX (64u * 1024 * 1024)
 #define POLL_MS 1000
@@ -188,6 +189,8 @@ static enum err consume(struct svc *s, struct arena *arena, int wait_ms, size_t 
     for (size_t i = 0; i < *ret_n; i++) /* the last of each topic */
         if (i + 1 == *ret_n || !str_eq(events[i + 1].source, events[i].source))
             bus_ack(s->reader, &events[i]);
+    if (*ret_n < EVENTS_MAX)
+        s->caught_up_us = clock_now(s->platform->options.clock);
     return ERR_OK;
 }
 
@@ -227,15 +230,25 @@ static enum err run_timers(struct svc *s, struct arena *arena, size_t *ret_n, in
 
 static enum err run_jobs(struct svc *s, struct arena *arena, size_t *ret_n, int64_t *ret_next_us)
 {
+    const struct job *const tables[] = {s->service->jobs, common_jobs};
     struct ctx cx;
 
-    platform_ctx(s->platform, s, arena, &cx);
+    *ret_n = 0;
     *ret_next_us = INT64_MAX;
-    enum err e = s->service->jobs ? jobs_run(&cx, s->service->jobs, ret_n, ret_next_us) : ERR_OK;
-    db_rollback(&cx);
-    if (e != ERR_OK)
-        log_work(&cx, "jobs", str_from(s->service->name), e, 0, 0);
-    return e;
+    for (size_t i = 0; i < COUNT_OF(tables); i++) {
+        size_t ran = 0;
+        int64_t next_us = 0;
+        platform_ctx(s->platform, s, arena, &cx);
+        enum err e = jobs_run(&cx, tables[i], &ran, &next_us);
+        db_rollback(&cx);
+        if (e != ERR_OK) {
+            log_work(&cx, "jobs", str_from(s->service->name), e, 0, 0);
+            return e;
+        }
+        *ret_n += ran;
+        *ret_next_us = next_us < *ret_next_us ? next_us : *ret_next_us;
+    }
+    return ERR_OK;
 }
 
 static void *timer_main(void *arg)

@@ -55,6 +55,7 @@ struct svc {
     pthread_t relay_thread, consume_thread, timer_thread;
     bool has_threads, has_consumer_thread;
     _Atomic bool stop;
+    _Atomic int64_t caught_up_us; /* when there was nothing more to read; 0: not yet */
     struct metric *outbox_rows, *outbox_age_us, *bus_lag, *consumed, *statements, *commits, *syncs;
 };
 

@@ -11,6 +11,7 @@
 #include "data/field.h"
 #include "flow/inbox.h"
 #include "flow/migrate.h"
+#include "flow/sweep.h"
 #include "flow/timer.h"
 #include "net/http.h"
 
@@ -73,7 +74,11 @@ struct service {
     const struct timer_row *timers;
     const struct job *jobs;
     const struct migration *migrations; /* NULL: no database */
-    const char *listener; /* NULL: public and internal; "toss": a listener of its own */
+    const struct sweep *sweeps;         /* its own rows that go when they are old; may be NULL */
+    /* Its events that tell all there is about their key: the bus keeps the newest. May be NULL. */
+    const char *const *snapshots;
+    int64_t outbox_keep_us; /* published events are shown for so long at least; 0: not shown */
+    const char *listener;   /* NULL: public and internal; "toss": a listener of its own */
     /* After the database is there and before anything runs; state goes to svc_set_state. May be
      * NULL. */
     enum err (*start)(struct ctx *cx);
