@@ -121,6 +121,17 @@ static void turn_away(struct server *s, int fd)
     close(fd);
 }
 
+/* For the first time; under x->lock. */
+static void watch(struct exchange *x)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT,
+                                .data.u64 = (uint64_t)x->generation << 32 | x->index};
+
+    x->deadline_us = clock_monotonic_us() + FIRST_BYTE_US;
+    if (epoll_ctl(x->server->epoll_fd, EPOLL_CTL_ADD, x->fd, &event) != 0)
+        shutdown(x->fd, SHUT_RDWR); /* the sweep closes it */
+}
+
 static void welcome(struct server *s, int fd, const struct sockaddr_storage *address)
 {
     struct exchange *x = calloc(1, sizeof *x);
@@ -132,7 +143,8 @@ static void welcome(struct server *s, int fd, const struct sockaddr_storage *add
     }
     x->server = s;
     x->fd = fd;
-    x->refs = 1;
+    x->refs =
+        2; /* the table's and ours: once it is in there, a stop may close it under our hands */
     pthread_mutex_init(&x->lock, NULL);
     buf_init(&x->in, HTTP_HEAD_MAX + HTTP_BODY_MAX);
     buf_init(&x->body_bytes, HTTP_BODY_MAX);
@@ -145,16 +157,15 @@ static void welcome(struct server *s, int fd, const struct sockaddr_storage *add
     if (!inet_ntop(address->ss_family, ip, x->peer, sizeof x->peer))
         x->peer[0] = '\0';
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (!put_in_table(s, x)) {
+    pthread_mutex_lock(&x->lock);
+    if (put_in_table(s, x)) {
+        watch(x);
+    } else {
         turn_away(s, fd);
-        exchange_unref(x);
-        return;
+        atomic_fetch_sub(&x->refs, 1);
     }
-    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT,
-                                .data.u64 = (uint64_t)x->generation << 32 | x->index};
-    x->deadline_us = clock_monotonic_us() + FIRST_BYTE_US;
-    if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
-        shutdown(fd, SHUT_RDWR); /* the sweep closes it */
+    pthread_mutex_unlock(&x->lock);
+    exchange_unref(x);
 }
 
 static void accept_some(struct server *s)
@@ -292,8 +303,9 @@ static enum err open_listener(struct ctx *cx, struct server *s)
     return ERR_OK;
 }
 
-/* Half of the descriptors at most are for one listener's clients. */
-static unsigned places_for(int wanted)
+/* The process takes all descriptors it may have; half of them at most are for one listener's
+ * clients. */
+static unsigned raise_limit_for(int wanted)
 {
     struct rlimit limit;
     rlim_t most = (rlim_t)(wanted > 0 ? wanted : CONNECTIONS_DEFAULT);
@@ -323,10 +335,12 @@ static enum err open_epoll(struct ctx *cx, struct server *s)
 
 static enum err open_table(struct ctx *cx, struct server *s)
 {
-    s->n_places = places_for(s->options.connections_max);
-    s->places = calloc(s->n_places, sizeof *s->places);
+    unsigned n = raise_limit_for(s->options.connections_max);
+
+    s->places = calloc(n, sizeof *s->places);
     if (!s->places)
-        return fail(cx, ERR_UNAVAILABLE, "out of memory for %u connections", s->n_places);
+        return fail(cx, ERR_UNAVAILABLE, "out of memory for %u connections", n);
+    s->n_places = n;
     for (unsigned i = 0; i < s->n_places; i++)
         s->places[i].next_free = i + 1 < s->n_places ? i + 1 : NO_PLACE;
     s->first_free = s->n_places ? 0 : NO_PLACE;
