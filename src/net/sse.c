@@ -325,7 +325,7 @@ static void *heart(void *arg)
     struct timespec until;
 
     pthread_mutex_lock(&h->stop_lock);
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     while (!h->stop) {
         until.tv_sec += h->heartbeat_ms / 1000;
         until.tv_nsec += h->heartbeat_ms % 1000 * 1000000L;
@@ -349,6 +349,7 @@ static void *heart(void *arg)
 struct sse_hub *sse_hub_open(int heartbeat_ms)
 {
     struct sse_hub *h = calloc(1, sizeof *h);
+    pthread_condattr_t attributes;
 
     if (!h)
         return NULL;
@@ -359,7 +360,11 @@ struct sse_hub *sse_hub_open(int heartbeat_ms)
                         "Streams cut because their reader was too slow.", NULL, NULL, NULL, NULL);
     pthread_mutex_init(&h->lock, NULL);
     pthread_mutex_init(&h->stop_lock, NULL);
-    pthread_cond_init(&h->stop_bell, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes,
+                              CLOCK_MONOTONIC); /* no bursts when somebody sets the clock */
+    pthread_cond_init(&h->stop_bell, &attributes);
+    pthread_condattr_destroy(&attributes);
     if (heartbeat_ms == 0 || pthread_create(&h->thread, NULL, heart, h) == 0)
         return h;
     free(h);
@@ -386,7 +391,10 @@ void sse_hub_close(struct sse_hub *h)
     free(h);
 }
 
-size_t sse_streams(const struct sse_hub *h)
+size_t sse_streams(struct sse_hub *h)
 {
-    return h->n;
+    pthread_mutex_lock(&h->lock);
+    size_t n = h->n;
+    pthread_mutex_unlock(&h->lock);
+    return n;
 }
