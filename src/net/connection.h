@@ -45,8 +45,8 @@ struct exchange {
     struct arena arena;
     struct http_head *head; /* in the arena */
     size_t consumed;        /* of `in` by this request when its answer is written */
-    struct str body;
-    struct buf body_bytes; /* a body that did not come with its head */
+    struct str body;        /* points into `in` or `body_bytes` */
+    struct buf body_bytes;  /* a body that did not come with its head */
     struct http_chunked chunked;
     size_t body_max;
     int64_t first_byte_us, body_us, started_us;

@@ -1,4 +1,4 @@
-/* http.c -- the strict HTTP/1.1 parser: heads, chunked bodies, percent escapes, queries. */
+/* http.c -- the strict HTTP/1.1 parser of heads; bodies and escapes are in http_body.c. */
 #include "net/http.h"
 
 const char *const http_method_names[HTTP_METHODS + 1] = {"GET",   "HEAD",   "POST",    "PUT",
