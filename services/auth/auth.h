@@ -74,7 +74,6 @@ auth_handler auth_signup, auth_login, auth_refresh, auth_logout, auth_logout_all
 auth_handler auth_jwks, auth_openid, account_read, account_patch, account_withdraw, account_list;
 auth_handler account_ban, account_unban;
 enum err auth_rotate_keys(struct ctx *cx);
-enum err auth_sweep(struct ctx *cx);
 
 extern const struct field signup_fields[], signup_reply_fields[], login_fields[], refresh_fields[];
 extern const struct field password_fields[], openid_fields[], account_fields[],

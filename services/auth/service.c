@@ -35,28 +35,31 @@ static const struct route routes[] = {
     {0},
 };
 
-/* Rows that can no longer matter go, a bounded number at a time. */
-enum err auth_sweep(struct ctx *cx)
-{
-    int64_t now = ctx_now(cx);
-
-    TRY(db_begin(cx));
-    TRY(db_exec(cx, "delete from login_attempts where since < $1", ARGS(db_int(now - US_PER_DAY))));
-    TRY(db_exec(cx,
-                "delete from refresh_tokens where token_hash in (select token_hash from "
-                "refresh_tokens where expires_at < $1 limit 1000)",
-                ARGS(db_int(now))));
-    TRY(db_exec(cx,
-                "delete from sessions where session_id in (select s.session_id from sessions s "
-                "where s.expires_at < $1 and not exists (select 1 from refresh_tokens r "
-                "where r.session_id = s.session_id) limit 1000)",
-                ARGS(db_int(now - US_PER_DAY))));
-    return db_commit(cx);
-}
+/* A session that is over needs no tokens, and then it needs no row; access tokens end long before.
+ */
+static const struct sweep sweeps[] = {
+    {"login_attempts",
+     "delete from login_attempts where subject in"
+     " (select subject from login_attempts where since < $1 order by since limit $2)",
+     US_PER_DAY, "wrong guesses"},
+    {"refresh_tokens",
+     "delete from refresh_tokens where token_hash in"
+     " (select token_hash from refresh_tokens where expires_at < $1 order by expires_at limit $2)",
+     0, "refresh tokens that have expired"},
+    {"revoked_tokens",
+     "delete from refresh_tokens where token_hash in (select r.token_hash from sessions s"
+     " join refresh_tokens r on r.session_id = s.session_id where s.revoked_at < $1 limit $2)",
+     US_PER_DAY, "refresh tokens of sessions that were ended"},
+    {"sessions",
+     "delete from sessions where session_id in (select s.session_id from sessions s"
+     " where (s.expires_at < $1 or s.revoked_at < $1) and not exists"
+     " (select 1 from refresh_tokens r where r.session_id = s.session_id) limit $2)",
+     US_PER_DAY, "sessions that are over"},
+    {0},
+};
 
 static const struct job jobs[] = {
     {"auth.keys.rotate", US_PER_HOUR, auth_rotate_keys, "the next signing key when it is time"},
-    {"auth.sweep", 10 * US_PER_MIN, auth_sweep, "expired sessions, refresh tokens and attempts"},
     {0},
 };
 
@@ -69,6 +72,7 @@ const struct service auth_service = {
     .name = "auth",
     .routes = routes,
     .jobs = jobs,
+    .sweeps = sweeps,
     .migrations = migrations_auth,
     .start = start,
     .demo = auth_demo,

@@ -109,7 +109,7 @@ const struct field story_fields[] = {
     F_BOOL(struct story_of, stock_back, "stockBack", REQUIRED, "nothing is held or sold any more"),
     F_LIST(struct story_of, history, "history", REQUIRED, 0, 1000, story_history_fields, "steps"),
     F_LIST(struct story_of, events, "events", REQUIRED, 0, 1000, told_fields,
-           "what it told others"),
+           "what it told others in the last days"),
     F_LIST(struct story_of, timers, "timers", REQUIRED, 0, 20, due_fields, "what is due"),
     F_LIST(struct story_of, dead_letters, "deadLetters", REQUIRED, 0, 100, parked_fields,
            "events of it that could not be applied here"),
@@ -160,8 +160,7 @@ const struct field resolve_fields[] = {
     F_END(struct resolve),
 };
 
-/* What an operator did, kept as an event under the operator's id; an order's is in its history too.
- */
+/* What an operator did: kept, and told as an event under the operator's id. */
 struct acted {
     struct uuid by_id, order_id;
     struct str what, subject, reason;
@@ -178,6 +177,12 @@ static const struct field acted_fields[] = {
 static enum err audit(struct ctx *cx, struct acted *a)
 {
     a->by_id = cx->caller.user_id;
+    TRY(db_exec(cx,
+                "insert into operator_acts (act_id, by_id, what, order_id, subject, reason, at)"
+                " values ($1, $2, $3, $4, $5, $6, $7)",
+                ARGS(db_uuid(ctx_uuid(cx)), db_uuid(a->by_id), db_str(a->what),
+                     db_uuid(a->order_id), db_str(a->subject), db_str(a->reason),
+                     db_int(ctx_now(cx)))));
     return outbox_append(cx, "order.operator_acted", cx->caller.user_id, acted_fields, a);
 }
 

@@ -118,17 +118,11 @@ enum err cart_empty_after(struct ctx *cx, const struct order *o)
                    ARGS(db_uuid(o->cart_id)));
 }
 
-enum err carts_sweep(struct ctx *cx)
-{
-    int64_t old = ctx_now(cx) - GUEST_KEEP_US;
-
-    TRY(db_begin(cx));
-    TRY(db_exec(cx,
-                "delete from cart_items where cart_id in (select cart_id from carts where "
-                "customer_id is null"
-                " and changed_at < $1)",
-                ARGS(db_int(old))));
-    TRY(db_exec(cx, "delete from carts where customer_id is null and changed_at < $1",
-                ARGS(db_int(old))));
-    return db_commit(cx);
-}
+/* Their items go with them. */
+const struct sweep order_sweeps[] = {
+    {"carts",
+     "delete from carts where cart_id in (select cart_id from carts where customer_id is null"
+     " and changed_at < $1 order by changed_at limit $2)",
+     GUEST_KEEP_US, "guests' carts that nobody touched for 30 days"},
+    {0},
+};

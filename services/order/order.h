@@ -180,8 +180,8 @@ extern const struct field admin_query_fields[], story_fields[], resolve_fields[]
     dead_letter_fields[];
 /* Inside a transaction: the paid order's cart is emptied unless it was changed since. */
 enum err cart_empty_after(struct ctx *cx, const struct order *o) MUST_USE;
-/* Job: guests' carts that nobody touched for 30 days go. */
-enum err carts_sweep(struct ctx *cx) MUST_USE;
+/* Guests' carts that nobody touched for 30 days. */
+extern const struct sweep order_sweeps[];
 
 /* privacy.c: the carts of who has withdrawn, and the person in their orders. */
 enum err on_account_withdrawn(struct ctx *cx, const struct event *e, const void *data) MUST_USE;

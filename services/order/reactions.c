@@ -248,7 +248,6 @@ const struct timer_row order_timers[] = {
 };
 
 const struct job order_jobs[] = {
-    {"order.carts", US_PER_HOUR, carts_sweep, "guests' carts that nobody touched for 30 days"},
     {"order.withdrawn", US_PER_HOUR, withdrawn_sweep, "orders that have ended forget who has withdrawn"},
     {0},
 };

@@ -60,5 +60,7 @@ const struct service order_service = {
     .consumers = order_consumers,
     .timers = order_timers,
     .jobs = order_jobs,
+    .sweeps = order_sweeps,
+    .outbox_keep_us = 7 * US_PER_DAY, /* operators read them in an order's story */
     .migrations = migrations_order,
 };

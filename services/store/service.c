@@ -47,6 +47,9 @@ static const struct route routes[] = {
 
 static const char *const topics[] = {"order", NULL};
 
+static const char *const snapshots[] = {"store.changed", "store.menu.changed",
+                                        "store.staff.changed", NULL};
+
 static const struct job jobs[] = {
     {"store.holds", 5 * US_PER_MIN, holds_ask, "asks about holds that are older than any order's"},
     {"store.ledger", US_PER_HOUR, ledger_check, "counts against the ledger and the reservations"},
@@ -73,6 +76,7 @@ const struct service store_service = {
     .topics = topics,
     .consumers = store_consumers,
     .jobs = jobs,
+    .snapshots = snapshots,
     .migrations = migrations_store,
     .start = start,
     .stop = stop,

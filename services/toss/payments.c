@@ -210,8 +210,6 @@ enum err keep_answer(struct ctx *cx, const struct request *rq, const struct repl
 enum err toss_sweep(struct ctx *cx)
 {
     TRY(db_begin(cx));
-    TRY(db_exec(cx, "delete from keys where created_at < $1",
-                ARGS(db_int(ctx_now(cx) - KEY_KEEP_US))));
     TRY(db_exec(
         cx,
         "update payments set status = 'EXPIRED' where status = 'IN_PROGRESS' and created_at < $1",

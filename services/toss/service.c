@@ -24,7 +24,12 @@ static const struct timer_row timers[] = {
 };
 
 static const struct job jobs[] = {
-    {"toss.sweep", US_PER_MIN, toss_sweep, "expired sessions, old idempotency keys"},
+    {"toss.sweep", US_PER_MIN, toss_sweep, "expired sessions"},
+    {0},
+};
+
+static const struct sweep sweeps[] = {
+    {"keys", "delete from keys where scope in (select scope from keys where created_at < $1 order by created_at limit $2)", KEY_KEEP_US, "answers to idempotency keys"},
     {0},
 };
 /* clang-format on */
@@ -34,6 +39,7 @@ const struct service toss_service = {
     .routes = routes,
     .timers = timers,
     .jobs = jobs,
+    .sweeps = sweeps,
     .migrations = migrations_toss,
     .listener = "toss",
 };

@@ -100,6 +100,8 @@ static enum err log_open(struct ctx *cx, const char *location, struct bus **ret)
     bool alone = cx->clock->is_virtual;
     struct db_options options = {.group_commit = !alone, .clock = &clock_system};
     struct db *db = NULL;
+    if (strchr(location, '?'))
+        return fail(cx, ERR_INVALID, "log:DIR takes no options");
     TRY(db_open(cx, arena_printf(cx->arena, "sqlite:%s", location).p, "bus", &options, &db));
 
     struct log_bus *b = log_must(calloc(1, sizeof(*b)));
