@@ -50,7 +50,9 @@ static void read_rules(void)
         int used = 0;
 
         if (state.n_rules > RULES_MAX ||
-            sscanf(text, "%63[^:,]:%ld:%7[a-z]%n", r->name, &r->at, action, &used) != 3) {
+            sscanf(text, "%63[^:,]:%ld:%7[a-z]%n", r->name, &r->at, action, &used) != 3 ||
+            r->at < 1 || (strcmp(action, "die") != 0 && strcmp(action, "fail") != 0) ||
+            (text[used] != ',' && text[used] != '\0')) {
             fprintf(stderr, "jumun: JUMUN_FAULT: expected name:n:die|fail, got '%s'\n", text);
             _exit(2);
         }

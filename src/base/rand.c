@@ -1,6 +1,7 @@
 /* rand.c -- getrandom(2) in production, xoshiro256** from a seed in simulation. */
 #include "base/rand.h"
 
+#include <errno.h>
 #include <sys/random.h>
 
 void rng_init(struct rng *r)
@@ -49,6 +50,8 @@ static void refill(struct rng *r)
 
     while (got < sizeof r->pool) {
         ssize_t n = getrandom(r->pool + got, sizeof r->pool - got, 0);
+        if (n < 0 && errno == EINTR)
+            continue; /* only before the kernel's pool is filled, soon after the boot */
         if (n < 0)
             abort(); /* without randomness there are no safe tokens */
         got += (size_t)n;
