@@ -177,11 +177,9 @@ static enum err read_body(struct work *w, struct str body)
     if (route->flags & RAW_BODY)
         return ERR_OK;
     if (!route->body) {
-        if (body.n == 0 || w->rq.head->method == HTTP_POST)
-            return body.n == 0 || str_eq(str_trim(body), STR("{}"))
-                       ? ERR_OK
-                       : fail(&w->cx, ERR_MALFORMED, "a body where none belongs");
-        return fail(&w->cx, ERR_MALFORMED, "a body where none belongs");
+        bool says_nothing =
+            body.n == 0 || (w->rq.head->method == HTTP_POST && str_eq(str_trim(body), STR("{}")));
+        return says_nothing ? ERR_OK : fail(&w->cx, ERR_MALFORMED, "a body where none belongs");
     }
     if (body.n == 0) {
         w->cx.story.public_detail = STR("A JSON body is expected.");
@@ -258,6 +256,8 @@ static struct str methods_text(struct ctx *cx, unsigned methods)
     struct buf b;
 
     buf_init_arena(&b, cx->arena, 200);
+    if (methods & 1u << HTTP_GET)
+        methods |= 1u << HTTP_HEAD;
     for (int m = 0; m < HTTP_METHODS; m++)
         if (methods & 1u << m) {
             if (b.n)
@@ -279,8 +279,8 @@ enum err work_match(struct work *w, const struct http_head *head)
     if (!match.route) {
         if (!match.methods)
             return fail(&w->cx, ERR_NOT_FOUND, "no such path");
-        w->cx.story.public_detail =
-            arena_printf(w->cx.arena, "Allow: %.*s", STR_ARG(methods_text(&w->cx, match.methods)));
+        w->allow = methods_text(&w->cx, match.methods);
+        w->cx.story.public_detail = arena_printf(w->cx.arena, "Allow: %.*s", STR_ARG(w->allow));
         return fail(&w->cx, ERR_METHOD, "method not allowed");
     }
     w->bound = match.route;

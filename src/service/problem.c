@@ -76,6 +76,8 @@ void problem_write(struct work *w, enum err e)
     buf_char(b, '}');
     if (row->status == 503 || row->status == 429)
         reply_header(&w->cx, rp, STR("Retry-After"), "%d", RETRY_AFTER_S);
+    if (w->allow.p)
+        reply_header(&w->cx, rp, STR("Allow"), "%.*s", STR_ARG(w->allow));
     if (row->status == 401)
         reply_header(&w->cx, rp, STR("WWW-Authenticate"), "Bearer");
 }

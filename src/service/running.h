@@ -93,6 +93,7 @@ struct work {
     int64_t started_us;
     struct idempotency key;
     bool is_replay;
+    struct str allow; /* of a path that has other methods only */
     struct db_waiter waiter;
     struct pool_job job;
 };

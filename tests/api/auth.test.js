@@ -109,7 +109,7 @@ describe('bodies', () => {
   });
   test('another method, another path', async () => {
     const method = await j.get('/v1/auth/login');
-    assert.deepEqual([method.status, method.code], [405, 'METHOD']);
+    assert.deepEqual([method.status, method.code, method.header('allow')], [405, 'METHOD', 'POST']);
     const nothing = await j.get('/v1/auth/nothing');
     assert.deepEqual([nothing.status, nothing.code], [404, 'NOT_FOUND']);
   });
