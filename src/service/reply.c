@@ -7,6 +7,7 @@
 #include "security/base64.h"
 
 #define REPLY_MAX (32u * 1024 * 1024)
+#define LINK_MAX 1000
 
 static void start(struct ctx *cx, struct reply *rp, int status, struct str content_type)
 {
@@ -66,6 +67,24 @@ void reply_header(struct ctx *cx, struct reply *rp, struct str name, const char 
         (struct http_field){name, arena_copy(cx->arena, str_from(value))};
 }
 
+/* The next page of what was asked for: the same query, but for its cursor. */
+static void link_next(struct ctx *cx, const struct request *rq, struct reply *rp, struct str cursor)
+{
+    struct str rest = rq->head ? rq->head->query : STR_NONE, pair;
+    struct buf b;
+
+    buf_init_arena(&b, cx->arena, LINK_MAX);
+    buf_printf(&b, "<%.*s?", STR_ARG(rq->path));
+    while (rest.n) {
+        (void)str_cut(rest, '&', &pair, &rest);
+        if (pair.n && !str_starts(pair, STR("cursor=")))
+            buf_printf(&b, "%.*s&", STR_ARG(pair));
+    }
+    buf_printf(&b, "cursor=%.*s>; rel=\"next\"", STR_ARG(cursor));
+    if (!b.overflow) /* otherwise nextCursor alone says it */
+        reply_header(cx, rp, STR("Link"), "%.*s", STR_ARG(buf_str(&b)));
+}
+
 enum err reply_list(struct ctx *cx, const struct request *rq, struct reply *rp,
                     const struct field *fields, struct list items, struct str next_cursor)
 {
@@ -78,9 +97,8 @@ enum err reply_list(struct ctx *cx, const struct request *rq, struct reply *rp,
     else
         buf_lit(&rp->body, "null");
     buf_char(&rp->body, '}');
-    if (next_cursor.p && rq->path.n + next_cursor.n < 900)
-        reply_header(cx, rp, STR("Link"), "<%.*s?cursor=%.*s>; rel=\"next\"", STR_ARG(rq->path),
-                     STR_ARG(next_cursor));
+    if (next_cursor.p)
+        link_next(cx, rq, rp, next_cursor);
     return finished(cx, rp);
 }
 

@@ -22,7 +22,8 @@ async function pages(where) {
     seen.push(...rp.json.items);
     const link = /^<([^>]+)>; rel="next"$/.exec(rp.header('link') || '');
     assert.equal(!!link, rp.json.nextCursor !== null, 'Link and nextCursor agree');
-    next = rp.json.nextCursor && `${where}&cursor=${rp.json.nextCursor}`;
+    assert.equal(!link || link[1].includes(`cursor=${rp.json.nextCursor}`), true, 'and name the same place');
+    next = link && link[1];
   }
   return seen;
 }
