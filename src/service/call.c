@@ -33,7 +33,8 @@ enum err call_service(struct ctx *cx, const char *service, enum http_method meth
                                      .headers = headers,
                                      .n_headers = COUNT_OF(headers),
                                      .listener = LISTEN_INTERNAL,
-                                     .as = &as};
+                                     .as = &as,
+                                     .deadline_us = cx->deadline_us};
     enum err e = work_local(p, cx->arena, &rq, &w);
     if (e != ERR_OK) {
         cx->story.public_detail = w->cx.story.public_detail;

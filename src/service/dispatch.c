@@ -148,6 +148,8 @@ void work_run(struct work *w)
 
     span_begin(&w->cx, &span, "server", str_from(w->bound->route->path));
     for (int tries = 0; tries < CONFLICT_TRIES; tries++) {
+        if (w->rp.stream) /* of a try that came into conflict */
+            sse_unreserve(w->rp.stream);
         w->rp = (struct reply){0};
         e = run_once(w);
         db_rollback(&w->cx); /* whatever did not reach its commit never happened */
@@ -206,6 +208,8 @@ enum err work_local(struct platform *p, struct arena *a, const struct local_requ
     work_init(w, p, &p->listeners[rq->listener], a);
     w->rq.peer = STR("local");
     e = work_match(w, local_head(a, rq));
+    if (rq->deadline_us && rq->deadline_us < w->cx.deadline_us)
+        w->cx.deadline_us = rq->deadline_us;
     if (e == ERR_OK)
         e = work_admit(w, rq->body, rq->as);
     if (e == ERR_OK)

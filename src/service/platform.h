@@ -56,8 +56,8 @@ enum turn_kind { TURN_RELAY, TURN_CONSUME, TURN_TIMERS, TURN_JOBS, TURN_KINDS };
 
 /*
  * Runs one request through the dispatcher in place and waits until it is durable: in-process calls
- * and tests. `headers` are extra fields ("Authorization", ...). edge: through the gateway's checks
- * (limits, stripped headers).
+ * and tests. `headers` are extra fields ("Authorization", ...). What the public listener looks at
+ * before anything else (rate limit, origin) is left out.
  */
 struct local_request {
     enum http_method method;
@@ -67,6 +67,7 @@ struct local_request {
     size_t n_headers;
     int listener;            /* 0: public, 1: internal, 2: toss */
     const struct caller *as; /* trusted caller instead of a token; NULL: read the token */
+    int64_t deadline_us;     /* the caller's, monotonic; 0: only the route's own */
 };
 enum err platform_request(struct platform *p, struct arena *a, const struct local_request *rq,
                           int *ret_status, struct str *ret_body) MUST_USE;
