@@ -29,6 +29,8 @@ const ELSEWHERE = {
   'cache.get': 'a cache holds nothing that a crash could lose; tests/conformance/cache_test.c',
   'cache.put': 'a cache holds nothing that a crash could lose; tests/conformance/cache_test.c',
   'order.resolve.commit': 'MANUAL_REVIEW takes days of unknown answers; the simulation',
+  'flow.sweep.commit': 'rows are an hour old before they go; the simulation, tests/unit/sweep_test.c',
+  'bus.sweep.commit': 'events are an hour old before they go; the simulation, tests/unit/sweep_test.c',
   'timer.fire': 'timers that call nobody are minutes long; the simulation',
   'payment.late.commit': 'a capture after a refusal; the simulation',
   'payment.captured.apart': 'only with a known mistake switched on; the simulation',

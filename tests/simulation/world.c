@@ -259,6 +259,8 @@ static struct platform_options options_of(struct sim *s, bool demo)
                                      .clock = &s->clock,
                                      .seed = s->seed * 1000 + (uint64_t)s->lives,
                                      .issuer = STR("http://simulated"),
+                                     /* Lives are hours long: what is old is so within minutes. */
+                                     .keep = {.outbox_us = US_PER_MIN, .bus_us = 10 * US_PER_MIN},
                                      .demo = demo,
                                      .toss_secret_key = STR("test_sk_jumun"),
                                      .toss_client_key = STR("test_ck_jumun"),
