@@ -2,31 +2,12 @@
  * is away. */
 #include "order/copies.h"
 
+#include "base/distance.h"
+#include "data/hours.h"
 #include "data/json.h"
 
-#define WEEKDAYS 7
-#define DAY_MINUTES 1440
 #define ITEMS_MAX 3000 /* more than an event has room for */
-#define MICROMETRES_PER_MICRODEGREE 111195
 
-#define F_OPT_HHMM(T, m, json, flags, doc)                                                         \
-    {                                                                                              \
-        FIELD_HHMM, json, #m, offsetof(T, m), offsetof(T, has_##m), flags, 0, DAY_MINUTES, 0,      \
-            NULL, NULL, doc                                                                        \
-    }
-
-struct hours {
-    int64_t weekday, opens, closes, break_from, break_to;
-    bool has_break_from, has_break_to;
-};
-static const struct field hours_fields[] = {
-    F_INT(struct hours, weekday, "weekday", REQUIRED, 0, 6, "0 is Monday"),
-    F_HHMM(struct hours, opens, "opens", REQUIRED, "opens"),
-    F_HHMM(struct hours, closes, "closes", REQUIRED, "at or before `opens`: the next day"),
-    F_OPT_HHMM(struct hours, break_from, "breakFrom", 0, "break begins"),
-    F_OPT_HHMM(struct hours, break_to, "breakTo", 0, "break ends"),
-    F_END(struct hours),
-};
 struct hours_box { /* the JSON list needs a name to be decoded under */
     struct list hours;
 };
@@ -181,36 +162,6 @@ enum err menu_copy_load(struct ctx *cx, struct uuid menu_item_id, struct menu_co
                   ARGS(db_uuid(menu_item_id)));
 }
 
-/* Minutes are counted from the opening weekday's midnight, beyond 1440 when it is past the next
- * one. */
-static bool covers(const struct hours *h, int64_t minute)
-{
-    int64_t closes = h->closes <= h->opens ? h->closes + DAY_MINUTES : h->closes;
-
-    if (minute < h->opens || minute >= closes)
-        return false;
-    if (!h->has_break_from || !h->has_break_to)
-        return true;
-    int64_t from = h->break_from < h->opens ? h->break_from + DAY_MINUTES : h->break_from;
-    int64_t to = h->break_to < h->opens ? h->break_to + DAY_MINUTES : h->break_to;
-    return minute < from || minute >= to;
-}
-
-static bool open_at(struct list hours, int64_t us)
-{
-    struct seoul_time t = seoul_time(us);
-    int yesterday = (t.weekday + WEEKDAYS - 1) % WEEKDAYS;
-
-    for (size_t i = 0; i < hours.n; i++) {
-        const struct hours *h = LIST_AT(struct hours, hours, i);
-        if (h->weekday == t.weekday && covers(h, t.minute_of_day))
-            return true;
-        if (h->weekday == yesterday && covers(h, t.minute_of_day + DAY_MINUTES))
-            return true;
-    }
-    return false;
-}
-
 enum err store_copy_open(struct ctx *cx, const struct store_copy *s, int64_t us)
 {
     struct hours_box box = {{NULL, 0}};
@@ -220,35 +171,12 @@ enum err store_copy_open(struct ctx *cx, const struct store_copy *s, int64_t us)
     if (s->is_banned || us < s->paused_until)
         return fail(cx, ERR_STORE_CLOSED, "banned or paused");
     TRY(json_decode(cx, hours_box_fields, &box, s->hours));
-    return open_at(box.hours, us) ? ERR_OK : fail(cx, ERR_STORE_CLOSED, "outside its hours");
+    return hours_open_at(box.hours, us) ? ERR_OK : fail(cx, ERR_STORE_CLOSED, "outside its hours");
 }
 
-static int64_t root(int64_t v)
-{
-    int64_t r = v, next = (v + 1) / 2;
-
-    while (next < r) {
-        r = next;
-        next = (r + v / r) / 2;
-    }
-    return r;
-}
-
-/* Thousandths of the cosine of a latitude, by its series: a degree east is that much shorter. */
-static int64_t cos_milli(int64_t latitude)
-{
-    double x = (double)latitude / 1e6 * 3.14159265358979323846 / 180.0;
-    double x2 = x * x;
-
-    return (int64_t)((1.0 - x2 / 2.0 + x2 * x2 / 24.0 - x2 * x2 * x2 / 720.0) * 1000.0 + 0.5);
-}
-
-/* As the store service reckons it: the distance on a store's card and its zone agree. */
+/* To the customer, as the store service reckons it: the distance on a store's card and its zone
+ * agree. */
 int64_t store_copy_distance_m(const struct store_copy *s, int64_t latitude, int64_t longitude)
 {
-    int64_t dy = s->latitude - latitude;
-    int64_t dx = (s->longitude - longitude) * cos_milli(s->latitude) / 1000;
-
-    /* A millionth of a degree is 111.195 mm; at most 2^57 under the root. */
-    return root(dy * dy + dx * dx) * MICROMETRES_PER_MICRODEGREE / 1000000;
+    return distance_m(s->latitude, s->longitude, latitude, longitude);
 }

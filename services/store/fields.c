@@ -1,21 +1,6 @@
 /* fields.c -- the field tables of stores and menus: rows, replies, events. */
 #include "store/menu.h"
 
-#define F_OPT_HHMM(T, m, json, flags, doc)                                                         \
-    {                                                                                              \
-        FIELD_HHMM, json, #m, offsetof(T, m), offsetof(T, has_##m), flags, 0, 1440, 0, NULL, NULL, \
-            doc                                                                                    \
-    }
-
-const struct field hours_fields[] = {
-    F_INT(struct hours, weekday, "weekday", REQUIRED, 0, 6, "0 is Monday"),
-    F_HHMM(struct hours, opens, "opens", REQUIRED, "first minute, Asia/Seoul"),
-    F_HHMM(struct hours, closes, "closes", REQUIRED, "end; at or before `opens`: the next day"),
-    F_OPT_HHMM(struct hours, break_from, "breakFrom", 0, "break begins"),
-    F_OPT_HHMM(struct hours, break_to, "breakTo", 0, "break ends"),
-    F_END(struct hours),
-};
-
 const struct field rating_fields[] = {
     F_DECIMAL(struct rating, average, "average", 0, 2, 0, 500,
               "mean of all reviews, 0 without any"),

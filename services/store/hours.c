@@ -1,44 +1,7 @@
-/* hours.c -- opening hours as read off a wall in Seoul, and the owner's pause switch. */
+/* hours.c -- the next opening, what an owner may set as hours, and the pause switch. */
 #include "store/store.h"
 
 #include "base/fault.h"
-
-#define DAY_MINUTES 1440
-
-/* Minutes since the opening weekday's midnight. */
-static int64_t closes_abs(const struct hours *h)
-{
-    return h->closes <= h->opens ? h->closes + DAY_MINUTES : h->closes;
-}
-
-static int64_t in_day(const struct hours *h, int64_t minute)
-{
-    return minute < h->opens ? minute + DAY_MINUTES : minute;
-}
-
-static bool covers(const struct hours *h, int64_t minute)
-{
-    if (minute < h->opens || minute >= closes_abs(h))
-        return false;
-    if (!h->has_break_from || !h->has_break_to)
-        return true;
-    return minute < in_day(h, h->break_from) || minute >= in_day(h, h->break_to);
-}
-
-bool hours_open_at(struct list hours, int64_t us)
-{
-    struct seoul_time t = seoul_time(us);
-    int64_t yesterday = (t.weekday + WEEKDAYS - 1) % WEEKDAYS;
-
-    for (size_t i = 0; i < hours.n; i++) {
-        const struct hours *h = LIST_AT(struct hours, hours, i);
-        if (h->weekday == t.weekday && covers(h, t.minute_of_day))
-            return true;
-        if (h->weekday == yesterday && covers(h, t.minute_of_day + DAY_MINUTES))
-            return true;
-    }
-    return false;
-}
 
 /* The next of one minute of the week after now (both counted from Monday 00:00), in minutes. */
 static int64_t minutes_until(int64_t at, int64_t now)
@@ -59,9 +22,9 @@ int64_t hours_next_opening(struct list hours, int64_t us)
         int64_t wait = minutes_until(h->weekday * DAY_MINUTES + h->opens, now);
         if (wait < best)
             best = wait;
-        if (!h->has_break_to || in_day(h, h->break_to) >= closes_abs(h))
+        if (!h->has_break_to || hours_minute(h, h->break_to) >= hours_end(h))
             continue;
-        wait = minutes_until(h->weekday * DAY_MINUTES + in_day(h, h->break_to), now);
+        wait = minutes_until(h->weekday * DAY_MINUTES + hours_minute(h, h->break_to), now);
         if (wait < best)
             best = wait;
     }
@@ -99,8 +62,8 @@ static enum err hours_check(struct ctx *cx, struct list hours)
             return hours_bad(cx, i, "closes", "must differ from opens; all day is 00:00 to 24:00");
         if (h->has_break_from != h->has_break_to)
             return hours_bad(cx, i, "breakTo", "needs both ends of the break");
-        if (h->has_break_from && (in_day(h, h->break_from) >= in_day(h, h->break_to) ||
-                                  in_day(h, h->break_to) > closes_abs(h)))
+        if (h->has_break_from && (hours_minute(h, h->break_from) >= hours_minute(h, h->break_to) ||
+                                  hours_minute(h, h->break_to) > hours_end(h)))
             return hours_bad(cx, i, "breakFrom", "the break must lie within the opening hours");
     }
     return ERR_OK;
@@ -119,9 +82,9 @@ enum err hours_replace(struct ctx *cx, struct uuid store_id, struct list hours)
             " values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             ARGS(db_uuid(store_id), db_int(h->weekday), db_int(h->opens), db_int(h->closes),
                  db_opt_int(h->has_break_from, h->break_from),
-                 db_opt_int(h->has_break_to, h->break_to), db_int(closes_abs(h)),
-                 db_int(h->has_break_from ? in_day(h, h->break_from) : -1),
-                 db_int(h->has_break_to ? in_day(h, h->break_to) : -1))));
+                 db_opt_int(h->has_break_to, h->break_to), db_int(hours_end(h)),
+                 db_int(h->has_break_from ? hours_minute(h, h->break_from) : -1),
+                 db_int(h->has_break_to ? hours_minute(h, h->break_to) : -1))));
     }
     return ERR_OK;
 }

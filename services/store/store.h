@@ -1,24 +1,18 @@
 /* store.h -- what the files of the store service share: rows, their field tables, and helpers. */
 #pragma once
 
+#include "base/distance.h"
+#include "data/hours.h"
 #include "db/db.h"
 #include "service/reply.h"
 #include "service/service.h"
 
 extern const struct service store_service;
 
-#define WEEKDAYS 7
 #define RADIUS_MAX_M 20000
 
 /* What staff may do, as the owner granted it. */
 enum permission { MAY_ORDERS = 1, MAY_MENU = 2, MAY_STOCK = 4, MAY_REVIEWS = 8 };
-
-/* One weekday; closes at or before opens means past midnight. A day without a row is a day off. */
-struct hours {
-    int64_t weekday, opens, closes; /* 0 = Monday; minutes of the day */
-    int64_t break_from, break_to;
-    bool has_break_from, has_break_to;
-};
 
 struct rating {
     int64_t average; /* hundredths */
@@ -42,7 +36,7 @@ struct store {
 };
 
 /* fields.c */
-extern const struct field hours_fields[], rating_fields[], store_row_fields[], store_card_fields[];
+extern const struct field rating_fields[], store_row_fields[], store_card_fields[];
 extern const struct field store_public_fields[], store_owner_fields[], store_event_fields[];
 
 /* stores.c */
@@ -63,10 +57,6 @@ enum err stores_list(struct ctx *cx, const struct request *rq, struct reply *rp)
 enum err stores_get(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
 extern const struct field category_fields[], stores_query_fields[];
 
-/* distance.c: flat-earth arithmetic, right to a metre within a city. */
-int64_t distance_cos_milli(int64_t latitude);
-int64_t distance_m(int64_t lat1, int64_t lng1, int64_t lat2, int64_t lng2);
-
 /* search_text.c: lower case, no spaces, and the initial consonants of Korean syllables behind it.
  */
 struct str search_text(struct ctx *cx, struct str name);
@@ -78,7 +68,6 @@ struct str keyboard_korean(struct ctx *cx, struct str typed);
 enum err staff_announce(struct ctx *cx, struct uuid store_id) MUST_USE;
 
 /* hours.c */
-bool hours_open_at(struct list hours, int64_t us);
 int64_t hours_next_opening(struct list hours, int64_t us); /* 0: none within a week */
 enum err hours_replace(struct ctx *cx, struct uuid store_id, struct list hours) MUST_USE;
 enum err hours_put(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;

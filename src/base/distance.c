@@ -1,7 +1,7 @@
 /* distance.c -- how far two points of a city are apart, in whole metres. */
-#include "store/store.h"
+#include "base/distance.h"
 
-/* Thousandths of the cosine of a latitude, by its series: a degree east is that much shorter. */
+/* By its series: a degree east is that much shorter. */
 int64_t distance_cos_milli(int64_t latitude)
 {
     double x = (double)latitude / 1e6 * 3.14159265358979323846 / 180.0;
