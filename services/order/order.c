@@ -177,7 +177,7 @@ enum err reply_order(struct ctx *cx, struct reply *rp, int status, struct uuid o
 
     TRY(order_load(cx, order_id, &o));
     TRY(order_show(cx, &o));
-    reply_header(cx, rp, STR("ETag"), "\"v%" PRId64 "\"", o.history_n);
+    reply_version(cx, rp, o.history_n);
     return reply_data(cx, rp, status, order_fields, &o);
 }
 

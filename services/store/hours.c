@@ -104,7 +104,7 @@ enum err hours_put(struct ctx *cx, const struct request *rq, struct reply *rp)
     const struct hours_body *in = rq->body;
     int64_t version = 0, changed = 0;
 
-    TRY(if_match(cx, rq, &version));
+    TRY(request_version(cx, rq, &version));
     TRY(db_begin(cx));
     TRY(db_change(cx, &changed,
                   "update stores set version = version + 1"

@@ -141,7 +141,7 @@ static enum err reply_item(struct ctx *cx, struct reply *rp, int status, struct 
         " origin, sold_out, position, version from menu_items where menu_item_id = $1",
         ARGS(db_uuid(item_id))));
     TRY(option_groups_load(cx, &item));
-    reply_header(cx, rp, STR("ETag"), "\"v%" PRId64 "\"", item.version);
+    reply_version(cx, rp, item.version);
     return reply_data(cx, rp, status, menu_item_fields, &item);
 }
 
@@ -191,7 +191,7 @@ enum err menu_item_patch(struct ctx *cx, const struct request *rq, struct reply 
     const struct item_body *in = rq->body;
     int64_t version = 0, changed = 0, found = 0;
 
-    TRY(if_match(cx, rq, &version));
+    TRY(request_version(cx, rq, &version));
     TRY(db_begin(cx));
     TRY(check_section(cx, rq->id[0], in->section_id));
     TRY(db_int_of(cx, &found,

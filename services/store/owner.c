@@ -43,27 +43,13 @@ enum err guard_stock(struct ctx *cx, const struct request *rq)
     return guard(cx, rq->id[0], MAY_STOCK);
 }
 
-/* Our entity tags are "v<version>", with the quotes. */
-enum err if_match(struct ctx *cx, const struct request *rq, int64_t *ret_version)
-{
-    struct str tag = rq->head ? http_field(rq->head, STR("If-Match")) : STR_NONE;
-
-    *ret_version = 0;
-    if (!tag.p || str_eq(tag, STR("*")))
-        return ERR_OK;
-    if (str_starts(tag, STR("\"v")) && str_ends(tag, STR("\"")) && tag.n > 3 &&
-        str_i64((struct str){tag.p + 2, tag.n - 3}, 1, INT64_MAX, ret_version))
-        return ERR_OK;
-    return fail(cx, ERR_PRECONDITION, "If-Match is not one of our tags");
-}
-
 enum err reply_store(struct ctx *cx, struct reply *rp, int status, struct uuid store_id)
 {
     struct store s = {0};
 
     TRY(store_load(cx, store_id, &s));
     store_show(cx, &s);
-    reply_header(cx, rp, STR("ETag"), "\"v%" PRId64 "\"", s.version);
+    reply_version(cx, rp, s.version);
     return reply_data(cx, rp, status, store_owner_fields, &s);
 }
 
@@ -209,7 +195,7 @@ enum err owner_store_patch(struct ctx *cx, const struct request *rq, struct repl
     const struct store_body *in = rq->body;
     int64_t version = 0, changed = 0;
 
-    TRY(if_match(cx, rq, &version));
+    TRY(request_version(cx, rq, &version));
     TRY(check_category(cx, in->category));
     TRY(db_begin(cx));
     TRY(db_change(cx, &changed,
@@ -246,7 +232,7 @@ enum err owner_store_delete(struct ctx *cx, const struct request *rq, struct rep
 {
     int64_t version = 0, changed = 0;
 
-    TRY(if_match(cx, rq, &version));
+    TRY(request_version(cx, rq, &version));
     TRY(db_begin(cx));
     TRY(db_change(cx, &changed,
                   "update stores set deleted_at = $3, version = version + 1"

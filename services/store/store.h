@@ -82,8 +82,6 @@ enum err guard_owner(struct ctx *cx, const struct request *rq) MUST_USE; /* owne
 enum err guard_menu(struct ctx *cx,
                     const struct request *rq) MUST_USE; /* owner, or staff who may */
 enum err guard_stock(struct ctx *cx, const struct request *rq) MUST_USE;
-/* Version asked for by If-Match, 0 without; ERR_PRECONDITION when it cannot be one of ours. */
-enum err if_match(struct ctx *cx, const struct request *rq, int64_t *ret_version) MUST_USE;
 enum err owner_store_create(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
 enum err owner_store_list(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
 enum err owner_store_get(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;

@@ -165,7 +165,7 @@ enum err address_add(struct ctx *cx, const struct request *rq, struct reply *rp)
     TRY(announce(cx, id, false));
     TRY(address_of(cx, cx->caller.user_id, id, &out));
     TRY(db_commit(cx));
-    etag_reply(cx, rp, out.version);
+    reply_version(cx, rp, out.version);
     reply_header(cx, rp, STR("Location"), "/v1/me/addresses/%s", ctx_uuid_text(cx, id));
     return reply_data(cx, rp, 201, address_fields, &out);
 }
@@ -178,7 +178,7 @@ enum err address_change(struct ctx *cx, const struct request *rq, struct reply *
     TRY(db_begin(cx));
     TRY(lock_book(cx));
     TRY(address_of(cx, cx->caller.user_id, rq->id[0], &now));
-    TRY(etag_check(cx, rq, now.version));
+    TRY(version_check(cx, rq, now.version));
     if (in->has_is_default && !in->is_default && now.is_default) {
         ctx_field_error(cx, STR("isDefault"), STR("LAST"), "make another one the default instead");
         return fail(cx, ERR_INVALID, "the default cannot just stop being it");
@@ -200,7 +200,7 @@ enum err address_change(struct ctx *cx, const struct request *rq, struct reply *
     TRY(announce(cx, rq->id[0], false));
     TRY(address_of(cx, cx->caller.user_id, rq->id[0], &out));
     TRY(db_commit(cx));
-    etag_reply(cx, rp, out.version);
+    reply_version(cx, rp, out.version);
     return reply_data(cx, rp, 200, address_fields, &out);
 }
 
@@ -217,7 +217,7 @@ enum err address_make_default(struct ctx *cx, const struct request *rq, struct r
     }
     TRY(address_of(cx, cx->caller.user_id, rq->id[0], &out));
     TRY(db_commit(cx));
-    etag_reply(cx, rp, out.version);
+    reply_version(cx, rp, out.version);
     return reply_data(cx, rp, 200, address_fields, &out);
 }
 
@@ -230,7 +230,7 @@ enum err address_remove(struct ctx *cx, const struct request *rq, struct reply *
     TRY(db_begin(cx));
     TRY(lock_book(cx));
     TRY(address_of(cx, cx->caller.user_id, rq->id[0], &gone));
-    TRY(etag_check(cx, rq, gone.version));
+    TRY(version_check(cx, rq, gone.version));
     TRY(db_exec(cx, "delete from addresses where address_id = $1", ARGS(db_uuid(rq->id[0]))));
     TRY(db_exec(cx, "update address_books set addresses = addresses - 1 where user_id = $1",
                 ARGS(db_uuid(cx->caller.user_id))));

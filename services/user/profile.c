@@ -76,29 +76,11 @@ const struct field account_gone_fields[] = {
     F_END(struct account_gone),
 };
 
-void etag_reply(struct ctx *cx, struct reply *rp, int64_t version)
-{
-    reply_header(cx, rp, STR("ETag"), "\"%" PRId64 "\"", version);
-}
-
-enum err etag_wanted(struct ctx *cx, const struct request *rq, int64_t *ret)
-{
-    struct str tag = rq->head != NULL ? http_field(rq->head, STR("if-match")) : STR_NONE;
-
-    *ret = 0;
-    if (tag.p == NULL || str_eq(tag, STR("*")))
-        return ERR_OK;
-    if (tag.n < 3 || tag.p[0] != '"' || tag.p[tag.n - 1] != '"' ||
-        !str_i64((struct str){tag.p + 1, tag.n - 2}, 1, INT64_MAX, ret))
-        return fail(cx, ERR_PRECONDITION, "an If-Match that we never gave out");
-    return ERR_OK;
-}
-
-enum err etag_check(struct ctx *cx, const struct request *rq, int64_t version)
+enum err version_check(struct ctx *cx, const struct request *rq, int64_t version)
 {
     int64_t wanted;
 
-    TRY(etag_wanted(cx, rq, &wanted));
+    TRY(request_version(cx, rq, &wanted));
     return wanted == 0 || wanted == version
                ? ERR_OK
                : fail(cx, ERR_PRECONDITION, "version %" PRId64 " is %" PRId64, wanted, version);
@@ -123,7 +105,7 @@ enum err me_read(struct ctx *cx, const struct request *rq, struct reply *rp)
 
     (void)rq;
     TRY(read_me(cx, &me));
-    etag_reply(cx, rp, me.version);
+    reply_version(cx, rp, me.version);
     return reply_data(cx, rp, 200, me_fields, &me);
 }
 
@@ -132,11 +114,11 @@ enum err me_patch(struct ctx *cx, const struct request *rq, struct reply *rp)
     struct me_patch patch = *(const struct me_patch *)rq->body;
     struct me me;
 
-    TRY(etag_wanted(cx, rq, &patch.version));
+    TRY(request_version(cx, rq, &patch.version));
     patch.has_version = patch.version != 0;
     TRY(call_service(cx, "auth", HTTP_PATCH, account_path(cx), account_patch_fields, &patch,
                      me_fields, &me));
-    etag_reply(cx, rp, me.version);
+    reply_version(cx, rp, me.version);
     return reply_data(cx, rp, 200, me_fields, &me);
 }
 

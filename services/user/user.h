@@ -43,9 +43,5 @@ extern const struct field account_gone_fields[];
 /* Inside a transaction: addresses and favourites of one who has withdrawn. */
 enum err user_on_withdrawn(struct ctx *cx, const struct event *e, const void *data);
 
-/* ETag of a version, and If-Match against it: ERR_PRECONDITION. No If-Match: fine. */
-void etag_reply(struct ctx *cx, struct reply *rp, int64_t version);
-enum err etag_check(struct ctx *cx, const struct request *rq, int64_t version) MUST_USE;
-/* The version that If-Match names, or 0 when there is none (or "*"); ERR_PRECONDITION when it is
- * not ours. */
-enum err etag_wanted(struct ctx *cx, const struct request *rq, int64_t *ret) MUST_USE;
+/* If-Match against the version there is: ERR_PRECONDITION. No If-Match: fine. */
+enum err version_check(struct ctx *cx, const struct request *rq, int64_t version) MUST_USE;

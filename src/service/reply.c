@@ -67,6 +67,24 @@ void reply_header(struct ctx *cx, struct reply *rp, struct str name, const char 
         (struct http_field){name, arena_copy(cx->arena, str_from(value))};
 }
 
+void reply_version(struct ctx *cx, struct reply *rp, int64_t version)
+{
+    reply_header(cx, rp, STR("ETag"), "\"v%" PRId64 "\"", version);
+}
+
+enum err request_version(struct ctx *cx, const struct request *rq, int64_t *ret)
+{
+    struct str tag = rq->head ? http_field(rq->head, STR("If-Match")) : STR_NONE;
+
+    *ret = 0;
+    if (!tag.p || str_eq(tag, STR("*")))
+        return ERR_OK;
+    if (str_starts(tag, STR("\"v")) && str_ends(tag, STR("\"")) && tag.n > 3 &&
+        str_i64((struct str){tag.p + 2, tag.n - 3}, 1, INT64_MAX, ret))
+        return ERR_OK;
+    return fail(cx, ERR_PRECONDITION, "If-Match is not one of our tags");
+}
+
 /* The next page of what was asked for: the same query, but for its cursor. */
 static void link_next(struct ctx *cx, const struct request *rq, struct reply *rp, struct str cursor)
 {

@@ -17,6 +17,12 @@ enum err reply_none(struct ctx *cx, struct reply *rp, int status) MUST_USE; /* 2
 void reply_header(struct ctx *cx, struct reply *rp, struct str name, const char *format, ...)
     PRINTF_LIKE(4, 5);
 
+/* The version of what the reply shows, as its entity tag. */
+void reply_version(struct ctx *cx, struct reply *rp, int64_t version);
+/* The version that If-Match names; 0: none, or "*". ERR_PRECONDITION: not a tag that we gave out.
+ */
+enum err request_version(struct ctx *cx, const struct request *rq, int64_t *ret) MUST_USE;
+
 /* Cursor pages: query fields `cursor` and `limit`. The cursor is opaque: base64url of the last key.
  */
 struct page {

@@ -13,14 +13,14 @@ const place = (more = {}) => ({
   label: '회사', recipient: '홍길동', phone: '010-1234-5678', address1: '서울 강남구 테헤란로 152', address2: '3층',
   zipCode: '06236', latitude: 37.5001234, longitude: 127.0365987, regionCode: '11680', ...more,
 });
-const match = (version) => ({ headers: { 'if-match': `"${version}"` } });
+const match = (version) => ({ headers: { 'if-match': `"v${version}"` } });
 
 describe('me', () => {
   test('is who the token says', async () => {
     const rp = await (await j.as('minji')).get('/v1/me');
     assert.equal(rp.status, 200);
     assert.deepEqual([rp.json.userId, rp.json.username, rp.json.name, rp.json.role], [demoId('customer', 1), 'minji', '김민지', 'customer']);
-    assert.equal(rp.header('etag'), `"${rp.json.version}"`);
+    assert.equal(rp.header('etag'), `"v${rp.json.version}"`);
     assert.ok(!rp.text.toLowerCase().includes('password'));
   });
   test('is for every role, and for nobody without a token', async () => {
