@@ -16,9 +16,8 @@ extern char **environ;
 /* Flags of everything that runs or opens services. */
 #define PLATFORM_FLAGS                                                                             \
     "data config listen internalListen tossListen issuer tossUrl tossSecretKey tossClientKey "     \
-    "otlpEndpoint env log logRequests threads slowThreads rateLimit outboxKeepMinutes "            \
-    "busKeepHours "                                                                                \
-    "busMaxMb inboxKeepHours demo"
+    "otlpEndpoint env log logRequests threads slowThreads rateLimit streamsPerUser "               \
+    "outboxKeepMinutes busKeepHours busMaxMb inboxKeepHours demo"
 
 /* clang-format off */
 const struct command commands[] = {

@@ -100,7 +100,7 @@ static enum err reserve(struct ctx *cx, const struct request *rq, struct reply *
 {
     if (!rq->wants_events || rq->head->method != HTTP_GET)
         return ERR_OK;
-    rp->stream = sse_reserve(platform_events(svc_platform(cx->svc)), key);
+    rp->stream = sse_reserve(platform_events(svc_platform(cx->svc)), key, cx->caller.user_id);
     return rp->stream ? ERR_OK : fail(cx, ERR_BUSY, "too many event streams");
 }
 

@@ -58,7 +58,8 @@ void exchange_finish(struct exchange *x, const struct http_answer *answer);
 /* SSE. A hub fans events out to the streams that listen to a key; buffers per stream are bounded
  * (64 KiB), a reader that is too slow is cut (it resumes by Last-Event-ID). */
 struct sse_hub;
-struct sse_hub *sse_hub_open(int heartbeat_ms); /* 0: no heartbeat, no thread */
+/* 0: no heartbeat, no thread; no limit per owner. */
+struct sse_hub *sse_hub_open(int heartbeat_ms, size_t streams_per_owner);
 void sse_hub_close(struct sse_hub *h);
 /*
  * Sends the head of a text/event-stream with `replay` as first bytes and parks the connection under
@@ -67,7 +68,11 @@ void sse_hub_close(struct sse_hub *h);
  * with the reservation.
  */
 struct sse_slot;
-struct sse_slot *sse_reserve(struct sse_hub *h, struct uuid key); /* NULL: too many streams (503) */
+/*
+ * NULL: too many streams (503). One more than the owner may have (nil: nobody counts) closes the
+ * owner's oldest: a telephone that changed its network leaves streams behind that look open.
+ */
+struct sse_slot *sse_reserve(struct sse_hub *h, struct uuid key, struct uuid owner);
 void sse_unreserve(struct sse_slot *slot);
 void exchange_stream(struct exchange *x, struct sse_slot *slot, struct str replay,
                      int64_t after_id);

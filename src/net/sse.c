@@ -28,8 +28,9 @@ enum slot_state { RESERVED, LIVE, DEAD };
 
 struct sse_slot {
     struct sse_hub *hub;
-    struct sse_slot *next; /* in the bucket */
-    struct uuid key;
+    struct sse_slot *next;       /* in the bucket of its key */
+    struct sse_slot *next_owned; /* in the bucket of its owner, the newest first */
+    struct uuid key, owner;
     _Atomic int state;
     struct exchange *exchange; /* with a reference, once it is live */
     pthread_mutex_t lock;      /* of what follows, and of going live */
@@ -38,21 +39,26 @@ struct sse_slot {
 
 struct sse_hub {
     pthread_mutex_t lock;
-    struct sse_slot *buckets[BUCKETS];
-    size_t n;
+    struct sse_slot *buckets[BUCKETS], *owned[BUCKETS];
+    size_t n, per_owner;
     int heartbeat_ms;
     pthread_t thread;
     pthread_mutex_t stop_lock;
     pthread_cond_t stop_bell;
     bool stop;
-    struct metric *streams, *cut;
+    struct metric *streams, *cut, *replaced;
 };
 
-static struct sse_slot **bucket_of(struct sse_hub *h, struct uuid key)
+static size_t place_of(struct uuid key)
 {
     uint64_t hash = str_hash((struct str){(const char *)key.b, sizeof key.b});
 
-    return &h->buckets[(hash ^ hash >> 29) % BUCKETS];
+    return (hash ^ hash >> 29) % BUCKETS;
+}
+
+static struct sse_slot **bucket_of(struct sse_hub *h, struct uuid key)
+{
+    return &h->buckets[place_of(key)];
 }
 
 static void free_slot(struct sse_slot *slot)
@@ -62,6 +68,15 @@ static void free_slot(struct sse_slot *slot)
     buf_release(&slot->waiting);
     pthread_mutex_destroy(&slot->lock);
     free(slot);
+}
+
+static void disown(struct sse_hub *h, const struct sse_slot *slot)
+{
+    struct sse_slot **link = &h->owned[place_of(slot->owner)];
+
+    while (*link != slot)
+        link = &(*link)->next_owned;
+    *link = slot->next_owned;
 }
 
 /* Under the hub's lock: removes dead slots of a bucket. */
@@ -74,13 +89,43 @@ static void bury(struct sse_hub *h, struct sse_slot **link)
             continue;
         }
         *link = slot->next;
+        disown(h, slot);
         h->n--;
         metric_set(h->streams, (int64_t)h->n);
         free_slot(slot);
     }
 }
 
-struct sse_slot *sse_reserve(struct sse_hub *h, struct uuid key)
+/* Under the hub's lock: ends one of the owner's streams when there are as many as may be. False:
+ * none can be ended now, all of them are just beginning. */
+static bool make_room(struct sse_hub *h, struct uuid owner)
+{
+    struct sse_slot *oldest = NULL;
+    size_t n = 0;
+
+    if (h->per_owner == 0 || uuid_is_nil(owner))
+        return true;
+    for (struct sse_slot *slot = h->owned[place_of(owner)]; slot; slot = slot->next_owned) {
+        if (slot->state == DEAD || !uuid_eq(slot->owner, owner))
+            continue;
+        n++;
+        if (slot->state == LIVE)
+            oldest = slot;
+    }
+    if (n < h->per_owner || !oldest)
+        return n < h->per_owner;
+    struct exchange *x = oldest->exchange;
+    pthread_mutex_lock(&x->lock);
+    if (x->slot == oldest) { /* otherwise it has just ended by itself */
+        metric_add(h->replaced, 1);
+        stream_detach(x);
+        exchange_close(x);
+    }
+    pthread_mutex_unlock(&x->lock);
+    return true;
+}
+
+struct sse_slot *sse_reserve(struct sse_hub *h, struct uuid key, struct uuid owner)
 {
     struct sse_slot *slot = calloc(1, sizeof *slot);
 
@@ -88,15 +133,19 @@ struct sse_slot *sse_reserve(struct sse_hub *h, struct uuid key)
         return NULL;
     slot->hub = h;
     slot->key = key;
+    slot->owner = owner;
     buf_init(&slot->waiting, OUT_MAX);
     pthread_mutex_init(&slot->lock, NULL);
     pthread_mutex_lock(&h->lock);
     struct sse_slot **bucket = bucket_of(h, key);
     bury(h, bucket);
-    bool room = h->n < STREAMS_MAX;
+    bool room = h->n < STREAMS_MAX && make_room(h, owner);
     if (room) {
+        struct sse_slot **owned = &h->owned[place_of(owner)];
         slot->next = *bucket;
         *bucket = slot;
+        slot->next_owned = *owned;
+        *owned = slot;
         h->n++;
         metric_set(h->streams, (int64_t)h->n);
     }
@@ -346,7 +395,7 @@ static void *heart(void *arg)
     return NULL;
 }
 
-struct sse_hub *sse_hub_open(int heartbeat_ms)
+struct sse_hub *sse_hub_open(int heartbeat_ms, size_t streams_per_owner)
 {
     struct sse_hub *h = calloc(1, sizeof *h);
     pthread_condattr_t attributes;
@@ -354,10 +403,14 @@ struct sse_hub *sse_hub_open(int heartbeat_ms)
     if (!h)
         return NULL;
     h->heartbeat_ms = heartbeat_ms;
+    h->per_owner = streams_per_owner;
     h->streams = metric_get(METRIC_GAUGE, "jumun_event_streams", "Open event streams.", NULL, NULL,
                             NULL, NULL);
     h->cut = metric_get(METRIC_COUNTER, "jumun_event_streams_cut_total",
                         "Streams cut because their reader was too slow.", NULL, NULL, NULL, NULL);
+    h->replaced =
+        metric_get(METRIC_COUNTER, "jumun_event_streams_replaced_total",
+                   "Streams closed for a newer one of the same user.", NULL, NULL, NULL, NULL);
     pthread_mutex_init(&h->lock, NULL);
     pthread_mutex_init(&h->stop_lock, NULL);
     pthread_condattr_init(&attributes);

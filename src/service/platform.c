@@ -140,7 +140,8 @@ static enum err open_engines(struct ctx *cx, struct platform *p)
     TRY(bus_open(cx, url(p, "log", ""), &p->bus));
     p->bus_syncs = metric_get(METRIC_COUNTER, "jumun_bus_syncs_total", "Syncs of the embedded bus.",
                               NULL, NULL, NULL, NULL);
-    p->events = sse_hub_open(p->options.threads > 0 ? HEARTBEAT_MS : 0);
+    p->events = sse_hub_open(p->options.threads > 0 ? HEARTBEAT_MS : 0,
+                             (size_t)p->options.streams_per_user);
     if (!p->events)
         return fail(cx, ERR_UNAVAILABLE, "cannot start the event streams");
     return ERR_OK;

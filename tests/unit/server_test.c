@@ -67,10 +67,12 @@ static struct uuid key_of(int n)
     return u;
 }
 
+static struct uuid stream_owner; /* nil: nobody counts */
+
 /* Event 6 is published between reservation and stream; the replay ends with 5. */
 static void stream(struct exchange *x)
 {
-    struct sse_slot *slot = sse_reserve(hub, key_of(1));
+    struct sse_slot *slot = sse_reserve(hub, key_of(1), stream_owner);
 
     if (!slot) {
         answer_text(x, 503, STR("full"));
@@ -121,7 +123,7 @@ static void begin(int connections_max)
 
     arena_init(&arena, 1 << 20);
     struct ctx cx = {.arena = &arena, .clock = &clock};
-    hub = sse_hub_open(200);
+    hub = sse_hub_open(200, 3);
     if (!hub || server_start(&cx, &options, &server) != ERR_OK)
         abort();
     arena_release(&arena);
@@ -490,6 +492,46 @@ static void test_slow_reader(void)
     CHECK(wait_for_streams(0));
 }
 
+/* The fourth of one owner closes the first; others have their own three. */
+static void test_streams_of_one_owner(void)
+{
+    int fds[4], other;
+
+    stream_owner = key_of(8);
+    other = open_stream();
+    stream_owner = key_of(9);
+    for (int i = 0; i < 3; i++)
+        fds[i] = open_stream();
+    CHECK_INT(sse_streams(hub), 4);
+    fds[3] = open_stream();
+    buf_clear(&heard);
+    CHECK_INT(hear_all(fds[0], &heard), -1);
+    sse_publish(hub, key_of(1), 50, "e", STR("to the rest"));
+    for (int i = 1; i < 4; i++) {
+        buf_clear(&heard);
+        CHECK(hear_until(fds[i], &heard, "to the rest\n\n", 1));
+    }
+    buf_clear(&heard);
+    CHECK(hear_until(other, &heard, "to the rest\n\n", 1));
+    close(fds[2]); /* who leaves makes room */
+    for (int i = 0; i < 500 && sse_streams(hub) != 3; i++) {
+        sse_publish(hub, key_of(1), 1, "e", STR("old"));
+        usleep(10000);
+    }
+    close(fds[0]);
+    fds[0] = open_stream();
+    CHECK_INT(sse_streams(hub), 4);
+    sse_publish(hub, key_of(1), 60, "e", STR("nobody was closed"));
+    buf_clear(&heard);
+    CHECK(hear_until(fds[1], &heard, "nobody was closed\n\n", 1));
+    close(other);
+    for (int i = 0; i < 4; i++)
+        if (i != 2)
+            close(fds[i]);
+    stream_owner = (struct uuid){{0}};
+    CHECK(wait_for_streams(0));
+}
+
 static void *publish_much(void *arg)
 {
     (void)arg;
@@ -595,6 +637,7 @@ int main(void)
     RUN(test_large_bodies);
     RUN(test_stream);
     RUN(test_slow_reader);
+    RUN(test_streams_of_one_owner);
     RUN(test_streams_come_and_go);
     RUN(test_slow_clients);
     end();
