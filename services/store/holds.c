@@ -6,12 +6,15 @@
 
 #define HOLD_OLD_US (30 * US_PER_MIN)
 #define ASKED_AT_ONCE 50
+#define ASKED_MAX 2000 /* in one run */
 
 struct hold {
     struct uuid order_id;
+    int64_t created_at;
 };
 static const struct field hold_fields[] = {
     F_UUID(struct hold, order_id, "orderId", 0, "order"),
+    F_TIME(struct hold, created_at, "createdAt", 0, "since when"),
     F_END(struct hold),
 };
 
@@ -57,15 +60,29 @@ static enum err ask(struct ctx *cx, struct uuid order_id)
     return release(cx, order_id);
 }
 
+/* Old ones that live on, or that cannot be asked about, stand in front of nobody. */
 enum err holds_ask(struct ctx *cx)
 {
-    struct list holds = {NULL, 0};
+    struct hold last = {.created_at = INT64_MIN};
+    struct list holds = {NULL, ASKED_AT_ONCE};
+    enum err first_failed = ERR_OK;
 
-    TRY(db_all(cx, hold_fields, &holds,
-               "select order_id from reservations where state = 'HELD' and created_at < $1"
-               " order by created_at limit $2",
-               ARGS(db_int(ctx_now(cx) - HOLD_OLD_US), db_int(ASKED_AT_ONCE))));
-    for (size_t i = 0; i < holds.n; i++)
-        TRY(ask(cx, LIST_AT(struct hold, holds, i)->order_id));
-    return ERR_OK;
+    for (size_t asked = 0; holds.n == ASKED_AT_ONCE && asked < ASKED_MAX; asked += holds.n) {
+        TRY(db_all(
+            cx, hold_fields, &holds,
+            "select order_id, created_at from reservations where state = 'HELD'"
+            " and created_at < $1 and (created_at > $2 or (created_at = $2 and order_id > $3))"
+            " order by created_at, order_id limit $4",
+            ARGS(db_int(ctx_now(cx) - HOLD_OLD_US), db_int(last.created_at), db_uuid(last.order_id),
+                 db_int(ASKED_AT_ONCE))));
+        for (size_t i = 0; i < holds.n; i++) {
+            last = *LIST_AT(struct hold, holds, i);
+            enum err e = ask(cx, last.order_id);
+            if (e == ERR_OK)
+                continue;
+            db_rollback(cx);
+            first_failed = first_failed == ERR_OK ? e : first_failed;
+        }
+    }
+    return first_failed;
 }
