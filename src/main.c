@@ -16,7 +16,7 @@ extern char **environ;
 /* Flags of everything that runs or opens services. */
 #define PLATFORM_FLAGS                                                                             \
     "data config listen internalListen tossListen issuer tossUrl tossSecretKey tossClientKey "     \
-    "otlpEndpoint env log logRequests threads slowThreads rateLimit streamsPerUser "               \
+    "otlpEndpoint env log logRequests threads slowThreads rateLimit proxies streamsPerUser "       \
     "outboxKeepMinutes busKeepHours busMaxMb inboxKeepHours demo"
 
 /* clang-format off */

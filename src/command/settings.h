@@ -9,7 +9,7 @@ struct settings {
     struct str toss_url, toss_secret_key, toss_client_key;
     struct str otlp_endpoint, env;
     int log;
-    int64_t threads, slow_threads, rate_limit, streams_per_user;
+    int64_t threads, slow_threads, rate_limit, proxies, streams_per_user;
     int64_t outbox_keep_minutes, inbox_keep_hours, bus_keep_hours, bus_max_mb;
     bool demo, log_requests;
     /* of single commands */

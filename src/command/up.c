@@ -59,6 +59,7 @@ struct platform_options settings_platform(struct ctx *cx, const struct settings 
         .demo = s->demo,
         .log_requests = s->log_requests,
         .rate_limit_per_minute = s->rate_limit,
+        .proxies = s->proxies,
         .streams_per_user = s->streams_per_user,
         .keep = {.outbox_us = s->outbox_keep_minutes * US_PER_MIN,
                  .inbox_us = s->inbox_keep_hours * US_PER_HOUR,

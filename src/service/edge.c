@@ -118,7 +118,9 @@ void edge_handle(void *arg, struct exchange *x)
     struct work *w = ARENA_NEW(exchange_arena(x), struct work);
     work_init(w, p, l, exchange_arena(x));
     w->exchange = x;
-    w->rq.peer = exchange_peer(x);
+    w->rq.peer = l->kind == LISTEN_PUBLIC
+                     ? forwarded_client(head, exchange_peer(x), p->options.proxies)
+                     : exchange_peer(x);
     w->rq.head = head;
     w->rq.path = head->path;
     if (l->kind == LISTEN_PUBLIC)

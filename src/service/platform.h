@@ -25,6 +25,7 @@ struct platform_options {
     struct str issuer;
     bool demo, log_requests;
     int64_t rate_limit_per_minute; /* per client at the public listener; 0: none */
+    int64_t proxies;               /* in front of it, each of which adds to X-Forwarded-For */
     int64_t streams_per_user;      /* one more event stream closes the oldest; 0: no limit */
     struct platform_keep keep;
     struct str toss_url, toss_secret_key, toss_client_key;

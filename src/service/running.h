@@ -109,6 +109,9 @@ enum err work_local(struct platform *p, struct arena *a, const struct local_requ
                     struct work **ret) MUST_USE;
 /* edge.c */
 void edge_handle(void *arg, struct exchange *x);
+/* forwarded.c: what the farthest of so many proxies saw; anybody may have written what stands
+ * before that in X-Forwarded-For. The address next to the last one that is not there otherwise. */
+struct str forwarded_client(const struct http_head *head, struct str peer, int64_t proxies);
 /* admit.c */
 enum err admit_edge(struct work *w) MUST_USE;
 /* pump.c */

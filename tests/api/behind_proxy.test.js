@@ -1,0 +1,43 @@
+// behind_proxy.test.js -- who is one client: the peer, or behind proxies of ours the address that the farthest of them saw.
+'use strict';
+const assert = require('node:assert');
+const { test } = require('node:test');
+const { start } = require('./lib/jumun');
+
+// How many of ten requests are served when five a minute are allowed; `forwarded(i)` is the header of the i-th.
+async function served(world, forwarded) {
+  let n = 0;
+  for (let i = 0; i < 10; i++) {
+    const list = forwarded(i);
+    const reply = await world.call('GET', '/v1/none', { headers: list === undefined ? {} : { 'x-forwarded-for': list } });
+    assert.ok([404, 429].includes(reply.status), `${reply.status}`);
+    n += reply.status === 404;
+  }
+  return n;
+}
+
+const limited = (...args) => start({ args: ['--rate-limit', '5', ...args] });
+
+test('without proxies nobody is believed', async () => {
+  const world = await limited();
+  assert.equal(await served(world, (i) => `10.0.0.${i}`), 5);
+  await world.stop();
+});
+
+test('behind one proxy its own addition counts, and nothing before it', async () => {
+  const world = await limited('--proxies', '1');
+  assert.equal(await served(world, (i) => `10.0.1.${i}`), 10, 'ten clients');
+  assert.equal(await served(world, (i) => `10.0.2.${i}, 10.0.3.1`), 5, 'one client with ten tales');
+  assert.equal(await served(world, (i) => `10.0.4.${i},\t2001:db8::1 `), 5, 'the same by IPv6');
+  assert.equal(await served(world, (i) => `not ${i} an address`), 5, 'then it is the peer');
+  assert.equal(await served(world, () => undefined), 0, 'who has used up its five');
+  await world.stop();
+});
+
+test('behind two proxies the addition of the farther one counts', async () => {
+  const world = await limited('--proxies', '2');
+  assert.equal(await served(world, (i) => `10.9.9.9, 10.0.5.${i}, 10.0.0.1`), 10);
+  assert.equal(await served(world, (i) => `10.0.6.${i}, 10.0.7.1, 10.0.0.1`), 5);
+  assert.equal(await served(world, () => '10.0.8.1'), 5, 'came past the farther one');
+  await world.stop();
+});
