@@ -65,6 +65,15 @@ enum err sessions_recall(struct ctx *cx) MUST_USE;
 /* Sends tokens with Cache-Control: no-store. */
 enum err tokens_reply(struct ctx *cx, struct reply *rp, const struct tokens *tokens) MUST_USE;
 
+/* login.c: guesses at passwords, counted per subject, a digest of whose and from where. */
+struct str guess_subject(struct ctx *cx, struct str name, struct str peer);
+/* ERR_LOCKED after too many wrong ones. */
+enum err guess_allowed(struct ctx *cx, struct str subject) MUST_USE;
+/* Counts it, durably, and says no: the same for a wrong name and a wrong password. */
+enum err guess_wrong(struct ctx *cx, struct str subject) MUST_USE;
+/* Inside a transaction: the wrong ones before it are forgotten. */
+enum err guess_right(struct ctx *cx, struct str subject) MUST_USE;
+
 /* Lower-cased ASCII copy. */
 struct str auth_lower(struct ctx *cx, struct str s);
 

@@ -38,7 +38,7 @@ static const struct field cart_merge_fields[] = {
     F_END(struct cart_merge),
 };
 
-static struct str subject_of(struct ctx *cx, struct str name, struct str peer)
+struct str guess_subject(struct ctx *cx, struct str name, struct str peer)
 {
     char hex[SHA256_TEXT_SIZE];
     struct str text =
@@ -46,7 +46,7 @@ static struct str subject_of(struct ctx *cx, struct str name, struct str peer)
     return arena_copy(cx->arena, sha256_hex(text, hex));
 }
 
-static enum err check_lock(struct ctx *cx, struct str subject)
+enum err guess_allowed(struct ctx *cx, struct str subject)
 {
     int64_t until = 0;
     enum err e = db_int_of(cx, &until, "select locked_until from login_attempts where subject = $1",
@@ -58,8 +58,7 @@ static enum err check_lock(struct ctx *cx, struct str subject)
     return ERR_OK;
 }
 
-/* Counts the wrong guess, durably, and says no: the same for a wrong name and a wrong password. */
-static enum err wrong(struct ctx *cx, struct str subject)
+enum err guess_wrong(struct ctx *cx, struct str subject)
 {
     int64_t now = ctx_now(cx);
 
@@ -77,7 +76,12 @@ static enum err wrong(struct ctx *cx, struct str subject)
              db_int(now + WRONG_DELAY_US))));
     TRY(db_commit(cx));
     TRY(db_durable(cx));
-    return fail(cx, ERR_CREDENTIALS, "login");
+    return fail(cx, ERR_CREDENTIALS, "guess");
+}
+
+enum err guess_right(struct ctx *cx, struct str subject)
+{
+    return db_exec(cx, "delete from login_attempts where subject = $1", ARGS(db_str(subject)));
 }
 
 /* All attempts, right ones too: a house full of people behind one address fits easily. */
@@ -110,14 +114,14 @@ static void merge_cart(struct ctx *cx, const struct request *rq, const struct ac
 enum err auth_login(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     const struct login *in = rq->body;
-    struct str name = auth_lower(cx, in->username), subject = subject_of(cx, name, rq->peer);
+    struct str name = auth_lower(cx, in->username), subject = guess_subject(cx, name, rq->peer);
     bool by_email = memchr(name.p, '@', name.n) != NULL;
     struct account account;
     struct tokens tokens;
     struct ended ended = {.n = 0};
 
     TRY(check_address(cx, rq->peer));
-    TRY(check_lock(cx, subject));
+    TRY(guess_allowed(cx, subject));
     enum err e = db_one(cx, account_row_fields, &account,
                         by_email ? "select " ACCOUNT_COLUMNS " from accounts where email = $1"
                                  : "select " ACCOUNT_COLUMNS " from accounts where username = $1",
@@ -126,15 +130,15 @@ enum err auth_login(struct ctx *cx, const struct request *rq, struct reply *rp)
         return e;
     if (e == ERR_NOT_FOUND || account.withdrawn_at != 0) {
         password_dummy_verify(in->password);
-        return wrong(cx, subject);
+        return guess_wrong(cx, subject);
     }
     if (!password_verify(arena_cstr(cx->arena, account.password_hash), in->password))
-        return wrong(cx, subject);
+        return guess_wrong(cx, subject);
     if (account.banned_at != 0)
         return fail(cx, ERR_FORBIDDEN, "banned account");
 
     TRY(db_begin(cx));
-    TRY(db_exec(cx, "delete from login_attempts where subject = $1", ARGS(db_str(subject))));
+    TRY(guess_right(cx, subject));
     TRY(session_begin(cx, &account, &tokens, &ended));
     TRY(db_commit(cx));
     TRY(sessions_forget(cx, &ended));

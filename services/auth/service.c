@@ -8,7 +8,10 @@ static const struct route routes[] = {
     {HTTP_POST, "/v1/auth/login", ANYONE, auth_login, login_fields, NULL, tokens_fields,
      SLOW | CALLS_OUT, 200, NULL, "Gives tokens; merges the guest's cart named by Jumun-Cart."},
     {HTTP_POST, "/v1/auth/refresh", ANYONE, auth_refresh, refresh_fields, NULL, tokens_fields, 0,
-     200, NULL, "Rotates: the refresh token works once, a second use ends the session."},
+     200, NULL,
+     "Rotates: the refresh token works once. A second use within seconds gets the same new one, "
+     "later "
+     "it ends the session."},
     {HTTP_POST, "/v1/auth/logout", SIGNED_IN, auth_logout, NULL, NULL, NULL, 0, 204, NULL,
      "Ends this session."},
     {HTTP_POST, "/v1/auth/logout-all", SIGNED_IN, auth_logout_all, NULL, NULL, NULL, 0, 204, NULL,

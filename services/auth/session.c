@@ -3,8 +3,14 @@
  *
  * A refresh token works once. When a used one comes back, either its thief or its owner is late,
  * and nobody can tell which: the whole family ends and both must log in again.
+ *
+ * But two tabs of a browser that wake up together, or an answer that was lost, are no thief: for a
+ * few seconds, and only while its successor is unused, the old token is answered with the same
+ * successor again. A thief gains nothing by it: of two who hold the successor one is late next
+ * time.
  */
 #include "auth/auth.h"
+#include "security/base64.h"
 #include "security/jwt.h"
 #include "security/password.h"
 #include "security/secret.h"
@@ -25,6 +31,8 @@ const struct field tokens_fields[] = {
     F_OBJECT(struct tokens, user, "user", REQUIRED, session_user_fields, "who logged in"),
     F_END(struct tokens),
 };
+
+#define REFRESH_GRACE_US (10 * US_PER_S)
 
 struct refresh {
     struct str refresh_token;
@@ -86,22 +94,39 @@ static enum err access_token(struct ctx *cx, const struct account *account, stru
     return ERR_OK;
 }
 
-/* Inside a transaction: the next refresh token of the family. */
-static enum err refresh_token(struct ctx *cx, struct uuid session_id, int64_t expires_at,
-                              struct tokens *ret)
+/* Inside a transaction: one more refresh token of the family. */
+static enum err keep_refresh_token(struct ctx *cx, struct uuid session_id, int64_t expires_at,
+                                   struct str token)
 {
-    char token[SECRET_TOKEN_SIZE], hash[SHA256_TEXT_SIZE];
+    char hash[SHA256_TEXT_SIZE];
 
-    ret->refresh_token = arena_copy(cx->arena, secret_token(cx->rng, token));
     return db_exec(
         cx, "insert into refresh_tokens (token_hash, session_id, expires_at) values ($1, $2, $3)",
-        ARGS(db_str(sha256_hex(ret->refresh_token, hash)), db_uuid(session_id),
-             db_int(expires_at)));
+        ARGS(db_str(sha256_hex(token, hash)), db_uuid(session_id), db_int(expires_at)));
+}
+
+static struct str random_token(struct ctx *cx)
+{
+    char token[SECRET_TOKEN_SIZE];
+
+    return arena_copy(cx->arena, secret_token(cx->rng, token));
+}
+
+/* Known to who has both the token and the salt: not to its holder alone, not to a reader of the
+ * table alone. */
+static struct str successor_of(struct ctx *cx, struct str token, struct str salt)
+{
+    unsigned char raw[SHA256_SIZE];
+    char *text = arena_alloc(cx->arena, SECRET_TOKEN_SIZE);
+
+    hmac_sha256(salt, token, raw);
+    return (struct str){text, base64url_encode(raw, sizeof raw, text)};
 }
 
 struct session_row {
     struct uuid session_id, account_id;
     int64_t expires_at, used_at, revoked_at;
+    struct str salt;
 };
 
 static const struct field session_row_fields[] = {
@@ -110,6 +135,7 @@ static const struct field session_row_fields[] = {
     F_TIME(struct session_row, expires_at, "expiresAt", 0, ""),
     F_TIME(struct session_row, used_at, "usedAt", 0, ""),
     F_TIME(struct session_row, revoked_at, "revokedAt", 0, ""),
+    F_STR(struct session_row, salt, "salt", 0, 0, SECRET_TOKEN_LENGTH, ""),
     F_END(struct session_row),
 };
 
@@ -139,7 +165,8 @@ enum err session_begin(struct ctx *cx, const struct account *account, struct tok
         "insert into sessions (session_id, account_id, created_at, expires_at) "
         "values ($1, $2, $3, $4)",
         ARGS(db_uuid(session_id), db_uuid(account->account_id), db_int(now), db_int(expires_at))));
-    TRY(refresh_token(cx, session_id, expires_at, ret));
+    ret->refresh_token = random_token(cx);
+    TRY(keep_refresh_token(cx, session_id, expires_at, ret->refresh_token));
     return access_token(cx, account, session_id, ret);
 }
 
@@ -220,41 +247,71 @@ static enum err reused(struct ctx *cx, struct uuid session_id)
     return fail(cx, ERR_TOKEN_REUSED, "session %s", ctx_uuid_text(cx, session_id));
 }
 
+/* Used just now, and nobody has used what it was exchanged for. */
+static enum err is_twin(struct ctx *cx, const struct session_row *row, struct str successor,
+                        bool *ret)
+{
+    char hash[SHA256_TEXT_SIZE];
+    int64_t unused = 0;
+
+    if (row->salt.n > 0 && ctx_now(cx) - row->used_at < REFRESH_GRACE_US)
+        TRY(db_int_of(
+            cx, &unused,
+            "select count(*) from refresh_tokens where token_hash = $1 and used_at is null",
+            ARGS(db_str(sha256_hex(successor, hash)))));
+    *ret = unused == 1;
+    return ERR_OK;
+}
+
+/* Takes the token if nobody did before; *ret_taken. */
+static enum err take_token(struct ctx *cx, struct str token, struct session_row *ret,
+                           bool *ret_taken)
+{
+    char hash[SHA256_TEXT_SIZE];
+    struct str token_hash = sha256_hex(token, hash);
+    int64_t taken;
+
+    /* Of two at once only one takes it; the other finds it used. */
+    TRY(db_change(
+        cx, &taken,
+        "update refresh_tokens set used_at = $2, salt = $3 where token_hash = $1 and used_at is"
+        " null",
+        ARGS(db_str(token_hash), db_int(ctx_now(cx)), db_str(random_token(cx)))));
+    enum err e =
+        db_one(cx, session_row_fields, ret,
+               "select s.session_id, s.account_id, s.expires_at, s.revoked_at, r.used_at, r.salt "
+               "from refresh_tokens r join sessions s on s.session_id = r.session_id "
+               "where r.token_hash = $1",
+               ARGS(db_str(token_hash)));
+    *ret_taken = taken == 1;
+    return e == ERR_NOT_FOUND ? fail(cx, ERR_UNAUTHENTICATED, "unknown refresh token") : e;
+}
+
 enum err auth_refresh(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     const struct refresh *in = rq->body;
-    char hash[SHA256_TEXT_SIZE];
-    struct str token_hash = sha256_hex(in->refresh_token, hash);
-    struct session_row row;
+    struct session_row row = {0};
     struct account account;
     struct tokens tokens;
-    int64_t taken;
+    bool taken = false, twin = false;
 
     if (!secret_token_is_shaped(in->refresh_token))
         return fail(cx, ERR_UNAUTHENTICATED, "not a refresh token");
     TRY(db_begin(cx));
-    /* Of two at once only one takes it; the other finds it used. */
-    TRY(db_change(
-        cx, &taken,
-        "update refresh_tokens set used_at = $2 where token_hash = $1 and used_at is null",
-        ARGS(db_str(token_hash), db_int(ctx_now(cx)))));
-    enum err e = db_one(cx, session_row_fields, &row,
-                        "select s.session_id, s.account_id, s.expires_at, s.revoked_at "
-                        "from refresh_tokens r join sessions s on s.session_id = r.session_id "
-                        "where r.token_hash = $1",
-                        ARGS(db_str(token_hash)));
-    if (e == ERR_NOT_FOUND)
-        return fail(cx, ERR_UNAUTHENTICATED, "unknown refresh token");
-    TRY(e);
-    if (taken == 0)
+    TRY(take_token(cx, in->refresh_token, &row, &taken));
+    tokens.refresh_token = successor_of(cx, in->refresh_token, row.salt);
+    if (!taken)
+        TRY(is_twin(cx, &row, tokens.refresh_token, &twin));
+    if (!taken && !twin)
         return reused(cx, row.session_id);
     if (row.revoked_at != 0 || row.expires_at <= ctx_now(cx))
         return fail(cx, ERR_UNAUTHENTICATED, "the session is over");
-    e = account_get(cx, row.account_id, &account);
+    enum err e = account_get(cx, row.account_id, &account);
     if (e == ERR_NOT_FOUND || (e == ERR_OK && account.banned_at != 0))
         return fail(cx, ERR_UNAUTHENTICATED, "the account is gone or banned");
     TRY(e);
-    TRY(refresh_token(cx, row.session_id, row.expires_at, &tokens));
+    if (taken)
+        TRY(keep_refresh_token(cx, row.session_id, row.expires_at, tokens.refresh_token));
     TRY(access_token(cx, &account, row.session_id, &tokens));
     TRY(db_commit(cx));
     return tokens_reply(cx, rp, &tokens);
@@ -292,14 +349,20 @@ enum err auth_password(struct ctx *cx, const struct request *rq, struct reply *r
     char hash[PASSWORD_TEXT];
 
     TRY(account_get(cx, cx->caller.user_id, &account));
+    /* From wherever: who guesses here holds an access token, which strangers to the account do not.
+     */
+    struct str subject =
+        guess_subject(cx, STR("password"), str_from(ctx_uuid_text(cx, account.account_id)));
+    TRY(guess_allowed(cx, subject));
     if (password_is_common(in->new_password, account.username)) {
         ctx_field_error(cx, STR("newPassword"), STR("COMMON"), "too easy to guess");
         return fail(cx, ERR_PASSWORD_COMMON, "password change");
     }
     if (!password_verify(arena_cstr(cx->arena, account.password_hash), in->current_password))
-        return fail(cx, ERR_CREDENTIALS, "password change");
+        return guess_wrong(cx, subject);
     TRY(password_hash(cx, in->new_password, hash));
     TRY(db_begin(cx));
+    TRY(guess_right(cx, subject));
     TRY(db_exec(cx, "update accounts set password_hash = $2, updated_at = $3 where account_id = $1",
                 ARGS(db_uuid(account.account_id), db_str(str_from(hash)), db_int(ctx_now(cx)))));
     TRY(sessions_end(cx, account.account_id, cx->caller.session_id, &ended));

@@ -1,0 +1,212 @@
+/* auth_test.c -- refresh tokens and guesses at passwords on a virtual clock. */
+#include "test.h"
+
+#include <ftw.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#include "auth/auth.h"
+
+#define PASSWORD "correct-horse-7"
+
+static const struct service *const services[] = {&auth_service, NULL};
+
+static struct {
+    struct arena arena;
+    struct clock clock;
+    struct rng rng;
+    struct ctx cx;
+    struct platform *p;
+    char dir[64];
+} w;
+
+static int forget_file(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st, (void)type, (void)at;
+    return remove(path);
+}
+
+struct answer {
+    int status;
+    struct str body;
+};
+
+static struct answer ask(enum http_method method, const char *path, struct str token,
+                         const char *format, ...) PRINTF_LIKE(4, 5);
+static struct answer ask(enum http_method method, const char *path, struct str token,
+                         const char *format, ...)
+{
+    static const struct caller guest = {.role = GUEST};
+    struct http_field header = {STR("Authorization"), STR_NONE};
+    char body[1024];
+    struct answer a = {0, STR_NONE};
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(body, sizeof body, format, args);
+    va_end(args);
+    if (token.n)
+        header.value = arena_printf(&w.arena, "Bearer %.*s", STR_ARG(token));
+    const struct local_request rq = {.method = method,
+                                     .path = path,
+                                     .body = arena_copy(&w.arena, str_from(body)),
+                                     .headers = &header,
+                                     .n_headers = token.n ? 1 : 0,
+                                     .as = token.n ? NULL : &guest};
+    enum err e = platform_request(w.p, &w.arena, &rq, &a.status, &a.body);
+    CHECK((e == ERR_OK) == (a.status < 400));
+    return a;
+}
+
+/* The text behind "name":" in a JSON body. */
+static struct str text_of(struct answer a, const char *name)
+{
+    char quoted[64];
+
+    snprintf(quoted, sizeof quoted, "\"%s\":\"", name);
+    size_t at = str_find(a.body, str_from(quoted));
+    if (at == SIZE_MAX)
+        return STR("");
+    struct str rest = {a.body.p + at + strlen(quoted), a.body.n - at - strlen(quoted)}, text, tail;
+    return str_cut(rest, '"', &text, &tail) ? text : STR("");
+}
+
+static struct answer login(const char *password)
+{
+    return ask(HTTP_POST, "/v1/auth/login", STR_NONE,
+               "{\"username\":\"minsu\",\"password\":\"%s\"}", password);
+}
+
+static struct answer refresh(struct str token)
+{
+    return ask(HTTP_POST, "/v1/auth/refresh", STR_NONE, "{\"refreshToken\":\"%.*s\"}",
+               STR_ARG(token));
+}
+
+static void setup(void)
+{
+    memset(&w, 0, sizeof w);
+    w.clock = (struct clock){true, INT64_C(1796000000000000)};
+    arena_init(&w.arena, 64u << 20);
+    rng_seed(&w.rng, 9);
+    w.cx = (struct ctx){.arena = &w.arena, .clock = &w.clock, .rng = &w.rng};
+    snprintf(w.dir, sizeof w.dir, "/tmp/auth_test.XXXXXX");
+    CHECK(mkdtemp(w.dir) != NULL);
+    const struct platform_options options = {.services = services,
+                                             .data_dir = str_from(w.dir),
+                                             .clock = &w.clock,
+                                             .seed = 7,
+                                             .issuer = STR("http://test")};
+    if (platform_start(&w.cx, &options, &w.p) != ERR_OK) {
+        printf("Bail out! %s\n", w.cx.story.detail);
+        exit(1);
+    }
+    CHECK_INT(ask(HTTP_POST, "/v1/auth/signup", STR_NONE,
+                  "{\"username\":\"minsu\",\"password\":\"%s\",\"name\":\"민수\","
+                  "\"email\":\"minsu@test.example\",\"role\":\"customer\"}",
+                  PASSWORD)
+                  .status,
+              201);
+}
+
+static void teardown(void)
+{
+    platform_stop(w.p, 0);
+    arena_release(&w.arena);
+    nftw(w.dir, forget_file, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static void two_at_once_get_the_same_token(void)
+{
+    setup();
+    struct str first = text_of(login(PASSWORD), "refreshToken");
+    struct answer one = refresh(first);
+    w.clock.virtual_us += 9 * US_PER_S;
+    struct answer two = refresh(first);
+    CHECK_INT(one.status, 200);
+    CHECK_INT(two.status, 200);
+    struct str second = text_of(one, "refreshToken");
+    CHECK(second.n == 43 && !str_eq(second, first));
+    CHECK(str_eq(text_of(two, "refreshToken"), second));
+    struct answer third = refresh(second); /* the family lives */
+    CHECK_INT(third.status, 200);
+    CHECK(!str_eq(text_of(third, "refreshToken"), second));
+    teardown();
+}
+
+static void a_used_token_ends_the_family_after_the_window(void)
+{
+    setup();
+    struct str first = text_of(login(PASSWORD), "refreshToken");
+    struct str second = text_of(refresh(first), "refreshToken");
+    w.clock.virtual_us += 10 * US_PER_S;
+    struct answer late = refresh(first);
+    CHECK_INT(late.status, 401);
+    CHECK_STR(text_of(late, "code"), "TOKEN_REUSED");
+    CHECK_INT(refresh(second).status, 401);
+    teardown();
+}
+
+/* Within the window, but its successor has been used: two different holders. */
+static void a_token_two_steps_back_ends_the_family_at_once(void)
+{
+    setup();
+    struct str first = text_of(login(PASSWORD), "refreshToken");
+    struct str second = text_of(refresh(first), "refreshToken");
+    struct str third = text_of(refresh(second), "refreshToken");
+    CHECK(third.n == 43);
+    CHECK_STR(text_of(refresh(first), "code"), "TOKEN_REUSED");
+    CHECK_INT(refresh(third).status, 401);
+    CHECK_INT(refresh(second).status, 401);
+    teardown();
+}
+
+static void a_twin_gets_nothing_when_the_session_is_over(void)
+{
+    setup();
+    struct answer session = login(PASSWORD);
+    struct str first = text_of(session, "refreshToken");
+    CHECK_INT(refresh(first).status, 200);
+    CHECK_INT(ask(HTTP_POST, "/v1/auth/logout", text_of(session, "accessToken"), "%s", "").status,
+              204);
+    struct answer twin = refresh(first);
+    CHECK_INT(twin.status, 401);
+    CHECK_STR(text_of(twin, "code"), "UNAUTHENTICATED");
+    teardown();
+}
+
+static struct answer change(struct str token, const char *current)
+{
+    return ask(HTTP_PUT, "/v1/auth/password", token,
+               "{\"currentPassword\":\"%s\",\"newPassword\":\"another-good-1\"}", current);
+}
+
+static void guesses_at_the_current_password_are_limited(void)
+{
+    setup();
+    struct str token = text_of(login(PASSWORD), "accessToken");
+    for (int i = 0; i < 6; i++)
+        CHECK_STR(text_of(change(token, "not-it"), "code"), "CREDENTIALS");
+    CHECK_INT(login(PASSWORD).status, 200); /* counted apart: who guesses here locks no login */
+    for (int i = 0; i < 4; i++)
+        CHECK_STR(text_of(change(token, "not-it"), "code"), "CREDENTIALS");
+    struct answer locked = change(token, PASSWORD); /* the right one does not help now */
+    CHECK_INT(locked.status, 429);
+    CHECK_STR(text_of(locked, "code"), "LOCKED");
+    CHECK_INT(login(PASSWORD).status, 200);
+    w.clock.virtual_us += 2 * US_PER_MIN;
+    CHECK_INT(change(token, PASSWORD).status, 204);
+    CHECK_INT(login("another-good-1").status, 200);
+    CHECK_INT(change(token, "not-it").status, 401); /* a right one forgets those before it */
+    teardown();
+}
+
+int main(void)
+{
+    RUN(two_at_once_get_the_same_token);
+    RUN(a_used_token_ends_the_family_after_the_window);
+    RUN(a_token_two_steps_back_ends_the_family_at_once);
+    RUN(a_twin_gets_nothing_when_the_session_is_over);
+    RUN(guesses_at_the_current_password_are_limited);
+    return test_end();
+}
