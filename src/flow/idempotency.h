@@ -14,7 +14,7 @@
 
 struct idempotency {
     struct str principal, route, key;
-    unsigned char fingerprint[32]; /* SHA-256 of method, path, content type and body */
+    unsigned char fingerprint[32]; /* SHA-256 of method, target and body */
 };
 struct idempotent_answer {
     bool replayed;

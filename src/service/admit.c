@@ -222,12 +222,9 @@ static enum err read_idempotency_key(struct work *w, struct str body)
     buf_str_add(&b, body);
     w->key.key = key;
     w->key.route = str_from(w->bound->route->path);
-    w->key.principal =
-        caller->role == SERVICE
-            ? caller->service
-            : arena_copy(w->cx.arena, uuid_is_nil(caller->user_id) && w->rq.cart_token.p
-                                          ? w->rq.cart_token
-                                          : uuid_format(caller->user_id, id));
+    w->key.principal = caller->role == SERVICE
+                           ? caller->service
+                           : arena_copy(w->cx.arena, uuid_format(caller->user_id, id));
     sha256_raw(buf_str(&b), w->key.fingerprint);
     return ERR_OK;
 }
