@@ -18,8 +18,9 @@
 #define CACHE_BYTES (16u * 1024 * 1024)
 #define SLOW_QUEUE_MAX 512
 #define HEARTBEAT_MS 15000
-#define HASHING_THREADS 4 /* of CPU and 19 MiB each */
-#define TOSS_THREADS 8    /* they wait when the simulator is slow */
+#define HASHING_THREADS 4  /* of CPU and 19 MiB each */
+#define TOSS_THREADS 8     /* they wait when the simulator is slow */
+#define INTERNAL_THREADS 2 /* health and metrics answer while an operator's request runs */
 #define CONTRACT_MAX (16u * 1024 * 1024)
 #define ARENA_MAX (64u * 1024 * 1024)
 #define LARGE_BODY_MAX (5 * 1024 * 1024)
@@ -212,6 +213,8 @@ static enum err bind_rows(struct ctx *cx, struct svc *s, const struct route *row
         struct bound_route *b = &p->routes[p->n_routes++];
         *b = (struct bound_route){.route = r, .svc = s};
         assert(r->who != 0); /* a route without a policy is our mistake */
+        /* All guests are one principal: one would get the answer to another's key. */
+        assert(!(r->flags & IDEMPOTENT) || !(r->who & GUEST));
         bind_metrics(b);
         struct router *router = p->listeners[listener_of(s->service, r)].router;
         if (router_add(router, r->method, r->path, b, (int)(s - p->services)) != ERR_OK)
@@ -272,7 +275,7 @@ static enum err listen_on(struct ctx *cx, struct platform *p, enum listener_kind
         .address = arena_cstr(cx->arena, address),
         .threads = kind == LISTEN_PUBLIC ? (int)p->options.threads
                    : kind == LISTEN_TOSS ? TOSS_THREADS
-                                         : 1,
+                                         : INTERNAL_THREADS,
         .name = listener_names[kind],
         .handle = edge_handle,
         .body_max = body_max,
