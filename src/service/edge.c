@@ -96,6 +96,12 @@ static void run(struct work *w)
         refuse(w, fail(&w->cx, ERR_BUSY, "the slow pool's queue is full"));
 }
 
+static bool asks_for_contract(const struct http_head *head)
+{
+    return str_eq(head->path, STR("/openapi.json")) &&
+           (head->method == HTTP_GET || head->method == HTTP_HEAD);
+}
+
 void edge_handle(void *arg, struct exchange *x)
 {
     struct listener *l = arg;
@@ -104,13 +110,6 @@ void edge_handle(void *arg, struct exchange *x)
     struct http_answer health;
     enum err e = ERR_OK;
 
-    if (l->kind == LISTEN_PUBLIC && str_eq(head->path, STR("/openapi.json")) &&
-        (head->method == HTTP_GET || head->method == HTTP_HEAD)) {
-        exchange_finish(x, &(struct http_answer){.status = 200,
-                                                 .content_type = STR("application/json"),
-                                                 .body = p->contract});
-        return;
-    }
     if (l->kind == LISTEN_INTERNAL && health_answer(p, head, exchange_arena(x), &health)) {
         exchange_finish(x, &health);
         return;
@@ -125,6 +124,12 @@ void edge_handle(void *arg, struct exchange *x)
     w->rq.path = head->path;
     if (l->kind == LISTEN_PUBLIC)
         e = admit_edge(w);
+    if (e == ERR_OK && l->kind == LISTEN_PUBLIC && asks_for_contract(head)) {
+        exchange_finish(x, &(struct http_answer){.status = 200,
+                                                 .content_type = STR("application/json"),
+                                                 .body = p->contract});
+        return;
+    }
     if (e == ERR_OK)
         e = work_match(w, head);
     if (e == ERR_OK)
