@@ -123,6 +123,8 @@ enum err payment_webhook(struct ctx *cx, const struct request *rq, struct reply 
             " on conflict (kind, subject) do update set due_us = excluded.due_us, attempt = 0"
             " where timers.lease_until < excluded.due_us",
             ARGS(db_str(in.data->payment_key), db_int(ctx_now(cx)))));
+        if (changed)
+            db_ring(cx);
         TRY(db_commit(cx));
     }
     return reply_none(cx, rp, 200);

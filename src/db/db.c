@@ -74,6 +74,7 @@ enum err db_begin(struct ctx *cx)
     TRY(cx->db->driver->begin(cx));
     cx->tx->depth = 1;
     cx->tx->failed = false;
+    cx->tx->rings = false;
     cx->tx->mended_by = 0;
     cx->tx->savepoints = 0;
     return ERR_OK;
@@ -272,6 +273,12 @@ bool db_park(struct ctx *cx, struct db_waiter *w)
     w->ticket = cx->ticket;
     w->next = NULL;
     return cx->db->driver->park(cx, w);
+}
+
+void db_ring(struct ctx *cx)
+{
+    assert(cx->tx);
+    cx->tx->rings = true;
 }
 
 void db_on_commit(struct db *db, void (*wake)(void *arg), void *arg)

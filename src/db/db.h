@@ -108,7 +108,11 @@ struct db_waiter {
 /* True: w->done will be called. False: nothing to wait for, answer now. */
 bool db_park(struct ctx *cx, struct db_waiter *w);
 
-/* Called after each durable commit, from the committing thread; must not block: wakes the relay. */
+/*
+ * Called after a durable commit of work that said db_ring, from the committing thread; must not
+ * block. Wakes the relay and the timers, and nobody when there is nothing new for them.
+ */
+void db_ring(struct ctx *cx); /* inside a transaction */
 void db_on_commit(struct db *db, void (*wake)(void *arg), void *arg);
 
 /* For doctor, backup and metrics. */

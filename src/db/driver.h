@@ -24,6 +24,7 @@ struct db_query {
 /* An open transaction. The driver owns the memory; the front keeps the members. */
 struct db_tx {
     int depth;
+    bool rings;    /* when it is durable, db_announce */
     bool failed;   /* a statement failed: nothing but a rollback may follow */
     int mended_by; /* failed, but rolling back to this savepoint (1-based) mends it; 0: nothing does
                     */

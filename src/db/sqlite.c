@@ -436,6 +436,12 @@ static bool directory_sync(const char *path)
     return ok;
 }
 
+/* Counting its memory costs SQLite a lock that all connections share, at every malloc and free. */
+static void configure_once(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static enum err sqlite_open(struct ctx *cx, const char *location, const char *name,
                             const struct db_options *options, struct db **ret)
 {
@@ -444,8 +450,11 @@ static enum err sqlite_open(struct ctx *cx, const char *location, const char *na
     if (mkdir(location, 0700) != 0 && errno != EEXIST)
         return fail(cx, ERR_UNAVAILABLE, "%s: %s", location, strerror(errno));
 
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, configure_once);
     struct sqlite_db *s = must(calloc(1, sizeof(*s)));
     s->base.driver = &db_sqlite;
+    snprintf(s->base.name, sizeof(s->base.name), "%s", name); /* for the committer */
     s->options = *options;
     if (s->options.readers_max <= 0)
         s->options.readers_max = READERS_DEFAULT;

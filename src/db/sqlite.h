@@ -12,7 +12,7 @@
 #define FAILED_GROUPS_KEPT 4096
 #define GROUP_MAX 256                  /* members after which nobody joins any more */
 #define GROUP_AGE_MAX_US INT64_C(2000) /* age at which it is committed, whoever waits */
-#define CHECKPOINT_PAGES 1000          /* of the write-ahead log: about 4 MB */
+#define CHECKPOINT_PAGES 4000          /* of the write-ahead log: about 16 MB */
 
 /* Threads in a first-come-first-served line; each sleeps on its own condition. */
 struct waiting {
@@ -71,6 +71,7 @@ struct sqlite_db {
     bool committer_runs;
     uint64_t group, finished; /* numbers: newest opened, newest decided */
     size_t members;           /* of the open group */
+    bool rings;               /* one of them does */
     int64_t group_began_us;
     struct db_waiter *waiters; /* all wait for the open group */
     uint64_t failed[FAILED_GROUPS_KEPT];

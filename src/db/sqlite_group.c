@@ -9,6 +9,7 @@
  * system shares it.
  */
 #include "base/fault.h"
+#include "base/thread.h"
 #include "db/sqlite.h"
 
 #include <errno.h>
@@ -158,6 +159,8 @@ static void group_finish(struct sqlite_db *s, enum err e)
     bool long_log = e == ERR_OK && s->wal_pages >= CHECKPOINT_PAGES;
     s->group_open = false;
     pthread_mutex_lock(&s->mutex);
+    bool rings = s->rings && e == ERR_OK;
+    s->rings = false;
     s->members = 0;
     s->left_open = false;
     s->finished = s->group;
@@ -174,7 +177,7 @@ static void group_finish(struct sqlite_db *s, enum err e)
         w->done(w, e);
         w = next;
     }
-    if (e == ERR_OK)
+    if (rings)
         db_announce(&s->base);
     if (long_log) {
         checkpoint(s);
@@ -225,6 +228,7 @@ static void committer_wait(struct sqlite_db *s)
 static void *committer_main(void *arg)
 {
     struct sqlite_db *s = arg;
+    thread_name("commits", s->base.name);
     pthread_mutex_lock(&s->mutex);
     for (;;) {
         committer_wait(s);
@@ -337,16 +341,19 @@ enum err sqlite_commit(struct ctx *cx)
         db_rollback(cx);
         return e;
     }
+    bool rings = cx->tx->rings;
     cx->tx = NULL;
     cx->ticket = s->group;
     if (s->options.group_commit) {
         COUNT(&s->base, commits);
         pthread_mutex_lock(&s->mutex);
         s->members++;
+        s->rings |= rings;
         turn_pass(s);
         pthread_mutex_unlock(&s->mutex);
         return ERR_OK;
     }
+    s->rings |= rings;
     enum err e = group_commit(s);
     if (e == ERR_OK)
         COUNT(&s->base, commits);

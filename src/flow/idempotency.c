@@ -33,6 +33,7 @@ static struct str hex(struct ctx *cx, const unsigned char bytes[32])
     return (struct str){text, 64};
 }
 
+/* Takes the key when nobody has it, or when what was kept under it is too old. */
 static enum err insert(struct ctx *cx, const struct idempotency *k, int64_t *ret_inserted)
 {
     int64_t now = ctx_now(cx);
@@ -41,10 +42,13 @@ static enum err insert(struct ctx *cx, const struct idempotency *k, int64_t *ret
         cx, ret_inserted,
         "insert into idempotency (principal, route, key, fingerprint, is_done, lease_until,"
         " expires_at) values ($1, $2, $3, $4, 0, $5, $6)"
-        " on conflict (principal, route, key) do nothing",
+        " on conflict (principal, route, key) do update set fingerprint = excluded.fingerprint,"
+        " is_done = 0, lease_until = excluded.lease_until, expires_at = excluded.expires_at,"
+        " status = null, content_type = null, location = null, body = null"
+        " where idempotency.expires_at < $7",
         ARGS(db_str(k->principal), db_str(k->route), db_str(k->key),
              db_str(hex(cx, k->fingerprint)), db_int(now + IDEMPOTENCY_LEASE_US),
-             db_int(now + IDEMPOTENCY_KEEP_US)));
+             db_int(now + IDEMPOTENCY_KEEP_US), db_int(now)));
 }
 
 enum err idempotency_take(struct ctx *cx, const struct idempotency *k,
@@ -54,10 +58,6 @@ enum err idempotency_take(struct ctx *cx, const struct idempotency *k,
     int64_t inserted = 0, now = ctx_now(cx);
 
     *ret = (struct idempotent_answer){0};
-    TRY(db_exec(cx,
-                "delete from idempotency where principal = $1 and route = $2 and key = $3 and "
-                "expires_at < $4",
-                ARGS(db_str(k->principal), db_str(k->route), db_str(k->key), db_int(now))));
     TRY(insert(cx, k, &inserted));
     if (inserted == 1)
         return ERR_OK;

@@ -39,6 +39,7 @@ enum err outbox_append(struct ctx *cx, const char *type, struct uuid aggregate_i
     json_encode(&data, fields, payload);
     if (data.overflow)
         return fail(cx, ERR_TOO_LARGE, "event %s is larger than %d bytes", type, BUS_EVENT_MAX);
+    db_ring(cx);
     return db_exec(cx,
                    "insert into outbox (event_id, type, aggregate_id, aggregate_seq, time_us,"
                    " traceparent, data)"
@@ -63,8 +64,16 @@ static enum err mark(struct ctx *cx, const struct list *rows)
 enum err outbox_relay(struct ctx *cx, struct bus *bus, size_t *ret_n)
 {
     struct list rows = {NULL, 0};
+    int64_t waiting = 0;
 
     *ret_n = 0;
+    /* Also rung for timers: a look into the index first. */
+    TRY(db_int_of(cx, &waiting,
+                  "select count(*) from (select 1 from outbox where published_at is null limit 1)"
+                  " as some",
+                  NO_ARGS));
+    if (waiting == 0)
+        return ERR_OK;
     TRY(db_all(cx, outbox_row_fields, &rows,
                "select seq, event_id, type, aggregate_id, aggregate_seq, time_us, traceparent, data"
                " from outbox where published_at is null and seq <= (select max(seq) from"

@@ -1,4 +1,5 @@
 /* server.c -- listening, the table of connections, the workers and the sweep of deadlines. */
+#include "base/thread.h"
 #include "net/connection.h"
 
 #include <arpa/inet.h>
@@ -240,6 +241,7 @@ static void *work(void *arg)
     struct server *s = arg;
     struct epoll_event event;
 
+    thread_name("http", s->options.name);
     for (;;) {
         int n = epoll_wait(s->epoll_fd, &event, 1, (int)(SWEEP_US / US_PER_MS));
         if (n == 1 && event.data.u64 == STOP_KEY)

@@ -1,5 +1,6 @@
 /* sse.c -- event streams: parked without a thread, fed by key, cut when their reader is too slow.
  */
+#include "base/thread.h"
 #include "net/connection.h"
 
 #include <errno.h>
@@ -373,6 +374,7 @@ static void *heart(void *arg)
     struct sse_hub *h = arg;
     struct timespec until;
 
+    thread_name("event", "streams");
     pthread_mutex_lock(&h->stop_lock);
     clock_gettime(CLOCK_MONOTONIC, &until);
     while (!h->stop) {

@@ -352,9 +352,9 @@ static enum err start_all(struct ctx *cx, struct platform *p)
     TRY(bind_routes(cx, p));
     print_contract(p);
     if (p->options.threads > 0)
-        TRY(pool_open((int)p->options.slow_threads, SLOW_QUEUE_MAX, &p->slow));
+        TRY(pool_open("slow", (int)p->options.slow_threads, SLOW_QUEUE_MAX, &p->slow));
     if (p->options.threads > 0)
-        TRY(pool_open(HASHING_THREADS, SLOW_QUEUE_MAX, &p->hashing));
+        TRY(pool_open("hashing", HASHING_THREADS, SLOW_QUEUE_MAX, &p->hashing));
     for (size_t i = 0; p->options.demo && i < p->n_services; i++) {
         platform_ctx(p, &p->services[i], cx->arena, cx);
         if (p->services[i].service->demo)

@@ -1,5 +1,6 @@
 /* pool.c -- threads on one mutex and condition; work is long, so the lock is not what costs. */
 #include "service/pool.h"
+#include "base/thread.h"
 
 #include <pthread.h>
 
@@ -9,6 +10,7 @@ struct pool {
     struct pool_job *first, **end;
     int waiting, queue_max, n_threads;
     bool stop;
+    const char *name;
     pthread_t threads[];
 };
 
@@ -16,6 +18,7 @@ static void *worker(void *arg)
 {
     struct pool *p = arg;
 
+    thread_name("pool", p->name);
     pthread_mutex_lock(&p->lock);
     for (;;) {
         while (!p->first && !p->stop)
@@ -35,7 +38,7 @@ static void *worker(void *arg)
     return NULL;
 }
 
-enum err pool_open(int threads, int queue_max, struct pool **ret)
+enum err pool_open(const char *name, int threads, int queue_max, struct pool **ret)
 {
     struct pool *p = calloc(1, sizeof *p + (size_t)threads * sizeof(pthread_t));
 
@@ -45,6 +48,7 @@ enum err pool_open(int threads, int queue_max, struct pool **ret)
     pthread_cond_init(&p->filled, NULL);
     p->end = &p->first;
     p->queue_max = queue_max;
+    p->name = name;
     for (; p->n_threads < threads; p->n_threads++)
         if (pthread_create(&p->threads[p->n_threads], NULL, worker, p) != 0) {
             pool_close(p);

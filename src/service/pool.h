@@ -11,7 +11,7 @@ struct pool_job {
     struct pool_job *next;
 };
 
-enum err pool_open(int threads, int queue_max, struct pool **ret) MUST_USE;
+enum err pool_open(const char *name, int threads, int queue_max, struct pool **ret) MUST_USE;
 /* False: the queue is full (answer 503). */
 bool pool_put(struct pool *p, struct pool_job *job) MUST_USE;
 void pool_close(struct pool *p); /* runs what is queued, then joins */

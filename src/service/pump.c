@@ -1,5 +1,6 @@
 /* pump.c -- a service's background work: relay, consumer, timers and jobs, each an ordinary thread.
  */
+#include "base/thread.h"
 #include "flow/inbox.h"
 #include "flow/outbox.h"
 #include "flow/timer.h"
@@ -68,6 +69,7 @@ static void *relay_main(void *arg)
     struct arena arena;
     int64_t pause_us = 0;
 
+    thread_name("relay", s->service->name);
     arena_init(&arena, PUMP_ARENA_MAX);
     while (!s->stop) {
         struct ctx cx;
@@ -199,6 +201,7 @@ static void *consume_main(void *arg)
     struct svc *s = arg;
     struct arena arena;
 
+    thread_name("events", s->service->name);
     arena_init(&arena, PUMP_ARENA_MAX);
     while (!s->stop) {
         size_t n;
@@ -256,6 +259,7 @@ static void *timer_main(void *arg)
     struct svc *s = arg;
     struct arena arena;
 
+    thread_name("timers", s->service->name);
     arena_init(&arena, PUMP_ARENA_MAX);
     while (!s->stop) {
         size_t fired = 0, ran = 0;

@@ -43,7 +43,8 @@ struct reply {
 
 enum route_flag {
     IDEMPOTENT = 1, /* Idempotency-Key required; handler and stored answer are one commit */
-    CALLS_OUT = 2,  /* runs on the slow pool; with IDEMPOTENT: key held by a lease instead */
+    CALLS_OUT = 2,  /* runs on the slow pool; with IDEMPOTENT: key held by a lease instead, and the
+                       handler itself finds what an earlier try with the key has done */
     SLOW = 4,       /* runs on the slow pool (password hashing) */
     EVENTS = 8,     /* may answer text/event-stream */
     LIST = 16,      /* answers {"items":[reply...],"nextCursor"} */

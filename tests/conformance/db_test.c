@@ -516,6 +516,7 @@ static void parking(void)
     db_on_commit(db, count_wakes, &wakes);
     /* What nobody waits for becomes durable all the same, and soon. */
     CHECK(db_begin(&w.cx) == ERR_OK && add_thing(&w.cx, "alone") == ERR_OK);
+    db_ring(&w.cx);
     CHECK_INT(db_commit(&w.cx), ERR_OK);
     wait_for(&wakes, 1);
     CHECK(wakes >= 1);
@@ -525,6 +526,8 @@ static void parking(void)
         snprintf(name, sizeof(name), "p%d", i);
         parked[i].waiter.done = parked_done;
         CHECK(db_begin(&w.cx) == ERR_OK && add_thing(&w.cx, name) == ERR_OK);
+        if (i == 49)
+            db_ring(&w.cx);
         CHECK_INT(db_commit(&w.cx), ERR_OK);
         bool waits = db_park(&w.cx, &parked[i].waiter);
         waiting += waits;
@@ -541,7 +544,7 @@ static void parking(void)
     }
     CHECK_INT(called, waiting);
     wait_for(&wakes, 1);
-    CHECK(wakes >= 1);
+    CHECK_INT(wakes, 1); /* only for work that rang */
     /* Closing commits what is pending and answers it. */
     struct parked last = {.waiter.done = parked_done};
     CHECK(db_begin(&w.cx) == ERR_OK && add_thing(&w.cx, "last") == ERR_OK);
