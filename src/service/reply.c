@@ -6,7 +6,8 @@
 #include "data/json.h"
 #include "security/base64.h"
 
-#define REPLY_MAX (32u * 1024 * 1024)
+/* With the rows it is made of and what it outgrew it must fit in a request's arena. */
+#define REPLY_MAX (8u * 1024 * 1024)
 #define LINK_MAX 1000
 
 static void start(struct ctx *cx, struct reply *rp, int status, struct str content_type)
