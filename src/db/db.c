@@ -45,9 +45,7 @@ enum err db_open(struct ctx *cx, const char *url, const char *name,
         size_t n = strlen(drivers[i]->scheme);
         if (strncmp(url, drivers[i]->scheme, n) != 0)
             continue;
-        TRY(drivers[i]->open(cx, url + n, name, options, ret));
-        snprintf((*ret)->name, sizeof(*ret)->name, "%s", name);
-        return ERR_OK;
+        return drivers[i]->open(cx, url + n, name, options, ret);
     }
     return fail(cx, ERR_INVALID, "no database driver for this URL's scheme (sqlite:DIR)");
 }

@@ -36,6 +36,7 @@ enum db_savepoint_verb { SAVEPOINT_SET, SAVEPOINT_RELEASE, SAVEPOINT_UNDO };
 
 struct db_driver {
     const char *engine, *scheme;
+    /* Sets base.name before it starts any thread. */
     enum err (*open)(struct ctx *cx, const char *location, const char *name,
                      const struct db_options *options, struct db **ret);
     void (*close)(struct db *db);

@@ -454,7 +454,7 @@ static enum err sqlite_open(struct ctx *cx, const char *location, const char *na
     pthread_once(&once, configure_once);
     struct sqlite_db *s = must(calloc(1, sizeof(*s)));
     s->base.driver = &db_sqlite;
-    snprintf(s->base.name, sizeof(s->base.name), "%s", name); /* for the committer */
+    snprintf(s->base.name, sizeof(s->base.name), "%s", name);
     s->options = *options;
     if (s->options.readers_max <= 0)
         s->options.readers_max = READERS_DEFAULT;
