@@ -209,10 +209,10 @@ static bool buy(struct person *p)
     note(CONFIRM, since);
     since = now_us();
     snprintf(path, sizeof path, "/v1/orders/%s", order);
-    do {
+    do { /* seldom: polling costs what is measured */
         ask(&p->shop, "GET", path, headers_of(p, false), "");
         find(p->shop.body, "status", status, sizeof status);
-    } while (strcmp(status, "PAID") != 0 && now_us() - since < 10000000 && usleep(4000) == 0); /* seldom: polling costs what is measured */
+    } while (strcmp(status, "PAID") != 0 && now_us() - since < 10000000 && usleep(4000) == 0);
     note(PAID, since);
     return strcmp(status, "PAID") == 0;
 }
