@@ -201,6 +201,52 @@ static void guesses_at_the_current_password_are_limited(void)
     teardown();
 }
 
+static int64_t count(const char *sql)
+{
+    struct ctx cx;
+    int64_t n = -1;
+
+    platform_ctx(w.p, platform_service(w.p, "auth"), &w.arena, &cx);
+    CHECK_INT(db_int_of(&cx, &n, sql, NO_ARGS), ERR_OK);
+    return n;
+}
+
+static void sweep_after(int64_t us)
+{
+    bool did = true;
+
+    w.clock.virtual_us += us;
+    for (int i = 0; did && i < 100; i++)
+        CHECK_INT(platform_turn(w.p, 0, TURN_JOBS, &did), ERR_OK);
+}
+
+static void sessions_that_are_over_leave_nothing_behind(void)
+{
+    setup();
+    sweep_after(0);
+    struct answer ended = login(PASSWORD), lives = login(PASSWORD);
+    struct str token = text_of(lives, "refreshToken");
+    CHECK_INT(refresh(text_of(ended, "refreshToken")).status, 200);
+    CHECK_INT(login("wrong-one").status, 401);
+    CHECK_INT(ask(HTTP_POST, "/v1/auth/logout", text_of(ended, "accessToken"), "%s", "").status,
+              204);
+    sweep_after(US_PER_DAY);
+    CHECK_INT(count("select count(*) from refresh_tokens"), 3);
+    CHECK_INT(count("select count(*) from login_attempts"), 1);
+    sweep_after(US_PER_MIN);
+    CHECK_INT(count("select count(*) from refresh_tokens"), 1);
+    CHECK_INT(count("select count(*) from sessions"), 1);
+    CHECK_INT(count("select count(*) from login_attempts"), 0);
+    token = text_of(refresh(token), "refreshToken"); /* the other one goes on */
+    CHECK(token.n == 43);
+    sweep_after(REFRESH_LIVE_US);
+    CHECK_INT(refresh(token).status, 401);
+    CHECK_INT(count("select count(*) from refresh_tokens"), 0);
+    sweep_after(US_PER_DAY);
+    CHECK_INT(count("select count(*) from sessions"), 0);
+    teardown();
+}
+
 int main(void)
 {
     RUN(two_at_once_get_the_same_token);
@@ -208,5 +254,6 @@ int main(void)
     RUN(a_token_two_steps_back_ends_the_family_at_once);
     RUN(a_twin_gets_nothing_when_the_session_is_over);
     RUN(guesses_at_the_current_password_are_limited);
+    RUN(sessions_that_are_over_leave_nothing_behind);
     return test_end();
 }
