@@ -2,9 +2,9 @@
 JOBS ?= $(shell nproc)
 RUN_FLAGS ?= --demo
 
-.PHONY: help run build dev test check crash simulate sanitize bench fuzz fresh clean
+.PHONY: help run build dev test test-servers check crash simulate sanitize bench fuzz fresh clean
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
 
 build: ## the release binary: build/release/jumun
 	@tools/setup run
@@ -33,6 +33,10 @@ bench: build ## measures the platform and its parts, prints tables
 
 crash: dev ## death at every fault point for CRASH_SECONDS, then kill -9 under load TORTURE times
 	@tools/test-crash
+
+test-servers: dev ## the drivers beside real servers, and the platform on them
+	@tools/setup servers
+	@tools/test-servers
 
 simulate: ## SEEDS seeds (default 2000) of the simulation, then every known mistake
 	@tools/setup run

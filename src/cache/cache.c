@@ -3,7 +3,7 @@
 
 #include "base/fault.h"
 
-static const struct cache_driver *const drivers[] = {&cache_memory};
+static const struct cache_driver *const drivers[] = {&cache_memory, &cache_redis};
 
 enum err cache_open(struct ctx *cx, const char *url, size_t max_bytes, struct cache **ret)
 {
@@ -12,7 +12,7 @@ enum err cache_open(struct ctx *cx, const char *url, size_t max_bytes, struct ca
         if (strncmp(url, drivers[i]->scheme, n) == 0)
             return drivers[i]->open(cx, url + n, max_bytes, ret);
     }
-    return fail(cx, ERR_INVALID, "no cache driver for this URL's scheme (memory:)");
+    return fail(cx, ERR_INVALID, "no cache driver for this URL's scheme (memory: or redis:)");
 }
 
 void cache_close(struct cache *c)

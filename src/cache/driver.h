@@ -19,7 +19,7 @@ struct cache {
     const struct cache_driver *driver;
 };
 
-extern const struct cache_driver cache_memory;
+extern const struct cache_driver cache_memory, cache_redis;
 
 /*
  * One step of the generic cell rate algorithm. *tat_us is the theoretical arrival time kept per key

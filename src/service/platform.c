@@ -136,7 +136,8 @@ static enum err open_engines(struct ctx *cx, struct platform *p)
 {
     TRY(lock_directory(cx, p));
     TRY(keys_open(cx, arena_cstr(cx->arena, p->options.data_dir), &p->keys));
-    TRY(cache_open(cx, "memory:", CACHE_BYTES, &p->cache));
+    const struct str cache = p->options.cache_url.p ? p->options.cache_url : STR("memory:");
+    TRY(cache_open(cx, arena_cstr(cx->arena, cache), CACHE_BYTES, &p->cache));
     TRY(blobs_open(cx, url(p, "file", "/photos"), &p->blobs));
     TRY(bus_open(cx, url(p, "log", ""), &p->bus));
     p->bus_syncs = metric_get(METRIC_COUNTER, "jumun_bus_syncs_total", "Syncs of the embedded bus.",

@@ -4,10 +4,15 @@
 #include "cache/cache.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
-static const char *const urls[] = {"memory:"}; /* the drivers under test */
+/*
+ * The drivers under test. TEST_REDIS: URL of a Redis of its own, TEST_REDIS_PID: its
+ * process, to be stopped for moments (tests/servers/redis sets both).
+ */
+static const char *urls[2] = {"memory:"};
 static const char *url;
 
 struct work {
@@ -48,6 +53,11 @@ static void open_refuses(void)
     work_init(&w);
     CHECK_INT(cache_open(&w.cx, "cash:", 1000, &c), ERR_INVALID);
     CHECK_INT(cache_open(&w.cx, "memory:lots", 1000, &c), ERR_INVALID);
+    CHECK_INT(cache_open(&w.cx, "redis:here", 1000, &c), ERR_INVALID);
+    CHECK_INT(cache_open(&w.cx, "redis://", 1000, &c), ERR_INVALID);
+    CHECK_INT(cache_open(&w.cx, "redis://h:0", 1000, &c), ERR_INVALID);
+    CHECK_INT(cache_open(&w.cx, "redis://h/x", 1000, &c), ERR_INVALID);
+    CHECK_INT(cache_open(&w.cx, "redis://secret@h", 1000, &c), ERR_INVALID);
     CHECK(c == NULL);
     arena_release(&w.arena);
 }
@@ -189,10 +199,53 @@ static void many_threads(void)
     close_cache(&w, crowd.cache);
 }
 
+/* A server that nobody can reach, and one that stops answering: a miss, a limit of our own, soon.
+ */
+static void outage(void)
+{
+    const char *pid = getenv("TEST_REDIS_PID");
+    struct work w;
+    struct cache *c = NULL;
+    int left = 0;
+    int64_t retry = 0;
+    work_init(&w);
+    CHECK_INT(cache_open(&w.cx, "redis://127.0.0.1:1", 1000, &c), ERR_OK);
+    cache_put(&w.cx, c, STR("k"), STR("v"), 60000);
+    CHECK(cache_get(&w.cx, c, STR("k")).p == NULL);
+    CHECK(cache_take(&w.cx, c, STR("ip"), 1, 60000, &left, &retry));
+    CHECK(!cache_take(&w.cx, c, STR("ip"), 1, 60000, &left, &retry));
+    close_cache(&w, c);
+    if (!pid || strcmp(url, "memory:") == 0)
+        return;
+    pid_t server = (pid_t)strtol(pid, NULL, 10);
+    c = open_cache(&w, 1000);
+    cache_put(&w.cx, c, STR("k"), STR("v"), 60000);
+    CHECK_STR(cache_get(&w.cx, c, STR("k")), "v");
+    CHECK(kill(server, SIGSTOP) == 0);
+    int64_t began = clock_monotonic_us();
+    CHECK(cache_get(&w.cx, c, STR("k")).p == NULL);
+    for (int i = 0; i < 100; i++) /* nobody waits for it again */
+        CHECK(cache_get(&w.cx, c, STR("k")).p == NULL);
+    CHECK(cache_take(&w.cx, c, STR("slow"), 1, 60000, &left, &retry));
+    CHECK(!cache_take(&w.cx, c, STR("slow"), 1, 60000, &left, &retry));
+    CHECK(clock_monotonic_us() - began < 800 * US_PER_MS);
+    CHECK(kill(server, SIGCONT) == 0);
+    struct str back = STR_NONE;
+    for (int i = 0; i < 50 && !back.p; i++) {
+        usleep(100000);
+        back = cache_get(&w.cx, c, STR("k"));
+    }
+    CHECK_STR(back, "v");
+    close_cache(&w, c);
+}
+
 int main(void)
 {
-    for (size_t i = 0; i < COUNT_OF(urls); i++) {
+    urls[1] = getenv("TEST_REDIS");
+    for (size_t i = 0; i < COUNT_OF(urls) && urls[i]; i++) {
         url = urls[i];
+        printf("# driver %.6s\n", url);
+        RUN(outage);
         RUN(open_refuses);
         RUN(round_trip);
         RUN(time_to_live);

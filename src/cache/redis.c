@@ -1,0 +1,301 @@
+/*
+ * redis.c -- the cache on a Redis server that several processes share.
+ *
+ * Connections are blocking, pooled, and give up after COMMAND_TIMEOUT_MS. After a failure nobody
+ * asks again for PAUSE_US: a value is then a miss, and limits are counted in this process alone, as
+ * strictly as if it were the only one. So a Redis that is gone, slow or flushed costs latency or a
+ * looser limit across processes, never a wrong answer.
+ */
+#include "cache/driver.h"
+
+#include <hiredis/hiredis.h>
+#include <pthread.h>
+
+#define CONNECT_TIMEOUT_MS 250
+#define COMMAND_TIMEOUT_MS 100
+#define PAUSE_US US_PER_S
+#define IDLE_MAX 16
+#define FALLBACK_BYTES (1u << 20)
+
+/*
+ * The step of cache_gcra in one atomic script, by the server's clock, in microseconds. KEYS: the
+ * limit. ARGV: limit, window. Answers {taken, left, retry in ms}.
+ */
+static const char take_script[] =
+    "local t = redis.call('TIME') local now = t[1] * 1000000 + t[2]"
+    " local limit, window = tonumber(ARGV[1]), tonumber(ARGV[2])"
+    " local each = math.max(math.floor(window / limit), 1)"
+    " local tat = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now)"
+    " tat = math.min(tat, now + window)"
+    " local after = tat + each local ahead = after - now - window"
+    " if ahead > 0 then return {0, 0, math.floor((ahead + 999) / 1000)} end"
+    " redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX',"
+    " math.floor(window / 1000) + 1)"
+    " return {1, math.floor(-ahead / each), 0}";
+
+struct redis_cache {
+    struct cache base;
+    struct cache *fallback; /* limits while Redis is away */
+    char *host, *user, *password;
+    int port;
+    int64_t database;
+
+    pthread_mutex_t mutex;
+    redisContext *free[IDLE_MAX];
+    size_t free_n;
+    int64_t paused_until_us; /* monotonic */
+};
+
+static struct redis_cache *redis_of(struct cache *c)
+{
+    return (struct redis_cache *)c;
+}
+
+static struct timeval timeout_of(int64_t ms)
+{
+    return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+}
+
+static bool is_fine(const redisReply *r)
+{
+    return r && r->type != REDIS_REPLY_ERROR;
+}
+
+/* Signs in and picks the database. */
+static bool greet(const struct redis_cache *c, redisContext *redis)
+{
+    redisReply *r = NULL;
+    bool ok = true;
+
+    if (c->password) {
+        r = c->user ? redisCommand(redis, "AUTH %s %s", c->user, c->password)
+                    : redisCommand(redis, "AUTH %s", c->password);
+        ok = is_fine(r);
+        freeReplyObject(r);
+    }
+    if (ok && c->database) {
+        r = redisCommand(redis, "SELECT %d", (int)c->database);
+        ok = is_fine(r);
+        freeReplyObject(r);
+    }
+    return ok;
+}
+
+static redisContext *connection_open(const struct redis_cache *c)
+{
+    redisContext *redis = redisConnectWithTimeout(c->host, c->port, timeout_of(CONNECT_TIMEOUT_MS));
+
+    if (redis && !redis->err &&
+        redisSetTimeout(redis, timeout_of(COMMAND_TIMEOUT_MS)) == REDIS_OK && greet(c, redis))
+        return redis;
+    if (redis)
+        redisFree(redis);
+    return NULL;
+}
+
+static void pause_asking(struct redis_cache *c)
+{
+    pthread_mutex_lock(&c->mutex);
+    c->paused_until_us = clock_monotonic_us() + PAUSE_US;
+    while (c->free_n)
+        redisFree(c->free[--c->free_n]);
+    pthread_mutex_unlock(&c->mutex);
+}
+
+/* NULL: away, and not to be asked for a while. */
+static redisContext *connection_take(struct redis_cache *c)
+{
+    redisContext *redis = NULL;
+
+    pthread_mutex_lock(&c->mutex);
+    bool paused = clock_monotonic_us() < c->paused_until_us;
+    if (!paused && c->free_n)
+        redis = c->free[--c->free_n];
+    pthread_mutex_unlock(&c->mutex);
+    if (redis || paused)
+        return redis;
+    redis = connection_open(c);
+    if (!redis)
+        pause_asking(c);
+    return redis;
+}
+
+static void connection_give_back(struct redis_cache *c, redisContext *redis)
+{
+    pthread_mutex_lock(&c->mutex);
+    bool kept = c->free_n < IDLE_MAX;
+    if (kept)
+        c->free[c->free_n++] = redis;
+    pthread_mutex_unlock(&c->mutex);
+    if (!kept)
+        redisFree(redis);
+}
+
+/* One command; the caller frees the reply. NULL: no answer, or an error. */
+static redisReply *ask(struct redis_cache *c, int n, const char **words, const size_t *sizes)
+{
+    redisContext *redis = connection_take(c);
+
+    if (!redis)
+        return NULL;
+    redisReply *r = redisCommandArgv(redis, n, words, sizes);
+    if (!r) { /* the connection is in no known state any more */
+        redisFree(redis);
+        pause_asking(c);
+        return NULL;
+    }
+    connection_give_back(c, redis);
+    if (r->type == REDIS_REPLY_ERROR) {
+        freeReplyObject(r);
+        return NULL;
+    }
+    return r;
+}
+
+/* Kinds ("v", "l") keep values and limits apart. Keys may hold any byte. */
+static struct str name_of(struct ctx *cx, const char *kind, struct str key)
+{
+    struct str before = arena_printf(cx->arena, "jumun:%s:", kind);
+    char *name = arena_alloc(cx->arena, before.n + key.n);
+
+    memcpy(name, before.p, before.n);
+    if (key.n)
+        memcpy(name + before.n, key.p, key.n);
+    return (struct str){name, before.n + key.n};
+}
+
+static struct str redis_get(struct ctx *cx, struct cache *c, struct str key)
+{
+    struct str name = name_of(cx, "v", key), value = STR_NONE;
+    const char *words[] = {"GET", name.p};
+    const size_t sizes[] = {3, name.n};
+    redisReply *r = ask(redis_of(c), 2, words, sizes);
+
+    if (r && r->type == REDIS_REPLY_STRING)
+        value = arena_copy(cx->arena, (struct str){r->str, r->len});
+    freeReplyObject(r);
+    return value;
+}
+
+static void redis_put(struct ctx *cx, struct cache *c, struct str key, struct str value,
+                      int64_t ttl_ms)
+{
+    struct str name = name_of(cx, "v", key), ttl = arena_printf(cx->arena, "%" PRId64, ttl_ms);
+    const char *words[] = {"SET", name.p, value.p, "PX", ttl.p};
+    const size_t sizes[] = {3, name.n, value.n, 2, ttl.n};
+
+    freeReplyObject(ask(redis_of(c), 5, words, sizes));
+}
+
+static void redis_remove(struct ctx *cx, struct cache *c, struct str key)
+{
+    struct str name = name_of(cx, "v", key);
+    const char *words[] = {"DEL", name.p};
+    const size_t sizes[] = {3, name.n};
+
+    freeReplyObject(ask(redis_of(c), 2, words, sizes));
+}
+
+static bool redis_take(struct ctx *cx, struct cache *c, struct str key, int limit,
+                       int64_t window_ms, int *ret_left, int64_t *ret_retry_ms)
+{
+    struct str name = name_of(cx, "l", key), most = arena_printf(cx->arena, "%d", limit);
+    struct str window = arena_printf(cx->arena, "%" PRId64, window_ms * US_PER_MS);
+    const char *words[] = {"EVAL", take_script, "1", name.p, most.p, window.p};
+    const size_t sizes[] = {4, sizeof take_script - 1, 1, name.n, most.n, window.n};
+    redisReply *r = ask(redis_of(c), 6, words, sizes);
+
+    if (!r || r->type != REDIS_REPLY_ARRAY || r->elements != 3) {
+        freeReplyObject(r);
+        return cache_take(cx, redis_of(c)->fallback, key, limit, window_ms, ret_left, ret_retry_ms);
+    }
+    bool taken = r->element[0]->integer == 1;
+    *ret_left = (int)r->element[1]->integer;
+    *ret_retry_ms = r->element[2]->integer;
+    freeReplyObject(r);
+    return taken;
+}
+
+static void redis_close(struct cache *base)
+{
+    struct redis_cache *c = redis_of(base);
+
+    while (c->free_n)
+        redisFree(c->free[--c->free_n]);
+    cache_close(c->fallback);
+    pthread_mutex_destroy(&c->mutex);
+    free(c->host);
+    free(c->user);
+    free(c->password);
+    free(c);
+}
+
+static char *copy(struct str s)
+{
+    char *text = strndup(s.p ? s.p : "", s.n);
+
+    if (!text)
+        abort();
+    return text;
+}
+
+/* "//[[user]:password@]host[:port][/database]" */
+static bool location_parse(struct redis_cache *c, struct str location)
+{
+    struct str who = STR_NONE, server = location, place, path = STR_NONE, host, port = STR_NONE;
+    struct str user, password;
+    int64_t number = 6379;
+
+    if (!str_starts(location, STR("//")))
+        return false;
+    server = (struct str){location.p + 2, location.n - 2};
+    if (str_find(server, STR("@")) != SIZE_MAX) {
+        str_cut(server, '@', &who, &server);
+        if (!str_cut(who, ':', &user, &password))
+            return false;
+        c->user = user.n ? copy(user) : NULL;
+        c->password = copy(password);
+    }
+    str_cut(server, '/', &place, &path);
+    if (path.n && !str_i64(path, 0, 1000000, &c->database))
+        return false;
+    if (str_cut(place, ':', &host, &port) && !str_i64(port, 1, 65535, &number))
+        return false;
+    c->port = (int)number;
+    c->host = copy(host);
+    return host.n > 0;
+}
+
+/* It need not be there yet: start order never matters. */
+static enum err redis_open(struct ctx *cx, const char *location, size_t max_bytes,
+                           struct cache **ret)
+{
+    struct redis_cache *c = calloc(1, sizeof *c);
+
+    (void)max_bytes; /* how much a server keeps is its own configuration */
+    if (!c)
+        return fail(cx, ERR_UNAVAILABLE, "out of memory");
+    c->base.driver = &cache_redis;
+    pthread_mutex_init(&c->mutex, NULL);
+    enum err e = ERR_OK;
+    if (!location_parse(c, str_from(location)))
+        e = fail(cx, ERR_INVALID, "redis://[[user]:password@]host[:port][/database]");
+    else
+        e = cache_open(cx, "memory:", FALLBACK_BYTES, &c->fallback);
+    if (e != ERR_OK) {
+        redis_close(&c->base);
+        return e;
+    }
+    *ret = &c->base;
+    return ERR_OK;
+}
+
+const struct cache_driver cache_redis = {
+    .scheme = "redis:",
+    .open = redis_open,
+    .close = redis_close,
+    .get = redis_get,
+    .put = redis_put,
+    .remove = redis_remove,
+    .take = redis_take,
+};
