@@ -140,8 +140,10 @@ enum err admin_story(struct ctx *cx, const struct request *rq, struct reply *rp)
                "select kind, due_us, attempt from timers where subject = $1 order by due_us",
                ARGS(db_uuid(o.order_id))));
     TRY(db_all(cx, parked_fields, &s.dead_letters,
-               "select id, event_id, key, type, topic, data, traceparent, reason, sequence,"
-               " position, part, tries, parked_at from parked where key = $1 order by id limit 100",
+               "select id, event_id, key, type, topic, traceparent, reason, sequence, position,"
+               " part, time_us, tries, parked_at, case when length(data) <= 40000 then data else"
+               " '\"too large for a list\"' end as data"
+               " from parked where key = $1 order by id limit 100",
                ARGS(db_uuid(o.order_id))));
     return reply_data(cx, rp, 200, story_fields, &s);
 }

@@ -27,14 +27,18 @@ const struct field parked_fields[] = {
     F_INT(struct parked, position, "position", 0, 0, INT64_MAX, "position in the log"),
     {FIELD_INT, "partition", "part", offsetof(struct parked, partition), 0, 0, 0, INT64_MAX, 0,
      NULL, NULL, "partition"},
+    F_TIME(struct parked, time_us, "time", 0, "when it happened"),
     F_INT(struct parked, tries, "tries", 0, 0, INT64_MAX, "how often it was tried"),
     F_TIME(struct parked, parked_at, "parkedAt", 0, "since when"),
     F_END(struct parked),
 };
 
-#define PARKED_COLUMNS                                                                             \
-    "id, event_id, key, type, topic, data, traceparent, reason, sequence, position, part, tries,"  \
-    " parked_at"
+#define PARKED_BUT_DATA                                                                            \
+    "id, event_id, key, type, topic, traceparent, reason, sequence, position, part, time_us,"      \
+    " tries, parked_at"
+/* Lists are built in a request's memory, and an event has up to BUS_EVENT_MAX. */
+#define LISTED_DATA_MAX (4 * 1024 * 1024)
+#define EVENT_ARENA_MAX (64u * 1024 * 1024)
 
 enum err inbox_position(struct ctx *cx, struct str topic, int partition, int64_t *ret)
 {
@@ -194,11 +198,28 @@ enum err inbox_apply(struct ctx *cx, const struct consumer *consumers, const str
     return e;
 }
 
+enum err inbox_park(struct ctx *cx, const struct event *e, struct str reason)
+{
+    int64_t inserted = 0;
+
+    TRY(db_begin(cx));
+    TRY(db_change(cx, &inserted,
+                  "insert into inbox (event_id, applied_at) values ($1, $2)"
+                  " on conflict (event_id) do nothing",
+                  ARGS(db_uuid(e->id), db_int(ctx_now(cx)))));
+    if (inserted == 1)
+        TRY(park(cx, e, reason));
+    TRY(move_positions(cx, e, 1));
+    return db_commit(cx);
+}
+
 enum err parked_list(struct ctx *cx, int64_t after_id, int64_t limit, struct list *ret)
 {
     return db_all(cx, parked_fields, ret,
-                  "select " PARKED_COLUMNS " from parked where id > $1 order by id limit $2",
-                  ARGS(db_int(after_id), db_int(limit)));
+                  "select " PARKED_BUT_DATA ", case when length(data) <= $3 then data"
+                  " else '\"too large for a list\"' end as data"
+                  " from parked where id > $1 order by id limit $2",
+                  ARGS(db_int(after_id), db_int(limit), db_int(LISTED_DATA_MAX / limit)));
 }
 
 static struct event event_of(const struct parked *p)
@@ -208,15 +229,16 @@ static struct event event_of(const struct parked *p)
                           .source = p->topic,
                           .key = p->key,
                           .sequence = p->sequence,
-                          .time_us = p->parked_at,
+                          .time_us = p->time_us,
                           .traceparent = p->traceparent,
                           .data = p->data,
                           .partition = (int)p->partition,
                           .position = p->position};
 }
 
-/* One parked event in its own transaction: applied and gone, or kept with one more try. */
-static enum err retry_one(struct ctx *cx, const struct consumer *consumers, const struct parked *p)
+/* The effect again: applied and gone, or kept with one more try. */
+static enum err apply_parked(struct ctx *cx, const struct consumer *consumers,
+                             const struct parked *p)
 {
     struct event e = event_of(p);
     const struct consumer *c = find(consumers, e.type);
@@ -231,52 +253,86 @@ static enum err retry_one(struct ctx *cx, const struct consumer *consumers, cons
         TRY(db_exec(cx, "delete from parked where id = $1", ARGS(db_int(p->id))));
         return db_commit(cx);
     }
+    struct str reason = reason_of(cx, failed);
     db_savepoint_rollback(cx, "effect");
     TRY(db_exec(cx, "update parked set tries = tries + 1, reason = $2 where id = $1",
-                ARGS(db_int(p->id), db_str(reason_of(cx, failed)))));
+                ARGS(db_int(p->id), db_str(reason))));
     TRY(db_commit(cx));
-    return failed;
+    cx->story.public_detail = reason;
+    return fail(cx, ERR_DEAD_LETTER, "%.*s", STR_ARG(reason));
+}
+
+/* The oldest parked event of the key in memory of its own. ERR_NOT_FOUND: there is none left. */
+static enum err retry_first(struct ctx *cx, const struct consumer *consumers, struct uuid key)
+{
+    struct parked p = {0};
+    struct arena arena;
+    struct ctx one = *cx;
+    struct span span;
+
+    arena_init(&arena, EVENT_ARENA_MAX);
+    one.arena = &arena;
+    enum err e = db_one(&one, parked_fields, &p,
+                        "select " PARKED_BUT_DATA ", data from parked where key = $1"
+                        " order by id limit 1",
+                        ARGS(db_uuid(key)));
+    if (e == ERR_OK) {
+        trace_continue(&one, p.traceparent);
+        span_begin(&one, &span, "consumer", p.type);
+        e = apply_parked(&one, consumers, &p);
+        db_rollback(&one);
+        span_end(&one, &span, e);
+    }
+    cx->ticket = one.ticket;
+    cx->story = one.story;
+    cx->story.public_detail = arena_copy(cx->arena, one.story.public_detail);
+    cx->story.field_errors = NULL; /* those of the event, not of the request */
+    cx->story.public_extra = STR_NONE;
+    arena_release(&arena);
+    return e;
 }
 
 /* The key's parked events in order, until one fails. */
 static enum err retry_key(struct ctx *cx, const struct consumer *consumers, struct uuid key)
 {
-    struct list waiting = {NULL, 0};
+    enum err e;
 
-    TRY(db_all(cx, parked_fields, &waiting,
-               "select " PARKED_COLUMNS " from parked where key = $1 order by id limit 1000",
-               ARGS(db_uuid(key))));
-    for (size_t i = 0; i < waiting.n; i++) {
-        enum err e = retry_one(cx, consumers, LIST_AT(struct parked, waiting, i));
-        if (e != ERR_OK) {
-            db_rollback(cx);
-            return e;
-        }
-    }
-    return db_durable(cx);
+    do
+        e = retry_first(cx, consumers, key);
+    while (e == ERR_OK);
+    return e == ERR_NOT_FOUND ? db_durable(cx) : e;
 }
 
-static enum err load(struct ctx *cx, int64_t id, struct parked *ret)
+struct parked_key {
+    struct uuid key;
+};
+static const struct field parked_key_fields[] = {
+    F_UUID(struct parked_key, key, "key", 0, "aggregate"),
+    F_END(struct parked_key),
+};
+
+static enum err key_of(struct ctx *cx, int64_t id, struct parked_key *ret)
 {
-    return db_one(cx, parked_fields, ret, "select " PARKED_COLUMNS " from parked where id = $1",
+    return db_one(cx, parked_key_fields, ret, "select key from parked where id = $1",
                   ARGS(db_int(id)));
 }
 
 enum err parked_retry(struct ctx *cx, const struct consumer *consumers, int64_t id)
 {
-    struct parked p = {0};
+    struct parked_key p = {0};
 
-    TRY(load(cx, id, &p));
+    TRY(key_of(cx, id, &p));
     return retry_key(cx, consumers, p.key);
 }
 
 enum err parked_discard(struct ctx *cx, const struct consumer *consumers, int64_t id)
 {
-    struct parked p = {0};
+    struct parked_key p = {0};
 
-    TRY(load(cx, id, &p));
+    TRY(key_of(cx, id, &p));
     TRY(db_begin(cx));
     TRY(db_exec(cx, "delete from parked where id = $1", ARGS(db_int(id))));
     TRY(db_commit(cx));
-    return retry_key(cx, consumers, p.key);
+    enum err e = retry_key(cx, consumers, p.key);
+    return e == ERR_DEAD_LETTER ? db_durable(cx) : e; /* it is dropped; the next one is another's */
 }

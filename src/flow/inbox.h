@@ -3,8 +3,9 @@
  *
  * An event seen before is dropped. An event whose key has a parked event, or that fails for good,
  * is parked: the rest of its key waits behind it, other keys flow. Failures that may pass (retry
- * class LATER) are tried again with back-off before anything of that partition goes on; after
- * `tries_max` they are parked too.
+ * class LATER) are the caller's to try again, with back-off, before anything else of that
+ * partition; one that does not pass is parked by inbox_park, or the whole service would stand
+ * behind it.
  */
 #pragma once
 
@@ -30,16 +31,23 @@ bool inbox_wants(const struct consumer *consumers, const struct event *e);
 enum err inbox_apply(struct ctx *cx, const struct consumer *consumers, const struct event *events,
                      size_t n) MUST_USE;
 
+/* Gives up on an event for now: parked as one that failed for good, and the position moves. */
+enum err inbox_park(struct ctx *cx, const struct event *e, struct str reason) MUST_USE;
+
 struct parked {
     int64_t id;
     struct uuid event_id, key;
     struct str type, topic, data, traceparent, reason;
-    int64_t sequence, position, partition, tries, parked_at;
+    int64_t sequence, position, partition, time_us, tries, parked_at;
 };
 extern const struct field parked_fields[];
+/* Oldest first. In a list of several a large event's data is left out; alone it is whole. */
 enum err parked_list(struct ctx *cx, int64_t after_id, int64_t limit, struct list *ret) MUST_USE;
-/* Applies the parked event again and then those behind it on its key, in order; stops at the first
- * that fails. */
+/*
+ * Applies the parked event again and then those behind it on its key, in order; stops at the first
+ * that fails: ERR_DEAD_LETTER, with the reason as public detail. ERR_NOT_FOUND: no such number.
+ */
 enum err parked_retry(struct ctx *cx, const struct consumer *consumers, int64_t id) MUST_USE;
-/* Drops this one for good (audited by the caller), then the ones behind it flow. */
+/* Drops this one for good (audited by the caller), then the ones behind it flow as far as they can.
+ */
 enum err parked_discard(struct ctx *cx, const struct consumer *consumers, int64_t id) MUST_USE;

@@ -13,6 +13,7 @@
 #define EVENTS_MAX 64
 /* Events in one commit; requests of the service wait for the writer as long as they take. */
 #define TOGETHER_MAX 16
+#define TRIES_MAX 12    /* of one event, some 15 s: then it is parked */
 #define PASSED_MAX 1000 /* events without a consumer that a restart may read again */
 #define TIMERS_MAX 64
 /* Under load timers look at most this often; an early bell waits for it. */
@@ -124,16 +125,37 @@ static enum err wait_durable(struct svc *s, struct arena *arena, uint64_t ticket
     return db_durable(&cx);
 }
 
+/* It failed so often that the service would stand still behind it. When even this fails, the
+ * database is what is broken, and waiting is right. */
+static enum err give_up(struct svc *s, const struct event *e, uint64_t *ticket)
+{
+    struct arena arena;
+    struct ctx cx;
+
+    arena_init(&arena, PUMP_ARENA_MAX);
+    platform_ctx(s->platform, s, &arena, &cx);
+    enum err result = inbox_park(&cx, e, STR("failed for too long"));
+    db_rollback(&cx);
+    if (result == ERR_OK)
+        *ticket = cx.ticket;
+    log_work(&cx, "event parked", e->type, result, 0, 0);
+    arena_release(&arena);
+    return result;
+}
+
 /* In order: one that fails stays first until it is applied or parked, or until a group was lost. */
 static enum err apply_each(struct svc *s, struct arena *arena, const struct event *events, size_t n,
                            uint64_t *ticket)
 {
     for (size_t i = 0; i < n; i++) {
         int64_t pause_us = 0;
+        int tries = 0;
         while (apply_some(s, &events[i], 1, ticket) != ERR_OK) {
             if (s->stop || !s->has_threads)
                 return ERR_UNAVAILABLE;
             TRY(wait_durable(s, arena, *ticket));
+            if (++tries >= TRIES_MAX && give_up(s, &events[i], ticket) == ERR_OK)
+                break;
             pause_us = back_off(pause_us);
             struct timespec t = {.tv_sec = pause_us / US_PER_S,
                                  .tv_nsec = pause_us % US_PER_S * 1000};

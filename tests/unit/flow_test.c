@@ -392,7 +392,8 @@ static void a_refused_event_parks_its_key_only(void)
     }
     CHECK_INT(parked_list(&w.cx, first_parked(), 10, &parked), ERR_OK);
     CHECK_INT(parked.n, 2);
-    CHECK_INT(parked_retry(&w.cx, consumers, first_parked()), ERR_CONSTRAINT);
+    CHECK_INT(parked_retry(&w.cx, consumers, first_parked()), ERR_DEAD_LETTER);
+    CHECK_STR(w.cx.story.public_detail, "CONSTRAINT: number 13 is refused");
     CHECK_INT(count("select count(*) from parked"), 3);
     CHECK_INT(count("select tries from parked order by id limit 1"), 2);
     CHECK_INT(parked_retry(&w.cx, consumers, 4711), ERR_NOT_FOUND);
@@ -418,6 +419,52 @@ static void a_discarded_event_lets_the_rest_go_on(void)
     CHECK_INT(count("select count(*) from parked"), 0);
     CHECK_INT(count("select n from effects"), 14);
     CHECK_INT(parked_discard(&w.cx, consumers, 1), ERR_NOT_FOUND);
+    teardown();
+}
+
+static void a_given_up_event_is_parked_and_never_applied_twice(void)
+{
+    setup();
+    const struct event e = {.id = ctx_uuid(&w.cx),
+                            .type = STR("order.noted"),
+                            .source = STR("probe"),
+                            .key = ctx_uuid(&w.cx),
+                            .sequence = 1,
+                            .time_us = 5,
+                            .data = STR("{\"n\":77}"),
+                            .position = 9};
+    CHECK_INT(inbox_park(&w.cx, &e, STR("failed for too long")), ERR_OK);
+    CHECK_INT(inbox_park(&w.cx, &e, STR("failed for too long")), ERR_OK);
+    CHECK_INT(count("select count(*) from parked"), 1);
+    CHECK_INT(count("select time_us from parked"), 5);
+    CHECK_INT(count("select next from offsets where topic = 'probe'"), 10);
+    CHECK_INT(inbox_apply(&w.cx, consumers, &e, 1), ERR_OK); /* offered again: known */
+    CHECK_INT(count("select count(*) from effects"), 0);
+    CHECK_INT(parked_retry(&w.cx, consumers, first_parked()), ERR_OK);
+    CHECK_INT(count("select n from effects"), 77);
+    teardown();
+}
+
+static void a_list_of_dead_letters_leaves_large_data_out(void)
+{
+    struct list parked = {NULL, 0};
+
+    setup();
+    char *large = arena_alloc(&w.arena, 200000);
+    memset(large, ' ', 200000);
+    memcpy(large, "{\"n\":78}", 8);
+    struct event e = {.id = ctx_uuid(&w.cx),
+                      .type = STR("order.noted"),
+                      .source = STR("probe"),
+                      .key = ctx_uuid(&w.cx),
+                      .sequence = 1,
+                      .data = {large, 200000}};
+    CHECK_INT(inbox_park(&w.cx, &e, STR("failed for too long")), ERR_OK);
+    CHECK_INT(parked_list(&w.cx, 0, 100, &parked), ERR_OK);
+    CHECK_INT(parked.n, 1);
+    CHECK(parked.n == 1 && LIST_AT(struct parked, parked, 0)->data.n < 100);
+    CHECK_INT(parked_list(&w.cx, 0, 1, &parked), ERR_OK);
+    CHECK(parked.n == 1 && LIST_AT(struct parked, parked, 0)->data.n == 200000);
     teardown();
 }
 
@@ -449,6 +496,8 @@ int main(void)
     RUN(an_event_seen_before_is_dropped);
     RUN(a_refused_event_parks_its_key_only);
     RUN(a_discarded_event_lets_the_rest_go_on);
+    RUN(a_given_up_event_is_parked_and_never_applied_twice);
+    RUN(a_list_of_dead_letters_leaves_large_data_out);
     RUN(a_failure_that_may_pass_is_offered_again);
     return test_end();
 }
