@@ -9,7 +9,7 @@
 struct cache;
 
 /* "memory:" (bounded, least recently used goes first) or
- * "redis://[[user]:password@]host[:port][/database]", which need not be there yet. */
+ * "redis://HOST[:PORT][/DATABASE]", which need not be there yet. */
 enum err cache_open(struct ctx *cx, const char *url, size_t max_bytes, struct cache **ret) MUST_USE;
 void cache_close(struct cache *c);
 /* The value in the arena, or STR_NONE. Never fails: an outage is a miss. */
