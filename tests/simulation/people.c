@@ -261,6 +261,15 @@ static void keep_shop(struct sim *s, struct arena *a, unsigned store)
     }
 }
 
+/* An order that is on no board yet: its owner knows the id, and cannot wait. */
+static void owner_is_early(struct sim *s, struct arena *a, unsigned store)
+{
+    struct uuid id = s->customers[pick(s, CUSTOMERS)].order_id;
+
+    if (!uuid_is_nil(id))
+        owner_does(s, a, store, id, actions[pick(s, COUNT_OF(actions))]);
+}
+
 /* Mostly the next thing to do; sometimes anything to any order. */
 static void owner(struct sim *s, struct arena *a)
 {
@@ -271,6 +280,11 @@ static void owner(struct sim *s, struct arena *a)
                 {"READY", 5}, {"DELIVERING", 6}, {"PAID", 1}};
     unsigned store = 1 + pick(s, STORES), n = pick(s, COUNT_OF(next));
     bool anything = roll(s, 15);
+
+    if (roll(s, 15)) {
+        owner_is_early(s, a, store);
+        return;
+    }
     struct list items = board(s, a, store, anything ? NULL : next[n].status);
 
     if (items.n == 0 || roll(s, 20)) {
