@@ -105,10 +105,25 @@ static enum err find_by_key(struct ctx *cx, struct str key, struct payment *ret)
                   ARGS(db_str(key)));
 }
 
+/* Why an order was not pinned; the payment keeps the code of it. */
+static const enum err not_pinned[] = {ERR_ORDER_STATE, ERR_NOT_FOUND, ERR_PAYMENT_AMOUNT};
+
+static bool is_not_pinned(enum err e)
+{
+    for (size_t i = 0; i < COUNT_OF(not_pinned); i++)
+        if (e == not_pinned[i])
+            return true;
+    return false;
+}
+
 static enum err declined(struct ctx *cx, const struct payment *p)
 {
     struct buf b;
 
+    /* The order said no, the provider was never asked: it is no refusal of the card. */
+    for (size_t i = 0; i < COUNT_OF(not_pinned); i++)
+        if (str_eq(p->provider_code, str_from(err_row(not_pinned[i])->code)))
+            return fail(cx, not_pinned[i], "the order could not be pinned");
     buf_init_arena(&b, cx->arena, 1024);
     buf_lit(&b, "\"providerCode\":");
     json_string(&b, p->provider_code);
@@ -139,6 +154,20 @@ static enum err answer_again(struct ctx *cx, const struct confirm *in, const str
     return answer(cx, rp, p->payment_id);
 }
 
+/* Another request was faster: with this key, it is the double click; with another, it pays. */
+static enum err answer_rival(struct ctx *cx, const struct confirm *in, struct reply *rp)
+{
+    struct payment p = {0};
+
+    db_rollback(cx);
+    enum err e = find_by_key(cx, in->payment_key, &p);
+    if (e == ERR_NOT_FOUND)
+        return fail(cx, ERR_PAYMENT_STATE, "the order has a live payment");
+    TRY(e);
+    return answer_again(cx, in, &p, rp);
+}
+
+/* ERR_DUPLICATE: the key was used, or the order has a live payment. */
 static enum err insert(struct ctx *cx, const struct confirm *in, const struct checkout *c,
                        struct payment *ret)
 {
@@ -153,18 +182,14 @@ static enum err insert(struct ctx *cx, const struct confirm *in, const struct ch
                             .created_at = ctx_now(cx)};
     TRY(db_begin(cx));
     TRY(db_savepoint(cx, "live"));
-    enum err e =
-        db_exec(cx,
+    TRY(db_exec(cx,
                 "insert into payments (payment_id, order_id, customer_id, store_id, order_name, "
                 "payment_key,"
                 " amount_won, status, created_at, changed_at)"
                 " values ($1, $2, $3, $4, $5, $6, $7, 'CONFIRMING', $8, $8)",
                 ARGS(db_uuid(ret->payment_id), db_uuid(ret->order_id), db_uuid(ret->customer_id),
                      db_uuid(ret->store_id), db_str(ret->order_name), db_str(ret->payment_key),
-                     db_int(ret->amount_won), db_int(ret->created_at)));
-    if (e == ERR_DUPLICATE)
-        return fail(cx, ERR_PAYMENT_STATE, "the order has a live payment, or the key was used");
-    TRY(e);
+                     db_int(ret->amount_won), db_int(ret->created_at))));
     TRY(db_savepoint_release(cx, "live"));
     TRY(timer_set(cx, "payment.resolve", ret->payment_id, ctx_now(cx) + FIRST_LOOK_US));
     if (FAULT("payment.intent.commit"))
@@ -217,7 +242,7 @@ enum err payment_pursue(struct ctx *cx, const struct payment *p)
     struct toss_payment a = {0};
 
     enum err e = pin(cx, p);
-    if (e == ERR_ORDER_STATE || e == ERR_NOT_FOUND || e == ERR_PAYMENT_AMOUNT) {
+    if (is_not_pinned(e)) {
         /* Not pinned means never confirmed by us: nothing can have been captured. */
         return settle_failed(cx, p, str_from(err_row(e)->code), STR_NONE);
     }
@@ -243,7 +268,10 @@ enum err payment_confirm(struct ctx *cx, const struct request *rq, struct reply 
                     in->amount_won);
     if (!str_eq(c.status, STR("AWAITING_PAYMENT")) && !str_eq(c.status, STR("CONFIRMING")))
         return fail(cx, ERR_ORDER_STATE, "confirm of an order that is %.*s", STR_ARG(c.status));
-    TRY(insert(cx, in, &c, &p));
+    e = insert(cx, in, &c, &p);
+    if (e == ERR_DUPLICATE)
+        return answer_rival(cx, in, rp);
+    TRY(e);
     e = payment_pursue(cx, &p);
     if (e != ERR_OK) {
         /* We do not know: the answer is 202, and the timer looks at once. */
