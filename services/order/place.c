@@ -1,7 +1,6 @@
 /* place.c -- POST /v1/orders: from the cart and our own copies to an order, in one transaction. */
 #include "order/cart.h"
 
-#include <stdatomic.h>
 #include <time.h>
 
 #include "base/fault.h"
@@ -175,36 +174,27 @@ static enum err insert(struct ctx *cx, struct order *o)
     return fail(cx, ERR_CONFLICT, "no free order number");
 }
 
-static _Atomic int waiting; /* threads of the slow pool */
-
 /*
  * Until the store has answered or the client's patience is over; without threads nobody would
- * answer. Prefer is a wish (RFC 7240 section 2): when three quarters of the pool wait already, the
- * others are needed for payments, and the answer is STOCK_PENDING at once. Looks less and less
- * often: at most a quarter of the time that it took anyway is added.
+ * answer. Looks less and less often: at most a quarter of the time that it took anyway is added.
  */
 static enum err wait_for_stock(struct ctx *cx, struct uuid order_id, int seconds)
 {
-    int64_t most = platform_options(svc_platform(cx->svc))->slow_threads * 3 / 4;
     int64_t began = clock_monotonic_us(), until = began + seconds * US_PER_S, now = began, n = 1;
-    enum err e = ERR_OK;
 
     if (seconds == 0 || cx->clock->is_virtual)
         return ERR_OK;
     TRY(db_durable(cx));
-    if (atomic_fetch_add(&waiting, 1) >= most)
-        until = began;
-    while (e == ERR_OK && n == 1 && now < until && ctx_left_ms(cx, 1000) > 0) {
+    while (n == 1 && now < until && ctx_left_ms(cx, 1000) > 0) {
         int64_t pause_us = (now - began) / 4;
         pause_us = pause_us < WAIT_STEP_US ? WAIT_STEP_US : pause_us;
         const struct timespec pause = {pause_us / US_PER_S, pause_us % US_PER_S * 1000};
         nanosleep(&pause, NULL);
-        e = db_int_of(cx, &n, "select count(*) from orders where order_id = $1 and status = $2",
-                      ARGS(db_uuid(order_id), db_str(str_from(status_names[STOCK_PENDING]))));
+        TRY(db_int_of(cx, &n, "select count(*) from orders where order_id = $1 and status = $2",
+                      ARGS(db_uuid(order_id), db_str(str_from(status_names[STOCK_PENDING])))));
         now = clock_monotonic_us();
     }
-    atomic_fetch_sub(&waiting, 1);
-    return e;
+    return ERR_OK;
 }
 
 /*

@@ -86,7 +86,9 @@ static void run(struct work *w)
      */
     bool elsewhere = w->listener->kind == LISTEN_TOSS;
     unsigned flags = w->bound->route->flags;
-    struct pool *pool = flags & SLOW ? w->platform->hashing : w->platform->slow;
+    struct pool *pool = flags & SLOW    ? w->platform->hashing
+                        : flags & WAITS ? w->platform->waiting
+                                        : w->platform->slow;
     if (!(flags & (SLOW | CALLS_OUT)) || !pool || elsewhere) {
         run_and_answer(w);
         return;

@@ -355,6 +355,8 @@ static enum err start_all(struct ctx *cx, struct platform *p)
     if (p->options.threads > 0)
         TRY(pool_open("slow", (int)p->options.slow_threads, SLOW_QUEUE_MAX, &p->slow));
     if (p->options.threads > 0)
+        TRY(pool_open("waiting", (int)p->options.slow_threads, SLOW_QUEUE_MAX, &p->waiting));
+    if (p->options.threads > 0)
         TRY(pool_open("hashing", HASHING_THREADS, SLOW_QUEUE_MAX, &p->hashing));
     for (size_t i = 0; p->options.demo && i < p->n_services; i++) {
         platform_ctx(p, &p->services[i], cx->arena, cx);
@@ -429,6 +431,7 @@ void platform_stop(struct platform *p, int timeout_ms)
             server_stop(p->listeners[i].server, timeout_ms);
     pool_close(p->slow);
     pool_close(p->hashing);
+    pool_close(p->waiting);
     for (size_t i = 0; i < p->n_services; i++)
         pump_stop(&p->services[i]);
     for (size_t i = 0; i < p->n_services; i++) {

@@ -72,8 +72,9 @@ struct platform {
     struct blobs *blobs;
     struct jwt_keys *keys;
     struct sse_hub *events;
-    struct pool *slow, *hashing; /* apart: a storm of logins must not hold up who pays */
-    struct arena arena;          /* lives as long as the platform */
+    /* Apart: neither logins nor who waits for a store's answer may hold up who pays. */
+    struct pool *slow, *hashing, *waiting;
+    struct arena arena; /* lives as long as the platform */
     struct rng seeded;
     struct str contract; /* OpenAPI of what runs here */
     int lock_fd;

@@ -45,13 +45,14 @@ enum route_flag {
     IDEMPOTENT = 1, /* Idempotency-Key required; handler and stored answer are one commit */
     CALLS_OUT = 2,  /* runs on the slow pool; with IDEMPOTENT: key held by a lease instead, and the
                        handler itself finds what an earlier try with the key has done */
-    SLOW = 4,       /* runs on the slow pool (password hashing) */
+    SLOW = 4,       /* runs on the hashing pool (passwords) */
     EVENTS = 8,     /* may answer text/event-stream */
     LIST = 16,      /* answers {"items":[reply...],"nextCursor"} */
     INTERNAL = 32,  /* internal listener and in-process calls only */
     RAW_BODY = 64,  /* body is not JSON: the handler reads raw_body */
     LARGE = 128,    /* body up to 5 MiB */
     NOT_JSON = 256, /* the reply is not described by the table (text, image) */
+    WAITS = 512, /* with CALLS_OUT: on a pool of its own, since it may wait for another service */
 };
 
 struct route {
