@@ -1,0 +1,279 @@
+/* payment_story_test.c -- payments against the clock: expiry, silence, answers that never come,
+ * captures found late. */
+#include "unit/payment_people.h"
+
+static void the_hold_ends_while_the_window_is_open(void)
+{
+    world_open();
+    struct uuid id = place();
+    struct str key = authorize(id, "approve");
+    pass(8 * US_PER_MIN + 59 * US_PER_S);
+    CHECK_ORDER(id, AWAITING_PAYMENT);
+    pass(US_PER_S);
+    CHECK_ORDER(id, EXPIRED);
+    CHECK_INT(confirm(id, key), 409);
+    CHECK(said("\"ORDER_STATE\""));
+    CHECK_INT(w.confirms, 0);
+    CHECK_INT(number("payment", "select count(*) from payments"), 0);
+    world_close();
+}
+
+/* A second before the end the customer confirms; the provider takes ten minutes. */
+static void the_hold_ends_while_the_provider_thinks(void)
+{
+    world_open();
+    struct uuid paid = place();
+    pass(9 * US_PER_MIN - US_PER_S);
+    w.jump_us = 10 * US_PER_MIN;
+    CHECK_INT(confirm(paid, authorize(paid, "approve")), 200);
+    settle();
+    CHECK_ORDER(paid, PAID);
+
+    struct uuid declined = place();
+    pass(9 * US_PER_MIN - US_PER_S);
+    w.jump_us = 10 * US_PER_MIN;
+    CHECK_INT(confirm(declined, authorize(declined, "decline")), 402);
+    CHECK(said("\"REJECT_CARD_PAYMENT\""));
+    settle();
+    CHECK_ORDER(declined, PAYMENT_FAILED);
+    CHECK_INT(confirm(declined, authorize(declined, "approve")), 409);
+    world_close();
+}
+
+static void a_declined_card_leaves_the_rest_of_the_time(void)
+{
+    world_open();
+    struct uuid id = place();
+    pass(8 * US_PER_MIN);
+    CHECK_INT(confirm(id, authorize(id, "decline")), 402);
+    settle();
+    CHECK_ORDER(id, AWAITING_PAYMENT);
+    pass(US_PER_MIN);
+    CHECK_ORDER(id, EXPIRED);
+    CHECK_PAYMENT(id, FAILED);
+    world_close();
+}
+
+static void the_owner_is_silent(void)
+{
+    world_open();
+    struct uuid id = place();
+    CHECK_INT(confirm(id, authorize(id, "approve")), 200);
+    settle();
+    pass(10 * US_PER_MIN - US_PER_S);
+    CHECK_ORDER(id, PAID);
+    pass(5 * US_PER_S);
+    CHECK_ORDER(id, CANCELLED);
+    CHECK_PAYMENT(id, REFUNDED);
+    CHECK_INT(w.cancels, 1);
+    world_close();
+}
+
+/* The provider is asked again after 2, 5, 10, 30 and 60 seconds. */
+static void the_provider_cannot_be_reached(void)
+{
+    world_open();
+    struct uuid id = place();
+    w.weather = LOST_BEFORE;
+    CHECK_INT(confirm(id, authorize(id, "approve")), 202);
+    CHECK(said("\"CONFIRMING\""));
+    CHECK_INT(w.looks, 0);
+    pass(110 * US_PER_S);
+    CHECK(w.looks >= 5 && w.looks <= 7);
+    CHECK_ORDER(id, CONFIRMING);
+    w.weather = FAIR;
+    pass(5 * US_PER_MIN);
+    CHECK_ORDER(id, PAID);
+    CHECK_INT(w.confirms, 2);
+    world_close();
+}
+
+static void the_answer_is_lost(void)
+{
+    world_open();
+    struct uuid id = place();
+    w.weather = LOST_AFTER;
+    CHECK_INT(confirm(id, authorize(id, "approve")), 202);
+    settle();
+    pass(US_PER_MIN);
+    CHECK_ORDER(id, CONFIRMING);
+    CHECK_INT(cancel(id), 202);
+    w.weather = FAIR;
+    pass(5 * US_PER_MIN);
+    CHECK_ORDER(id, CANCELLED);
+    CHECK_PAYMENT(id, REFUNDED);
+    CHECK_INT(w.cancels, 1);
+    world_close();
+}
+
+/* Not reached until the provider has forgotten the window: surely nothing was taken. */
+static void the_window_is_forgotten_meanwhile(void)
+{
+    world_open();
+    struct uuid id = place();
+    w.weather = LOST_BEFORE;
+    CHECK_INT(confirm(id, authorize(id, "approve")), 202);
+    pass(30 * US_PER_MIN);
+    w.weather = FAIR;
+    pass(6 * US_PER_MIN);
+    CHECK_PAYMENT(id, FAILED);
+    CHECK_ORDER(id, PAYMENT_FAILED);
+    world_close();
+}
+
+/* After a day a person has to look; what was captured is still found, and counted. */
+static void nobody_knows_for_a_day(void)
+{
+    world_open();
+    struct uuid id = place();
+    struct str key = authorize(id, "approve");
+    w.weather = LOST_AFTER;
+    CHECK_INT(confirm(id, key), 202);
+    pass(25 * US_PER_HOUR);
+    CHECK_ORDER(id, MANUAL_REVIEW);
+    CHECK_PAYMENT(id, CONFIRMING);
+    w.weather = FAIR;
+    pass(2 * US_PER_HOUR);
+    CHECK_ORDER(id, MANUAL_REVIEW);
+    CHECK_PAYMENT(id, CAPTURED);
+    CHECK_INT(order_of(id).captured_won, TOTAL_WON);
+    world_close();
+}
+
+/* As after a crash between the intent and the pin. */
+static void intend(struct uuid order_id, struct str key)
+{
+    struct ctx cx = ctx_of("payment");
+    struct uuid payment_id = ctx_uuid(&cx);
+
+    CHECK(db_begin(&cx) == ERR_OK);
+    CHECK(db_exec(&cx,
+                  "insert into payments (payment_id, order_id, customer_id, store_id, order_name,"
+                  " payment_key, amount_won, status, created_at, changed_at)"
+                  " values ($1, $2, $3, $4, 'x', $5, $6, 'CONFIRMING', $7, $7)",
+                  ARGS(db_uuid(payment_id), db_uuid(order_id), db_uuid(w.customer),
+                       db_uuid(w.store_id), db_str(key), db_int(TOTAL_WON),
+                       db_int(w.clock.virtual_us))) == ERR_OK);
+    CHECK(timer_set(&cx, "payment.resolve", payment_id, w.clock.virtual_us + US_PER_S) == ERR_OK);
+    CHECK(db_commit(&cx) == ERR_OK);
+}
+
+static void a_crash_before_the_pin_is_picked_up(void)
+{
+    world_open();
+    struct uuid id = place();
+    intend(id, authorize(id, "approve"));
+    pass(2 * US_PER_S);
+    CHECK_ORDER(id, PAID);
+    world_close();
+}
+
+static void a_cancel_comes_before_the_pin(void)
+{
+    world_open();
+    struct uuid id = place();
+    struct str key = authorize(id, "approve");
+    intend(id, key);
+    CHECK_INT(cancel(id), 200);
+    pass(2 * US_PER_S);
+    CHECK_ORDER(id, CANCELLED);
+    CHECK_PAYMENT(id, FAILED);
+    CHECK_STR(payment_of(id).provider_code, "ORDER_STATE");
+    CHECK_INT(confirm(id, key), 409);
+    CHECK(said("\"ORDER_STATE\"") && !said("PAYMENT_DECLINED"));
+    CHECK_INT(w.confirms, 0);
+    world_close();
+}
+
+/* Somebody else's confirm, or one of ours that took very long. */
+static void a_capture_is_found_for_a_dead_order(void)
+{
+    const struct caller guest = {.role = GUEST};
+    world_open();
+    struct uuid id = place();
+    struct str key = authorize(id, "approve");
+    intend(id, key);
+    CHECK_INT(cancel(id), 200);
+    pass(2 * US_PER_S);
+    struct http_field secret = {STR("Authorization"), STR("Basic dGVzdF9za19qdW11bjo=")};
+    const struct local_request rq = {.method = HTTP_POST,
+                                     .path = "/v1/payments/confirm",
+                                     .body = confirm_body(id, key, "amount"),
+                                     .headers = &secret,
+                                     .n_headers = 1,
+                                     .listener = 2,
+                                     .as = &guest};
+    int status = 0;
+    CHECK(platform_request(w.p, &w.arena, &rq, &status, &w.body) == ERR_OK);
+    CHECK_INT(status, 200);
+    w.weather = LOST_AFTER; /* even if the refund is not heard of at first */
+    pass(5 * US_PER_S);
+    w.weather = FAIR;
+    pass(10 * US_PER_MIN);
+    CHECK_INT(w.webhooks >= 1, true);
+    CHECK_PAYMENT(id, REFUNDED);
+    CHECK(payment_of(id).is_late);
+    CHECK_ORDER(id, CANCELLED);
+    CHECK_INT(number("toss", "select count(*) from cancels"), 1);
+    world_close();
+}
+
+static void a_refund_is_not_heard_of_for_a_day(void)
+{
+    world_open();
+    struct uuid id = place();
+    CHECK_INT(confirm(id, authorize(id, "approve")), 200);
+    settle();
+    w.weather = LOST_AFTER;
+    CHECK_INT(cancel(id), 202);
+    pass(20 * US_PER_HOUR);
+    CHECK_ORDER(id, CANCELLING);
+    CHECK(w.cancels > 5);
+    w.weather = FAIR;
+    pass(10 * US_PER_MIN);
+    CHECK_ORDER(id, CANCELLED);
+    CHECK_INT(number("toss", "select count(*) from cancels"), 1);
+    world_close();
+}
+
+/* The provider takes one cancel per payment and second: ours are spaced, and none is lost. */
+static void refunds_keep_their_distance(void)
+{
+    const struct caller admin = {.role = ADMIN, .user_id = w.admin};
+    world_open();
+    struct uuid id = place();
+    CHECK_INT(confirm(id, authorize(id, "approve")), 200);
+    settle();
+    struct str path =
+        arena_printf(&w.arena, "/v1/admin/payments/%s/refunds", id_text(payment_of(id).payment_id));
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(call(HTTP_POST, 0, path.p,
+                       STR("{\"amountWon\":1000,\"reason\":\"x\",\"payer\":\"store\"}"), &admin),
+                  202);
+    settle();
+    CHECK_INT(number("toss", "select count(*) from cancels"), 1);
+    pass(4 * US_PER_S);
+    CHECK_INT(number("toss", "select count(*) from cancels"), 3);
+    CHECK_INT(w.cancels, 3);
+    CHECK_PAYMENT(id, PARTIALLY_REFUNDED);
+    CHECK_INT(order_of(id).refunded_won, 3000);
+    world_close();
+}
+
+int main(void)
+{
+    RUN(the_hold_ends_while_the_window_is_open);
+    RUN(the_hold_ends_while_the_provider_thinks);
+    RUN(a_declined_card_leaves_the_rest_of_the_time);
+    RUN(the_owner_is_silent);
+    RUN(the_provider_cannot_be_reached);
+    RUN(the_answer_is_lost);
+    RUN(the_window_is_forgotten_meanwhile);
+    RUN(nobody_knows_for_a_day);
+    RUN(a_crash_before_the_pin_is_picked_up);
+    RUN(a_cancel_comes_before_the_pin);
+    RUN(a_capture_is_found_for_a_dead_order);
+    RUN(a_refund_is_not_heard_of_for_a_day);
+    RUN(refunds_keep_their_distance);
+    return test_end();
+}
