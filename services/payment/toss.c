@@ -77,7 +77,10 @@ enum err provider_decode(struct ctx *cx, struct str body, struct toss_payment *r
     return ERR_OK;
 }
 
-/* Refusals after which no money can have moved (docs.tosspayments.com, error codes of confirm). */
+/*
+ * Refusals after which no money can have moved (docs.tosspayments.com, error codes of confirm).
+ * That our own key is refused is not among them: it was right, perhaps, when the card was charged.
+ */
 static const char *const final_codes[] = {
     "INVALID_CARD_COMPANY",
     "INVALID_REJECT_CARD",
@@ -95,14 +98,12 @@ static const char *const final_codes[] = {
     "NOT_AVAILABLE_PAYMENT",
     "NOT_FOUND_PAYMENT",
     "NOT_FOUND_PAYMENT_SESSION",
-    "FORBIDDEN_REQUEST",
     "INVALID_REQUEST",
     "NOT_ALLOWED_POINT_USE",
     "BELOW_MINIMUM_AMOUNT",
     "RESTRICTED_TRANSFER_ACCOUNT",
     "NOT_AVAILABLE_BANK",
     "EXCEED_MAX_CARD_INSTALLMENT_PLAN",
-    "INVALID_API_KEY",
     "UNAPPROVED_ORDER_ID",
     "NOT_REGISTERED_BUSINESS",
 };

@@ -106,6 +106,23 @@ static void the_answer_is_lost(void)
     world_close();
 }
 
+/* The card was charged, the answer lost; then somebody configures the wrong key for a while. */
+static void our_key_is_refused_meanwhile(void)
+{
+    world_open();
+    struct uuid id = place();
+    w.weather = LOST_AFTER;
+    CHECK_INT(confirm(id, authorize(id, "approve")), 202);
+    w.weather = LOCKED_OUT;
+    pass(10 * US_PER_MIN);
+    CHECK_ORDER(id, CONFIRMING);
+    CHECK_PAYMENT(id, CONFIRMING);
+    w.weather = FAIR;
+    pass(6 * US_PER_MIN);
+    CHECK_ORDER(id, PAID);
+    world_close();
+}
+
 /* Not reached until the provider has forgotten the window: surely nothing was taken. */
 static void the_window_is_forgotten_meanwhile(void)
 {
@@ -268,6 +285,7 @@ int main(void)
     RUN(the_owner_is_silent);
     RUN(the_provider_cannot_be_reached);
     RUN(the_answer_is_lost);
+    RUN(our_key_is_refused_meanwhile);
     RUN(the_window_is_forgotten_meanwhile);
     RUN(nobody_knows_for_a_day);
     RUN(a_crash_before_the_pin_is_picked_up);

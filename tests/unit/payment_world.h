@@ -11,7 +11,7 @@
 /* Their headers name states as that of the order service does. */
 extern const struct service payment_service, toss_service;
 
-enum weather { FAIR, LOST_BEFORE, LOST_AFTER };
+enum weather { FAIR, LOST_BEFORE, LOST_AFTER, LOCKED_OUT }; /* the last: our key is refused */
 
 static struct {
     struct clock clock;
@@ -133,6 +133,10 @@ static enum err outside(void *arg, struct ctx *cx, const struct http_call *call,
     count(call->method, rq.path);
     if (!to_us && w.weather == LOST_BEFORE)
         return fail(cx, ERR_PROVIDER, "lost on the way there");
+    if (!to_us && w.weather == LOCKED_OUT) {
+        *ret = (struct http_result){.status = 400, .body = STR("{\"code\":\"INVALID_API_KEY\"}")};
+        return ERR_OK;
+    }
     if (platform_request(w.p, cx->arena, &rq, &ret->status, &ret->body) == ERR_UNAVAILABLE)
         ret->status = 503;
     if (!to_us && call->method == HTTP_POST) {
