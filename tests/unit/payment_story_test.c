@@ -157,6 +157,29 @@ static void nobody_knows_for_a_day(void)
     world_close();
 }
 
+/* An operator ends it without knowing; what is found to be captured after that goes back. */
+static void an_operator_ends_what_nobody_knows(void)
+{
+    world_open();
+    const struct caller admin = {.role = ADMIN, .user_id = w.admin};
+    struct uuid id = place();
+    w.weather = LOST_AFTER;
+    CHECK_INT(confirm(id, authorize(id, "approve")), 202);
+    pass(25 * US_PER_HOUR);
+    CHECK_ORDER(id, MANUAL_REVIEW);
+    struct str path = arena_printf(&w.arena, "/v1/admin/orders/%s/resolve", id_text(id));
+    CHECK_INT(
+        call(HTTP_POST, 0, path.p, STR("{\"to\":\"CANCELLED\",\"reason\":\"asked\"}"), &admin),
+        200);
+    settle();
+    w.weather = FAIR;
+    pass(2 * US_PER_HOUR);
+    CHECK_ORDER(id, CANCELLED);
+    CHECK_PAYMENT(id, REFUNDED);
+    CHECK_INT(order_of(id).refunded_won, TOTAL_WON);
+    world_close();
+}
+
 /* As after a crash between the intent and the pin. */
 static void intend(struct uuid order_id, struct str key)
 {
@@ -256,8 +279,8 @@ static void a_refund_is_not_heard_of_for_a_day(void)
 /* The provider takes one cancel per payment and second: ours are spaced, and none is lost. */
 static void refunds_keep_their_distance(void)
 {
-    const struct caller admin = {.role = ADMIN, .user_id = w.admin};
     world_open();
+    const struct caller admin = {.role = ADMIN, .user_id = w.admin};
     struct uuid id = place();
     CHECK_INT(confirm(id, authorize(id, "approve")), 200);
     settle();
@@ -288,6 +311,7 @@ int main(void)
     RUN(our_key_is_refused_meanwhile);
     RUN(the_window_is_forgotten_meanwhile);
     RUN(nobody_knows_for_a_day);
+    RUN(an_operator_ends_what_nobody_knows);
     RUN(a_crash_before_the_pin_is_picked_up);
     RUN(a_cancel_comes_before_the_pin);
     RUN(a_capture_is_found_for_a_dead_order);
