@@ -6,6 +6,20 @@
 
 #define TOTAL_WON 23000
 
+/* Second by second at first, as timers come due; then in larger steps. */
+static void pass(int64_t us)
+{
+    int64_t end = w.clock.virtual_us + us, step = US_PER_S;
+
+    while (w.clock.virtual_us < end) {
+        if (end - w.clock.virtual_us > US_PER_HOUR)
+            step = 10 * US_PER_MIN;
+        w.clock.virtual_us += step < end - w.clock.virtual_us ? step : end - w.clock.virtual_us;
+        settle();
+        step = US_PER_S;
+    }
+}
+
 static struct uuid place(void)
 {
     struct ctx cx = ctx_of("order");

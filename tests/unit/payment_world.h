@@ -165,20 +165,6 @@ static void settle(void)
     CHECK(!any);
 }
 
-/* Second by second at first, as timers come due; then in larger steps. */
-static void pass(int64_t us)
-{
-    int64_t end = w.clock.virtual_us + us, step = US_PER_S;
-
-    while (w.clock.virtual_us < end) {
-        if (end - w.clock.virtual_us > US_PER_HOUR)
-            step = 10 * US_PER_MIN;
-        w.clock.virtual_us += step < end - w.clock.virtual_us ? step : end - w.clock.virtual_us;
-        settle();
-        step = US_PER_S;
-    }
-}
-
 static int forget_file(const char *path, const struct stat *st, int type, struct FTW *at)
 {
     (void)st, (void)type, (void)at;
