@@ -121,6 +121,21 @@ static enum err process(struct ctx *cx, const struct request *rq, struct reply *
     return db_durable(cx);
 }
 
+/* What was captured stands; only the answer may speak of another amount. */
+static enum err misstate(struct ctx *cx, struct reply *rp, struct str payment_key)
+{
+    struct faults f;
+    struct paid p;
+
+    TRY(faults_load(cx, &f));
+    if (!chance(cx, f.wrong_amount_rate))
+        return ERR_OK;
+    TRY(paid_load(cx, payment_key, &p));
+    p.amount++;
+    *rp = (struct reply){0};
+    return reply_paid(cx, rp, &p);
+}
+
 enum err toss_confirm(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     bool may;
@@ -128,7 +143,7 @@ enum err toss_confirm(struct ctx *cx, const struct request *rq, struct reply *rp
     struct confirm in = {0};
     struct paid p;
 
-    TRY(check_secret(cx, rq, rp, &may));
+    TRY(check_request(cx, rq, rp, &may));
     if (!may)
         return ERR_OK;
     if (json_decode_lenient(cx, confirm_fields, &in, rq->raw_body) != ERR_OK)
@@ -146,6 +161,8 @@ enum err toss_confirm(struct ctx *cx, const struct request *rq, struct reply *rp
                                    "결제가 완료되지 않았어요.");
     }
     TRY(process(cx, rq, rp, &in, outcome));
+    if (outcome == APPROVE && rp->status == 200)
+        return misstate(cx, rp, in.payment_key);
     if (outcome != TIMEOUT_AFTER)
         return ERR_OK;
     TRY(spend_outcome(cx, &p));
@@ -231,7 +248,7 @@ enum err toss_cancel(struct ctx *cx, const struct request *rq, struct reply *rp)
     struct cancel in = {0};
     struct faults f;
 
-    TRY(check_secret(cx, rq, rp, &may));
+    TRY(check_request(cx, rq, rp, &may));
     if (!may)
         return ERR_OK;
     if (json_decode_lenient(cx, cancel_fields, &in, rq->raw_body) != ERR_OK)

@@ -143,7 +143,9 @@ enum err paid_load(struct ctx *cx, struct str payment_key, struct paid *ret)
     return load_cancels(cx, ret);
 }
 
-enum err check_secret(struct ctx *cx, const struct request *rq, struct reply *rp, bool *ret)
+#define KEY_MAX 300 /* characters of an Idempotency-Key, as Toss documents it */
+
+enum err check_request(struct ctx *cx, const struct request *rq, struct reply *rp, bool *ret)
 {
     struct str wanted = platform_options(svc_platform(cx->svc))->toss_secret_key;
     struct str given = http_field(rq->head, STR("Authorization"));
@@ -153,8 +155,14 @@ enum err check_secret(struct ctx *cx, const struct request *rq, struct reply *rp
     *ret = true;
     if (str_starts(given, STR("Basic ")) && given.n - 6 < BASIC_MAX &&
         base64_decode((struct str){given.p + 6, given.n - 6}, text, sizeof text, &n) &&
-        n == wanted.n + 1 && text[n - 1] == ':' && str_eq_secret((struct str){text, n - 1}, wanted))
-        return ERR_OK;
+        n == wanted.n + 1 && text[n - 1] == ':' &&
+        str_eq_secret((struct str){text, n - 1}, wanted)) {
+        if (http_field(rq->head, STR("Idempotency-Key")).n <= KEY_MAX)
+            return ERR_OK;
+        *ret = false;
+        return reply_refusal(cx, rp, 400, "INVALID_IDEMPOTENCY_KEY",
+                             "멱등키는 300자 이하여야 합니다.");
+    }
     *ret = false;
     return reply_refusal(cx, rp, 401, "UNAUTHORIZED_KEY",
                          "인증되지 않은 시크릿 키 혹은 클라이언트 키 입니다.");
@@ -223,7 +231,7 @@ enum err toss_get(struct ctx *cx, const struct request *rq, struct reply *rp)
     struct faults f;
     struct paid p;
 
-    TRY(check_secret(cx, rq, rp, &may));
+    TRY(check_request(cx, rq, rp, &may));
     if (!may)
         return ERR_OK;
     TRY(faults_load(cx, &f));
@@ -243,7 +251,7 @@ enum err toss_get_by_order(struct ctx *cx, const struct request *rq, struct repl
     bool may;
     struct paid p = {0};
 
-    TRY(check_secret(cx, rq, rp, &may));
+    TRY(check_request(cx, rq, rp, &may));
     if (!may)
         return ERR_OK;
     enum err e = db_one(cx, paid_row_fields, &p,

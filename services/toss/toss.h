@@ -38,10 +38,11 @@ struct cancelled {
 /* faults.c: rates in percent, for every payment that was authorised to be approved. */
 struct faults {
     int64_t decline_rate, timeout_before_rate, timeout_after_rate, error_rate, delay_ms,
-        duplicate_webhook_rate;
+        duplicate_webhook_rate, lost_webhook_rate, contradictory_webhook_rate, wrong_amount_rate;
     bool has_decline_rate, has_timeout_before_rate, has_timeout_after_rate, has_error_rate,
         has_delay_ms;
-    bool has_duplicate_webhook_rate;
+    bool has_duplicate_webhook_rate, has_lost_webhook_rate, has_contradictory_webhook_rate,
+        has_wrong_amount_rate;
     struct str webhook_to; /* "" : nowhere; absent: the platform's own public address */
 };
 extern const struct field faults_fields[];
@@ -59,9 +60,9 @@ enum err reply_refusal(struct ctx *cx, struct reply *rp, int status, const char 
                        const char *message) MUST_USE;
 /* As if the answer had been lost on the way. */
 enum err reply_nothing(struct ctx *cx, struct reply *rp) MUST_USE;
-/* *ret false: the reply says 401 already. */
-enum err check_secret(struct ctx *cx, const struct request *rq, struct reply *rp,
-                      bool *ret) MUST_USE;
+/* The secret and the form of the key. *ret false: the reply says 401 or 400 already. */
+enum err check_request(struct ctx *cx, const struct request *rq, struct reply *rp,
+                       bool *ret) MUST_USE;
 /* Inside a transaction: the answer kept under this request's Idempotency-Key, if it has one.
  * ERR_NOT_FOUND: none. */
 enum err kept_answer(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;

@@ -26,15 +26,11 @@ static enum err queue(struct ctx *cx, const struct paid *p, struct str body)
     return timer_set(cx, "toss.webhook", id, ctx_now(cx) + FIRST_US);
 }
 
-enum err webhook_send(struct ctx *cx, const struct paid *p)
+static struct str body_of(struct ctx *cx, const struct paid *p, struct str status)
 {
     char now[TIME_TEXT_SIZE];
-    struct faults f;
     struct buf b;
 
-    TRY(faults_load(cx, &f));
-    if (f.webhook_to.p && f.webhook_to.n == 0)
-        return ERR_OK;
     buf_init_arena(&b, cx->arena, 4096);
     buf_printf(&b,
                "{\"eventType\":\"PAYMENT_STATUS_CHANGED\",\"createdAt\":\"%.*s\",\"data\":{"
@@ -44,11 +40,25 @@ enum err webhook_send(struct ctx *cx, const struct paid *p)
     buf_lit(&b, ",\"orderId\":");
     json_string(&b, p->order_id);
     buf_lit(&b, ",\"status\":");
-    json_string(&b, p->status);
+    json_string(&b, status);
     buf_printf(&b, ",\"totalAmount\":%" PRId64 ",\"balanceAmount\":%" PRId64 "}}", p->amount,
                p->balance);
-    TRY(queue(cx, p, buf_str(&b)));
-    return chance(cx, f.duplicate_webhook_rate) ? queue(cx, p, buf_str(&b)) : ERR_OK;
+    return buf_str(&b);
+}
+
+enum err webhook_send(struct ctx *cx, const struct paid *p)
+{
+    struct faults f;
+
+    TRY(faults_load(cx, &f));
+    if ((f.webhook_to.p && f.webhook_to.n == 0) || chance(cx, f.lost_webhook_rate))
+        return ERR_OK;
+    TRY(queue(cx, p, body_of(cx, p, p->status)));
+    if (chance(cx, f.duplicate_webhook_rate))
+        TRY(queue(cx, p, body_of(cx, p, p->status)));
+    if (chance(cx, f.contradictory_webhook_rate))
+        TRY(queue(cx, p, body_of(cx, p, STR("ABORTED"))));
+    return ERR_OK;
 }
 
 /* The platform of this very process, when nobody said otherwise. */

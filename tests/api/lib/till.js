@@ -5,7 +5,8 @@ const { spawnSync } = require('node:child_process');
 const path = require('node:path');
 const { Platform, demoId, until, BINARY } = require('./platform.js');
 
-const CALM = { declineRate: 0, timeoutBeforeRate: 0, timeoutAfterRate: 0, errorRate: 0, delayMs: 0, duplicateWebhookRate: 0 };
+const CALM = { declineRate: 0, timeoutBeforeRate: 0, timeoutAfterRate: 0, errorRate: 0, delayMs: 0, duplicateWebhookRate: 0,
+  lostWebhookRate: 0, contradictoryWebhookRate: 0, wrongAmountRate: 0 };
 const MOVING = ['CONFIRMING', 'REFUNDING'];
 
 class Till {
