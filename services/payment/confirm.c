@@ -154,16 +154,21 @@ static enum err answer_again(struct ctx *cx, const struct confirm *in, const str
     return answer(cx, rp, p->payment_id);
 }
 
-/* Another request was faster: with this key, it is the double click; with another, it pays. */
+/*
+ * Another request was faster: with this key, it is the double click; with another, it pays. Looked
+ * up in the transaction that met it, which sees what is committed but not durable yet; its own
+ * commit makes our answer wait until it is.
+ */
 static enum err answer_rival(struct ctx *cx, const struct confirm *in, struct reply *rp)
 {
     struct payment p = {0};
 
-    db_rollback(cx);
+    db_savepoint_rollback(cx, "live");
     enum err e = find_by_key(cx, in->payment_key, &p);
     if (e == ERR_NOT_FOUND)
         return fail(cx, ERR_PAYMENT_STATE, "the order has a live payment");
     TRY(e);
+    TRY(db_commit(cx));
     return answer_again(cx, in, &p, rp);
 }
 
