@@ -20,14 +20,29 @@ static const struct field confirm_fields[] = {
     F_END(struct confirm),
 };
 
-/* This payment's own fate first, then what the rates make of one that was to be approved. */
+static enum outcome counted(const struct faults *f)
+{
+    static const enum outcome outcomes[] = {[AS_ERROR] = SERVER_ERROR,
+                                            [AS_TIMEOUT_BEFORE] = TIMEOUT_BEFORE,
+                                            [AS_TIMEOUT_AFTER] = TIMEOUT_AFTER,
+                                            [AS_HANG] = HANG};
+
+    return outcomes[f->fail_as];
+}
+
+/* What is counted first, then this payment's own fate, then what the rates make of one that was to
+ * be approved. */
 static enum err draw_outcome(struct ctx *cx, const struct paid *p, enum outcome *ret)
 {
     struct faults f;
+    bool fails;
 
     *ret = (enum outcome)p->outcome;
     TRY(faults_load(cx, &f));
     linger(cx, f.delay_ms);
+    TRY(spend_count(cx, "failConfirms", f.fail_confirms, &fails));
+    if (fails)
+        *ret = counted(&f);
     if (*ret != APPROVE)
         return ERR_OK;
     if (chance(cx, f.timeout_before_rate))
@@ -38,24 +53,35 @@ static enum err draw_outcome(struct ctx *cx, const struct paid *p, enum outcome 
         *ret = TIMEOUT_AFTER;
     else if (chance(cx, f.decline_rate))
         *ret = DECLINE;
+    else if (chance(cx, f.hang_rate))
+        *ret = HANG;
+    else if (chance(cx, f.late_capture_rate))
+        *ret = LATE;
+    else if (chance(cx, f.wrong_capture_rate))
+        *ret = WRONG_AMOUNT;
     return ERR_OK;
 }
 
 /* Trouble on the way happens once: the same request goes through when it comes again. */
-static enum err spend_outcome(struct ctx *cx, const struct paid *p)
+static enum err spend_outcome(struct ctx *cx, const struct paid *p, enum outcome outcome)
 {
     TRY(db_begin(cx));
-    TRY(db_exec(cx, "update payments set outcome = 'approve' where payment_id = $1",
-                ARGS(db_uuid(p->payment_id))));
+    TRY(db_exec(cx,
+                "update payments set outcome = 'approve' where payment_id = $1 and outcome = $2",
+                ARGS(db_uuid(p->payment_id), db_str(str_from(outcome_names[outcome])))));
     return db_commit(cx);
 }
 
-static enum err capture(struct ctx *cx, struct paid *p)
+enum err capture(struct ctx *cx, struct paid *p, int64_t more_won)
 {
-    TRY(db_exec(cx, "update payments set status = 'DONE', approved_at = $2 where payment_id = $1",
-                ARGS(db_uuid(p->payment_id), db_int(ctx_now(cx)))));
-    p->status = STR("DONE");
     p->approved_at = ctx_now(cx);
+    TRY(db_exec(cx,
+                "update payments set status = 'DONE', approved_at = $2, late_at = null,"
+                " amount = amount + $3, balance = balance + $3 where payment_id = $1",
+                ARGS(db_uuid(p->payment_id), db_int(p->approved_at), db_int(more_won))));
+    p->status = STR("DONE");
+    p->amount += more_won;
+    p->balance += more_won;
     return webhook_send(cx, p);
 }
 
@@ -77,11 +103,13 @@ static enum err refuse_early(struct ctx *cx, struct reply *rp, const struct conf
                              const struct paid *p, bool *ret_answered)
 {
     *ret_answered = true;
-    if (!str_eq(p->order_id, in->order_id) || p->amount != in->amount)
+    if (!str_eq(p->order_id, in->order_id))
         return reply_refusal(cx, rp, 400, "INVALID_REQUEST", "잘못된 요청입니다.");
     if (str_eq(p->status, STR("DONE")) || str_eq(p->status, STR("CANCELED")) ||
         str_eq(p->status, STR("PARTIAL_CANCELED")))
         return reply_refusal(cx, rp, 400, "ALREADY_PROCESSED_PAYMENT", "이미 처리된 결제 입니다.");
+    if (p->amount != in->amount)
+        return reply_refusal(cx, rp, 400, "INVALID_REQUEST", "잘못된 요청입니다.");
     if (str_eq(p->status, STR("ABORTED")))
         return reply_refusal(cx, rp, 403, "REJECT_CARD_PAYMENT",
                              "한도초과 혹은 잔액부족으로 결제에 실패했습니다.");
@@ -107,11 +135,19 @@ static enum err process(struct ctx *cx, const struct request *rq, struct reply *
     if (kept != ERR_NOT_FOUND)
         return kept == ERR_OK ? db_commit(cx) : kept;
     TRY(paid_load(cx, in->payment_key, &p));
+    if (p.late_at)
+        return reply_refusal(cx, rp, 409, "IDEMPOTENT_REQUEST_PROCESSING",
+                             "이전 멱등 요청이 처리중입니다.");
     TRY(refuse_early(cx, rp, in, &p, &answered));
+    if (!answered && outcome == LATE) {
+        TRY(capture_later(cx, rq, &p));
+        TRY(db_commit(cx));
+        return reply_nothing(cx, rp);
+    }
     if (!answered && outcome == DECLINE) {
         TRY(decline(cx, rp, &p));
     } else if (!answered) {
-        TRY(capture(cx, &p));
+        TRY(capture(cx, &p, outcome == WRONG_AMOUNT));
         TRY(reply_paid(cx, rp, &p));
     }
     TRY(keep_answer(cx, rq, rp));
@@ -153,8 +189,10 @@ enum err toss_confirm(struct ctx *cx, const struct request *rq, struct reply *rp
         return reply_refusal(cx, rp, 404, "NOT_FOUND_PAYMENT", "존재하지 않는 결제 정보 입니다.");
     TRY(e);
     TRY(draw_outcome(cx, &p, &outcome));
-    if (outcome == TIMEOUT_BEFORE || outcome == SERVER_ERROR) {
-        TRY(spend_outcome(cx, &p));
+    if (outcome == TIMEOUT_BEFORE || outcome == SERVER_ERROR || outcome == HANG) {
+        TRY(spend_outcome(cx, &p, outcome));
+        if (outcome == HANG)
+            return reply_hanging(cx, rp);
         return outcome == TIMEOUT_BEFORE
                    ? reply_nothing(cx, rp)
                    : reply_refusal(cx, rp, 500, "FAILED_PAYMENT_INTERNAL_SYSTEM_PROCESSING",
@@ -165,7 +203,7 @@ enum err toss_confirm(struct ctx *cx, const struct request *rq, struct reply *rp
         return misstate(cx, rp, in.payment_key);
     if (outcome != TIMEOUT_AFTER)
         return ERR_OK;
-    TRY(spend_outcome(cx, &p));
+    TRY(spend_outcome(cx, &p, outcome));
     *rp = (struct reply){0};
     return reply_nothing(cx, rp);
 }
@@ -244,7 +282,7 @@ static enum err try_cancel(struct ctx *cx, const struct request *rq, struct repl
 
 enum err toss_cancel(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
-    bool may;
+    bool may, fails;
     struct cancel in = {0};
     struct faults f;
 
@@ -255,13 +293,16 @@ enum err toss_cancel(struct ctx *cx, const struct request *rq, struct reply *rp)
         return reply_refusal(cx, rp, 400, "INVALID_REQUEST", "잘못된 요청입니다.");
     TRY(faults_load(cx, &f));
     linger(cx, f.delay_ms);
-    if (chance(cx, f.timeout_before_rate))
+    TRY(spend_count(cx, "failCancels", f.fail_cancels, &fails));
+    if (fails && f.fail_as == AS_HANG)
+        return reply_hanging(cx, rp);
+    if ((fails && f.fail_as == AS_TIMEOUT_BEFORE) || chance(cx, f.timeout_before_rate))
         return reply_nothing(cx, rp);
-    if (chance(cx, f.error_rate))
+    if ((fails && f.fail_as == AS_ERROR) || chance(cx, f.error_rate))
         return reply_refusal(cx, rp, 500, "FAILED_INTERNAL_SYSTEM_PROCESSING",
                              "내부 시스템 처리 작업이 실패했습니다.");
     TRY(try_cancel(cx, rq, rp, &in));
-    if (!chance(cx, f.timeout_after_rate))
+    if (!(fails && f.fail_as == AS_TIMEOUT_AFTER) && !chance(cx, f.timeout_after_rate))
         return ERR_OK;
     *rp = (struct reply){0};
     return reply_nothing(cx, rp);

@@ -3,6 +3,9 @@
 
 #include <time.h>
 
+static const char *const fail_as_names[] = {"error", "timeout_before", "timeout_after", "hang",
+                                            NULL};
+
 #define F struct faults
 const struct field faults_fields[] = {
     F_OPT_INT(F, decline_rate, "declineRate", 0, 0, 100,
@@ -20,6 +23,18 @@ const struct field faults_fields[] = {
               "percent of webhooks followed by one that says ABORTED"),
     F_OPT_INT(F, wrong_amount_rate, "wrongAmountRate", 0, 0, 100,
               "percent captured rightly and answered with one won more"),
+    F_OPT_INT(F, late_capture_rate, "lateCaptureRate", 0, 0, 100,
+              "percent answered with nothing and captured later, unseen until then"),
+    F_OPT_INT(F, late_capture_ms, "lateCaptureMs", 0, 0, 3600000,
+              "how much later; 2000 when not set"),
+    F_OPT_INT(F, hang_rate, "hangRate", 0, 0, 100, "percent never answered, and nothing happens"),
+    F_OPT_INT(F, wrong_capture_rate, "wrongCaptureRate", 0, 0, 100,
+              "percent captured, in the books too, with one won more"),
+    F_OPT_INT(F, fail_confirms, "failConfirms", 0, 0, 1000, "so many of the next confirms fail"),
+    F_OPT_INT(F, fail_look_ups, "failLookUps", 0, 0, 1000, "so many of the next look-ups fail"),
+    F_OPT_INT(F, fail_cancels, "failCancels", 0, 0, 1000, "so many of the next cancels fail"),
+    {FIELD_ENUM, "failAs", "fail_as", offsetof(F, fail_as), offsetof(F, has_fail_as), 0, 0, 0, 0,
+     fail_as_names, NULL, "how the counted ones fail; default error"},
     F_STR(F, webhook_to, "webhookTo", ONE_LINE, 0, 300,
           "URL; empty: none; default: the platform itself"),
     F_END(F),
@@ -48,7 +63,10 @@ static void put(struct faults *f, const struct fault_row *row)
         memcpy(at, &row->text, sizeof row->text);
         return;
     }
-    memcpy(at, &row->number, sizeof row->number);
+    if (field->type == FIELD_ENUM)
+        *(int *)(void *)at = (int)row->number;
+    else
+        memcpy(at, &row->number, sizeof row->number);
     *((bool *)f + field->has_at) = true;
 }
 
@@ -60,6 +78,22 @@ enum err faults_load(struct ctx *cx, struct faults *ret)
     TRY(db_all(cx, fault_row_fields, &rows, "select name, number, text from faults", NO_ARGS));
     for (size_t i = 0; i < rows.n; i++)
         put(ret, LIST_AT(struct fault_row, rows, i));
+    return ERR_OK;
+}
+
+enum err spend_count(struct ctx *cx, const char *name, int64_t left, bool *ret)
+{
+    int64_t changed = 0;
+
+    *ret = false;
+    if (left == 0)
+        return ERR_OK;
+    TRY(db_begin(cx));
+    TRY(db_change(cx, &changed,
+                  "update faults set number = number - 1 where name = $1 and number > 0",
+                  ARGS(db_str(str_from(name)))));
+    TRY(db_commit(cx));
+    *ret = changed == 1;
     return ERR_OK;
 }
 
@@ -98,6 +132,8 @@ enum err toss_faults_put(struct ctx *cx, const struct request *rq, struct reply 
         int64_t number = 0;
         if (field->type == FIELD_STR)
             memcpy(&text, in + field->at, sizeof text);
+        else if (field->type == FIELD_ENUM)
+            number = *(const int *)(const void *)(in + field->at);
         else
             memcpy(&number, in + field->at, sizeof number);
         bool sent =
@@ -112,4 +148,15 @@ enum err toss_faults_put(struct ctx *cx, const struct request *rq, struct reply 
     TRY(faults_load(cx, &f));
     TRY(db_commit(cx));
     return reply_data(cx, rp, 200, faults_fields, &f);
+}
+
+enum err toss_faults_delete(struct ctx *cx, const struct request *rq, struct reply *rp)
+{
+    const struct faults none = {0};
+
+    (void)rq;
+    TRY(db_begin(cx));
+    TRY(db_exec(cx, "delete from faults", NO_ARGS));
+    TRY(db_commit(cx));
+    return reply_data(cx, rp, 200, faults_fields, &none);
 }

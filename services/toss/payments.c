@@ -9,9 +9,11 @@
 #define MINIMUM_WON 100
 #define BASIC_MAX 512
 #define LOST_ANSWER_MS 300
+#define HANG_MS 10000 /* our own clients give up after 5 and 9 s */
 
-const char *const outcome_names[] = {"approve",       "decline", "timeout_before",
-                                     "timeout_after", "error",   NULL};
+const char *const outcome_names[] = {"approve",       "decline",      "timeout_before",
+                                     "timeout_after", "error",        "late",
+                                     "hang",          "wrong_amount", NULL};
 
 /* clang-format off */
 static const struct field paid_row_fields[] = {
@@ -26,6 +28,7 @@ static const struct field paid_row_fields[] = {
     F_INT(struct paid, balance, "balance", 0, 0, INT64_MAX, ""),
     F_TIME(struct paid, approved_at, "approvedAt", 0, ""),
     F_TIME(struct paid, created_at, "createdAt", 0, ""),
+    F_TIME(struct paid, late_at, "lateAt", 0, ""),
     F_ENUM(struct paid, outcome, "outcome", 0, outcome_names, ""),
     F_END(struct paid),
 };
@@ -106,6 +109,12 @@ enum err reply_nothing(struct ctx *cx, struct reply *rp)
     return reply_bytes(cx, rp, 504, STR("text/plain"), STR("the answer was lost"));
 }
 
+enum err reply_hanging(struct ctx *cx, struct reply *rp)
+{
+    linger(cx, HANG_MS);
+    return reply_bytes(cx, rp, 504, STR("text/plain"), STR("nobody waits any more"));
+}
+
 enum err reply_paid(struct ctx *cx, struct reply *rp, const struct paid *p)
 {
     const struct wire w = {
@@ -123,7 +132,7 @@ enum err reply_paid(struct ctx *cx, struct reply *rp, const struct paid *p)
 
 #define PAID_COLUMNS                                                                               \
     "payment_id, payment_key, order_id, order_name, status, code, message, amount, balance,"       \
-    " approved_at, created_at, outcome"
+    " approved_at, created_at, late_at, outcome"
 
 static enum err load_cancels(struct ctx *cx, struct paid *p)
 {
@@ -168,7 +177,7 @@ enum err check_request(struct ctx *cx, const struct request *rq, struct reply *r
                          "인증되지 않은 시크릿 키 혹은 클라이언트 키 입니다.");
 }
 
-static struct str scope_of(struct ctx *cx, const struct request *rq)
+struct str scope_of(struct ctx *cx, const struct request *rq)
 {
     struct str key = http_field(rq->head, STR("Idempotency-Key"));
 
@@ -203,8 +212,11 @@ enum err kept_answer(struct ctx *cx, const struct request *rq, struct reply *rp)
 
 enum err keep_answer(struct ctx *cx, const struct request *rq, const struct reply *rp)
 {
-    struct str scope = scope_of(cx, rq);
+    return keep_under(cx, scope_of(cx, rq), rp);
+}
 
+enum err keep_under(struct ctx *cx, struct str scope, const struct reply *rp)
+{
     if (!scope.n)
         return ERR_OK;
     return db_exec(
@@ -220,27 +232,45 @@ enum err toss_sweep(struct ctx *cx)
     TRY(db_begin(cx));
     TRY(db_exec(
         cx,
-        "update payments set status = 'EXPIRED' where status = 'IN_PROGRESS' and created_at < $1",
+        "update payments set status = 'EXPIRED' where status = 'IN_PROGRESS' and created_at < $1"
+        " and late_at is null",
         ARGS(db_int(ctx_now(cx) - SESSION_US))));
     return db_commit(cx);
+}
+
+/* The secret, then what the faults make of a look-up. *ret false: the reply says it all. */
+static enum err may_look_up(struct ctx *cx, const struct request *rq, struct reply *rp, bool *ret)
+{
+    struct faults f;
+    bool fails;
+
+    TRY(check_request(cx, rq, rp, ret));
+    if (!*ret)
+        return ERR_OK;
+    TRY(faults_load(cx, &f));
+    linger(cx, f.delay_ms);
+    TRY(spend_count(cx, "failLookUps", f.fail_look_ups, &fails));
+    *ret = !fails && !chance(cx, f.error_rate);
+    if (*ret)
+        return ERR_OK;
+    if (fails && f.fail_as == AS_HANG)
+        return reply_hanging(cx, rp);
+    if (fails && f.fail_as != AS_ERROR)
+        return reply_nothing(cx, rp);
+    return reply_refusal(cx, rp, 500, "FAILED_INTERNAL_SYSTEM_PROCESSING",
+                         "내부 시스템 처리 작업이 실패했습니다.");
 }
 
 enum err toss_get(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     bool may;
-    struct faults f;
     struct paid p;
 
-    TRY(check_request(cx, rq, rp, &may));
+    TRY(may_look_up(cx, rq, rp, &may));
     if (!may)
         return ERR_OK;
-    TRY(faults_load(cx, &f));
-    linger(cx, f.delay_ms);
-    if (chance(cx, f.error_rate))
-        return reply_refusal(cx, rp, 500, "FAILED_INTERNAL_SYSTEM_PROCESSING",
-                             "내부 시스템 처리 작업이 실패했습니다.");
     enum err e = paid_load(cx, rq->param[0], &p);
-    if (e == ERR_NOT_FOUND)
+    if (e == ERR_NOT_FOUND || (e == ERR_OK && p.late_at))
         return reply_refusal(cx, rp, 404, "NOT_FOUND_PAYMENT", "존재하지 않는 결제 정보 입니다.");
     TRY(e);
     return reply_paid(cx, rp, &p);
@@ -251,14 +281,14 @@ enum err toss_get_by_order(struct ctx *cx, const struct request *rq, struct repl
     bool may;
     struct paid p = {0};
 
-    TRY(check_request(cx, rq, rp, &may));
+    TRY(may_look_up(cx, rq, rp, &may));
     if (!may)
         return ERR_OK;
     enum err e = db_one(cx, paid_row_fields, &p,
                         "select " PAID_COLUMNS " from payments where order_id = $1"
                         " order by created_at desc, payment_id desc limit 1",
                         ARGS(db_str(rq->param[0])));
-    if (e == ERR_NOT_FOUND)
+    if (e == ERR_NOT_FOUND || (e == ERR_OK && p.late_at))
         return reply_refusal(cx, rp, 404, "NOT_FOUND_PAYMENT", "존재하지 않는 결제 정보 입니다.");
     TRY(e);
     TRY(load_cancels(cx, &p));

@@ -2,7 +2,7 @@
 'use strict';
 const { after, afterEach, before, describe, test } = require('node:test');
 const assert = require('node:assert/strict');
-const { randomUUID, sleep } = require('./lib/platform.js');
+const { randomUUID, sleep, until } = require('./lib/platform.js');
 const { Till } = require('./lib/till.js');
 
 let till;
@@ -80,11 +80,77 @@ describe('it misbehaves', () => {
     const put = (body) => till.p.put('/simulator/faults', body, { base: till.p.toss });
     assert.equal((await put({ declineRate: 30, delayMs: 5 })).body.declineRate, 30);
     assert.equal((await put({ delayMs: 0 })).body.declineRate, 30, 'what is not sent stays');
-    for (const bad of [{ declineRate: 101 }, { declineRate: -1 }, { declineRate: 'often' }, { declinRate: 1 }]) {
+    const webhookTo = (await till.p.get('/simulator/faults', { base: till.p.toss })).body.webhookTo;
+    for (const bad of [{ declineRate: 101 }, { declineRate: -1 }, { declineRate: 'often' }, { declinRate: 1 }, { lateCaptureMs: 3600001 },
+      { lateCaptureRate: 101 }, { hangRate: 101 }, { wrongCaptureRate: 1.5 }, { failConfirms: -1 }, { failLookUps: 1001 },
+      { failCancels: '1' }, { failAs: 'sometimes' }, { failAs: 1 }]) {
       const r = await put(bad);
       assert.equal(r.status, 400, JSON.stringify([bad, r.body]));
       assert.equal(r.body.errors[0].field, Object.keys(bad)[0]);
     }
+    await put({ failConfirms: 2, failAs: 'hang' });
+    assert.deepEqual((await till.p.get('/simulator/faults', { base: till.p.toss })).body,
+      { declineRate: 30, delayMs: 0, failConfirms: 2, failAs: 'hang', webhookTo }, 'what was refused changed nothing');
+    const none = await till.p.delete('/simulator/faults', { base: till.p.toss });
+    assert.deepEqual([none.status, none.body], [200, {}]);
+    assert.deepEqual((await till.p.get('/simulator/faults', { base: till.p.toss })).body, {});
+    const unknown = await till.p.post('/simulator/authorize', { orderId: randomUUID(), amount: 1000, outcome: 'never' }, { base: till.p.toss });
+    assert.deepEqual([unknown.status, unknown.body.errors[0].field], [400, 'outcome']);
+  });
+  test('so many times as told, each kind of request for itself', async () => {
+    const p = await authorised(), other = await authorised(7000, 'decline');
+    await till.faults({ failConfirms: 2, failLookUps: 1, failCancels: 1 });
+    refused(await confirm(p), 500, 'FAILED_PAYMENT_INTERNAL_SYSTEM_PROCESSING');
+    refused(await confirm(other), 500, 'FAILED_PAYMENT_INTERNAL_SYSTEM_PROCESSING');
+    assert.equal((await confirm(p)).status, 200);
+    refused(await confirm(other), 403, 'REJECT_CARD_PAYMENT'); // its own fate is not spent by it
+    refused(await look(p), 500, 'FAILED_INTERNAL_SYSTEM_PROCESSING');
+    assert.equal((await look(p)).body.status, 'DONE');
+    refused(await cancel(p), 500, 'FAILED_INTERNAL_SYSTEM_PROCESSING');
+    assert.equal((await bookOf(p)).balance, 10000);
+    await till.faults({ failCancels: 1, failAs: 'timeout_after' });
+    assert.equal((await cancel(p)).status, 504);
+    assert.equal((await bookOf(p)).balance, 0);
+    refused(await cancel(p), 400, 'ALREADY_CANCELED_PAYMENT');
+    assert.equal((await till.p.get('/simulator/faults', { base: till.p.toss })).body.failCancels, 0);
+    await till.faults({ failConfirms: 1, failLookUps: 1, failAs: 'timeout_before' });
+    const third = await authorised();
+    assert.deepEqual([(await confirm(third)).status, (await look(third)).status], [504, 504]);
+    assert.deepEqual([(await look(third)).body.status, await bookOf(third)], ['IN_PROGRESS', undefined]);
+  });
+  test('by capturing later, by itself, and nobody sees it until then', async () => {
+    await till.faults({ lateCaptureRate: 100, lateCaptureMs: 1500, webhookTo: '' });
+    const p = await authorised(), headers = { 'idempotency-key': randomUUID() };
+    assert.equal((await confirm(p, headers)).status, 504);
+    refused(await look(p), 404, 'NOT_FOUND_PAYMENT');
+    refused(await till.provider('GET', `/v1/payments/orders/${p.orderId}`), 404, 'NOT_FOUND_PAYMENT');
+    for (const h of [headers, {}]) refused(await confirm(p, h), 409, 'IDEMPOTENT_REQUEST_PROCESSING');
+    refused(await cancel(p), 403, 'NOT_CANCELABLE_PAYMENT');
+    assert.equal(await bookOf(p), undefined);
+    await until('the capture', async () => (await bookOf(p)) !== undefined, 10000);
+    const seen = await look(p);
+    assert.deepEqual([seen.status, seen.body.status, seen.body.totalAmount], [200, 'DONE', 10000]);
+    assert.deepEqual((await confirm(p, headers)).body, seen.body, 'the answer of the request that was lost');
+    refused(await confirm(p), 400, 'ALREADY_PROCESSED_PAYMENT');
+  });
+  test('by capturing another amount than was agreed', async () => {
+    const p = await authorised(10000, 'wrong_amount');
+    const r = await confirm(p);
+    assert.deepEqual([r.status, r.body.totalAmount, r.body.balanceAmount], [200, 10001, 10001], JSON.stringify(r.body));
+    assert.deepEqual([(await look(p)).body.totalAmount, (await bookOf(p)).amount], [10001, 10001]);
+    assert.equal((await cancel(p, { cancelAmount: 10001 })).body.balanceAmount, 0);
+  });
+  test('by never answering: the order is asked about and paid', async () => {
+    const order = await till.order(), paymentKey = await till.authorize(order, 'hang'), began = Date.now();
+    const hanging = till.confirm(order, paymentKey);
+    await sleep(500);
+    const p = await authorised();
+    assert.equal((await confirm(p)).status, 200, 'others are served meanwhile');
+    const r = await hanging;
+    assert.deepEqual([r.status, r.body.status], [202, 'CONFIRMING'], JSON.stringify(r.body));
+    assert.ok(Date.now() - began >= 8500, `${Date.now() - began} ms`);
+    await till.reaches(order, 'PAID');
+    assert.deepEqual((await till.booksOf(order)).map((b) => b.amount), [order.totalWon]);
   });
   test('answers that are lost: before the deed nothing is captured, after it everything', async () => {
     await till.faults({ timeoutBeforeRate: 100 });

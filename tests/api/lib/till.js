@@ -5,8 +5,6 @@ const { spawnSync } = require('node:child_process');
 const path = require('node:path');
 const { Platform, demoId, until, BINARY } = require('./platform.js');
 
-const CALM = { declineRate: 0, timeoutBeforeRate: 0, timeoutAfterRate: 0, errorRate: 0, delayMs: 0, duplicateWebhookRate: 0,
-  lostWebhookRate: 0, contradictoryWebhookRate: 0, wrongAmountRate: 0 };
 const MOVING = ['CONFIRMING', 'REFUNDING'];
 
 class Till {
@@ -59,7 +57,8 @@ class Till {
 
   // The provider misbehaves in this way only; {}: not at all.
   async faults(faults) {
-    const r = await this.p.put('/simulator/faults', { ...CALM, webhookTo: `${this.p.public}/v1/webhooks/toss`, ...faults }, { base: this.p.toss });
+    await this.p.delete('/simulator/faults', { base: this.p.toss });
+    const r = await this.p.put('/simulator/faults', { webhookTo: `${this.p.public}/v1/webhooks/toss`, ...faults }, { base: this.p.toss });
     assert.equal(r.status, 200, JSON.stringify(r.body));
   }
 
