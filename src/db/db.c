@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-static const struct db_driver *const drivers[] = {&db_sqlite};
+static const struct db_driver *const drivers[] = {&db_sqlite, &db_postgres};
 
 struct db_value db_null(void)
 {
@@ -47,7 +47,8 @@ enum err db_open(struct ctx *cx, const char *url, const char *name,
             continue;
         return drivers[i]->open(cx, url + n, name, options, ret);
     }
-    return fail(cx, ERR_INVALID, "no database driver for this URL's scheme (sqlite:DIR)");
+    return fail(cx, ERR_INVALID,
+                "no database driver for this URL's scheme (sqlite:DIR, postgres://...)");
 }
 
 void db_close(struct db *db)
@@ -296,6 +297,11 @@ void db_announce(struct db *db)
 const char *db_name(const struct db *db)
 {
     return db->name;
+}
+
+bool db_is_shared(const struct db *db)
+{
+    return db->driver->shared;
 }
 
 const char *db_engine(const struct db *db)

@@ -8,9 +8,11 @@
  * Transactions. db_begin nests: an inner begin/commit pair only counts, and the outermost commit is
  * the real one (the dispatcher opens one around idempotent handlers). A failed statement leaves the
  * whole transaction unusable (as in PostgreSQL): only db_rollback may follow, except ERR_DUPLICATE
- * and ERR_CONSTRAINT inside db_savepoint. Isolation: writers of one database are as if one after
- * another (PostgreSQL: repeatable read, and ERR_CONFLICT when the engine says 40001/40P01; the
- * dispatcher runs the work again). Reads outside a transaction see the last durable commit.
+ * and ERR_CONSTRAINT inside db_savepoint. Isolation: repeatable read. A transaction sees one moment;
+ * whoever writes a row that somebody else has written since gets ERR_CONFLICT (PostgreSQL; in SQLite
+ * writers go one after another), and the work is run again from its begin. A row that a decision
+ * rests on without being changed by it may change meanwhile: write it as well
+ * (`update ... set version = version`). Reads outside a transaction see the last durable commit.
  *
  * Durability. db_commit makes the work atomic and visible; the fsync is shared with other writers
  * (group commit) and may come a little later. Whoever answers the outside waits for it: db_park
@@ -53,11 +55,12 @@ struct db_value db_opt_int(bool has,
 struct db_options {
     bool group_commit; /* false: db_commit is durable when it returns (simulation, tools) */
     int readers_max;   /* read-only connections, default 8 */
+    bool must_exist;   /* ERR_NOT_FOUND instead of making it */
     const struct clock *clock;
 };
 
 /* "sqlite:DIR" opens DIR/<name>.db; "postgres://..." opens schema <name>. ERR_UNAVAILABLE,
- * ERR_INVALID. */
+ * ERR_INVALID, ERR_NOT_FOUND. */
 enum err db_open(struct ctx *cx, const char *url, const char *name,
                  const struct db_options *options, struct db **ret) MUST_USE;
 void db_close(struct db *db); /* commits what is pending, wakes all waiters */
@@ -117,6 +120,7 @@ void db_on_commit(struct db *db, void (*wake)(void *arg), void *arg);
 
 /* For doctor, backup and metrics. */
 const char *db_engine(const struct db *db); /* "sqlite" or "postgres" */
+bool db_is_shared(const struct db *db);     /* other machines' processes may work on it too */
 const char *
 db_name(const struct db *db); /* as given to db_open: the service, which is also its topic */
 enum err db_backup(struct ctx *cx, const char *path) MUST_USE; /* a consistent copy of cx->db */

@@ -36,6 +36,7 @@ enum db_savepoint_verb { SAVEPOINT_SET, SAVEPOINT_RELEASE, SAVEPOINT_UNDO };
 
 struct db_driver {
     const char *engine, *scheme;
+    bool shared; /* see db_is_shared */
     /* Sets base.name before it starts any thread. */
     enum err (*open)(struct ctx *cx, const char *location, const char *name,
                      const struct db_options *options, struct db **ret);
@@ -66,7 +67,7 @@ struct db {
 
 #define COUNT(db, what) atomic_fetch_add_explicit(&(db)->counters.what, 1, memory_order_relaxed)
 
-extern const struct db_driver db_sqlite;
+extern const struct db_driver db_sqlite, db_postgres;
 
 /*
  * Makes room for the next row: *ret_object is the struct to fill. ERR_TOO_LARGE when there are too

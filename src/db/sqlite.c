@@ -447,6 +447,9 @@ static enum err sqlite_open(struct ctx *cx, const char *location, const char *na
 {
     if (!*location || !*name || strchr(name, '/'))
         return fail(cx, ERR_INVALID, "sqlite:DIR needs a directory and a plain name");
+    struct str file = arena_printf(cx->arena, "%s/%s.db", location, name);
+    if (options->must_exist && access(file.p, F_OK) != 0)
+        return fail(cx, ERR_NOT_FOUND, "there is no %s", file.p);
     if (mkdir(location, 0700) != 0 && errno != EEXIST)
         return fail(cx, ERR_UNAVAILABLE, "%s: %s", location, strerror(errno));
 
@@ -458,9 +461,7 @@ static enum err sqlite_open(struct ctx *cx, const char *location, const char *na
     s->options = *options;
     if (s->options.readers_max <= 0)
         s->options.readers_max = READERS_DEFAULT;
-    size_t room = strlen(location) + strlen(name) + sizeof("/.db");
-    s->path = must(malloc(room));
-    snprintf(s->path, room, "%s/%s.db", location, name);
+    s->path = must(strdup(file.p));
     pthread_mutex_init(&s->mutex, NULL);
     pthread_mutex_init(&s->reader_mutex, NULL);
     line_condition_init(&s->committer_wake);

@@ -164,7 +164,7 @@ static enum err apply_in_transaction(struct ctx *cx, const struct consumer *cons
     int64_t parked = 0;
 
     TRY(db_begin(cx));
-    TRY(db_int_of(cx, &parked, "select count(*) from (select 1 from parked limit 1) as some",
+    TRY(db_int_of(cx, &parked, "select count(*) from (select 1 from parked limit 1) as few",
                   NO_ARGS));
     bool any_parked = parked > 0;
     for (size_t i = 0; i < n; i++) {

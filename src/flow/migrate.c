@@ -4,6 +4,8 @@
 
 #include "flow/schema.h"
 
+#define CONFLICT_TRIES 20 /* processes that start together */
+
 struct migration_row {
     struct str name;
     int64_t checksum;
@@ -22,12 +24,18 @@ static int64_t checksum(const char *sql)
     return (int64_t)(str_hash(str_from(sql)) >> 1);
 }
 
+/* The row first: of several processes that start together one gets it, and the others find it. */
 static enum err run_script(struct ctx *cx, const struct migration *m)
 {
+    int64_t ours;
+
     TRY(db_begin(cx));
-    TRY(db_script(cx, m->sql));
-    TRY(db_exec(cx, "insert into migrations (name, checksum, applied_at) values ($1, $2, $3)",
-                ARGS(db_str(str_from(m->name)), db_int(checksum(m->sql)), db_int(ctx_now(cx)))));
+    TRY(db_change(cx, &ours,
+                  "insert into migrations (name, checksum, applied_at) values ($1, $2, $3)"
+                  " on conflict (name) do nothing",
+                  ARGS(db_str(str_from(m->name)), db_int(checksum(m->sql)), db_int(ctx_now(cx)))));
+    if (ours)
+        TRY(db_script(cx, m->sql));
     return db_commit(cx);
 }
 
@@ -83,8 +91,8 @@ static enum err find_applied(struct ctx *cx, bool dry_run, struct list *ret)
     return db_durable(cx);
 }
 
-enum err migrate(struct ctx *cx, const struct migration *scripts, bool dry_run,
-                 struct list *pending)
+static enum err migrate_once(struct ctx *cx, const struct migration *scripts, bool dry_run,
+                             struct list *pending)
 {
     struct list applied = {NULL, 0};
     size_t count = COUNT_OF(flow_migrations);
@@ -99,4 +107,17 @@ enum err migrate(struct ctx *cx, const struct migration *scripts, bool dry_run,
     TRY(run_pending(cx, flow_migrations, dry_run, &applied, pending, count));
     TRY(run_pending(cx, scripts, dry_run, &applied, pending, count));
     return dry_run ? ERR_OK : db_durable(cx);
+}
+
+enum err migrate(struct ctx *cx, const struct migration *scripts, bool dry_run,
+                 struct list *pending)
+{
+    enum err e = ERR_CONFLICT;
+
+    for (int tries = 0; tries < CONFLICT_TRIES && e == ERR_CONFLICT; tries++) {
+        e = migrate_once(cx, scripts, dry_run, pending);
+        if (e != ERR_OK)
+            db_rollback(cx);
+    }
+    return e;
 }

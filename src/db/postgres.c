@@ -1,0 +1,332 @@
+/*
+ * postgres.c -- the PostgreSQL driver: statements, transactions, opening and closing.
+ *
+ * A transaction holds a connection from db_begin on, but says nothing to the server before its
+ * first statement: begin, savepoints and whatever else has no answer of interest go out with the
+ * next statement that has one. Work that came into conflict is run again by its caller, on the same
+ * thread; when that goes wrong as well, its next transaction takes the whole database for itself
+ * (the lock on jumun_turn, which all others hold in a mode that does not exclude each other), so
+ * that it comes through however busy the rest is. A commit is durable when it returns; there is
+ * nothing to wait for afterwards.
+ */
+#include "db/postgres.h"
+
+#include "base/fault.h"
+
+#define READERS_DEFAULT 8
+#define WRITERS 4 /* connections beside those for readers */
+
+#define TURN_SHARED "lock table jumun_turn in row share mode"
+#define TURN_ALONE "lock table jumun_turn in exclusive mode"
+
+#define CONFLICTS_BEFORE_ALONE 2
+
+/* How often in a row this thread's transactions came into conflict, and in which database. */
+static _Thread_local const struct db *in_conflict;
+static _Thread_local int conflicts;
+
+static struct pg_connection *connection_of(const struct ctx *cx)
+{
+    return (struct pg_connection *)cx->tx;
+}
+
+static enum err note_conflict(const struct ctx *cx, enum err e)
+{
+    if (e == ERR_CONFLICT && cx->tx) {
+        conflicts = in_conflict == cx->db ? conflicts + 1 : 1;
+        in_conflict = cx->db;
+    }
+    return e;
+}
+
+void pg_rename(struct pg_connection *c, struct pg_statement *st)
+{
+    st->prepared = false;
+    snprintf(st->name, sizeof(st->name), "s%llu", (unsigned long long)++c->names);
+}
+
+static void statement_free(struct pg_statement *st)
+{
+    free(st->sql);
+    free(st->plan);
+    free(st);
+}
+
+void pg_statements_drop(struct pg_connection *c)
+{
+    for (size_t i = 0; i < PG_STATEMENT_SLOTS; i++) {
+        while (c->slots[i]) {
+            struct pg_statement *st = c->slots[i];
+            c->slots[i] = st->next;
+            statement_free(st);
+        }
+    }
+}
+
+/* The server forgets it too, unless there is no room to say so; then with the connection. */
+static void deallocate(struct pg_connection *c, const struct pg_statement *st)
+{
+    char command[PG_COMMAND_SIZE];
+    if (!st->prepared || c->n_ahead > PG_AHEAD_MAX / 2)
+        return;
+    snprintf(command, sizeof(command), "deallocate %s", st->name);
+    pg_ahead(c, command);
+}
+
+static void statement_evict(struct pg_connection *c)
+{
+    struct pg_statement **oldest = NULL;
+    for (size_t i = 0; i < PG_STATEMENT_SLOTS; i++)
+        for (struct pg_statement **at = &c->slots[i]; *at; at = &(*at)->next)
+            if (!oldest || (*at)->last_used < (*oldest)->last_used)
+                oldest = at;
+    if (!oldest)
+        return;
+    struct pg_statement *st = *oldest;
+    *oldest = st->next;
+    deallocate(c, st);
+    statement_free(st);
+    c->cached--;
+}
+
+/*
+ * Each parameter has the type of its argument, not what the server would guess from the text (an
+ * int4 beside a constant). A parameter that has been null so far gets its type when it has one.
+ */
+static void statement_types(struct pg_connection *c, struct pg_statement *st, struct db_args args)
+{
+    bool differs = (size_t)st->parameters != args.n;
+    for (size_t i = 0; i < args.n; i++) {
+        Oid type = pg_type(args.v[i].type);
+        if (type && st->types[i] != type) {
+            st->types[i] = type;
+            differs = true;
+        }
+    }
+    st->parameters = (int)args.n;
+    if (differs && st->prepared) {
+        deallocate(c, st);
+        pg_rename(c, st);
+    }
+}
+
+static struct pg_statement *statement_get(struct pg_connection *c, const char *sql,
+                                          struct db_args args)
+{
+    uint64_t hash = str_hash(str_from(sql));
+    struct pg_statement **slot = &c->slots[hash & (PG_STATEMENT_SLOTS - 1)], *st = *slot;
+
+    assert(args.n <= PG_PARAMETERS_MAX);
+    while (st && (st->hash != hash || strcmp(st->sql, sql) != 0))
+        st = st->next;
+    if (!st) {
+        if (c->cached == PG_STATEMENTS_MAX)
+            statement_evict(c);
+        st = calloc(1, sizeof(*st));
+        if (!st || !(st->sql = strdup(sql)))
+            abort();
+        st->hash = hash;
+        st->next = *slot;
+        *slot = st;
+        c->cached++;
+        pg_rename(c, st);
+    }
+    st->last_used = ++c->uses;
+    statement_types(c, st, args);
+    return st;
+}
+
+enum err pg_run_on(struct ctx *cx, struct pg_connection *c, struct db_query *q)
+{
+    struct pg_answer a;
+    struct pg_statement *st = statement_get(c, q->sql, q->args);
+    TRY(pg_exchange(cx, c, st, q->args, &a));
+    enum err e = a.result ? pg_rows(cx, st, a.result, q)
+                          : fail(cx, ERR_UNAVAILABLE, "postgres: no answer: %s", q->sql);
+    PQclear(a.result);
+    return e;
+}
+
+static enum err postgres_run(struct ctx *cx, struct db_query *q)
+{
+    struct pg_db *p = pg_of(cx);
+    struct pg_connection *c = NULL;
+
+    if (cx->tx)
+        return note_conflict(cx, pg_run_on(cx, connection_of(cx), q));
+    TRY(pg_take(cx, p, &c));
+    enum err e = pg_run_on(cx, c, q);
+    /* An older plan: nothing happened yet, so that nobody has to hear of it. */
+    if (e == ERR_CONFLICT && q->rows == 0)
+        e = pg_run_on(cx, c, q);
+    pg_give_back(p, c);
+    return e;
+}
+
+static enum err postgres_begin(struct ctx *cx)
+{
+    struct pg_db *p = pg_of(cx);
+    struct pg_connection *c = NULL;
+
+    if (FAULT("db.begin"))
+        return fail(cx, ERR_UNAVAILABLE, "fault db.begin");
+    TRY(pg_take(cx, p, &c));
+    pg_ahead(c, "begin isolation level repeatable read read write");
+    bool alone = in_conflict == cx->db && conflicts >= CONFLICTS_BEFORE_ALONE;
+    pg_ahead(c, alone ? TURN_ALONE : TURN_SHARED);
+    cx->tx = &c->tx;
+    return ERR_OK;
+}
+
+static void transaction_end(struct ctx *cx, struct pg_connection *c)
+{
+    cx->tx = NULL;
+    c->begun = false;
+    c->n_ahead = 0;
+    pg_give_back(pg_of(cx), c);
+}
+
+static void postgres_rollback(struct ctx *cx)
+{
+    struct pg_connection *c = connection_of(cx);
+    struct story story = cx->story; /* why it came to this is what counts */
+
+    c->n_ahead = 0;
+    if (c->begun && pg_command(cx, c, "rollback") != ERR_OK)
+        pg_disconnect(c); /* the server rolls back what it cannot talk about */
+    cx->story = story;
+    transaction_end(cx, c);
+}
+
+static enum err postgres_commit(struct ctx *cx)
+{
+    struct pg_connection *c = connection_of(cx);
+    bool rings = cx->tx->rings;
+    enum err e = ERR_OK;
+
+    if (FAULT("db.commit.before")) {
+        postgres_rollback(cx);
+        return fail(cx, ERR_UNAVAILABLE, "fault db.commit.before");
+    }
+    if (c->begun)
+        e = note_conflict(cx, pg_command(cx, c, "commit"));
+    if (e != ERR_OK && c->pg && PQtransactionStatus(c->pg) != PQTRANS_IDLE)
+        pg_disconnect(c);
+    if (e == ERR_DEADLINE)
+        e = fail(cx, ERR_UNAVAILABLE, "postgres: no answer to a commit");
+    if (e == ERR_OK && FAULT("db.commit.after"))
+        e = fail(cx, ERR_UNAVAILABLE, "fault db.commit.after");
+    transaction_end(cx, c);
+    TRY(e);
+    in_conflict = NULL;
+    cx->ticket = 0;
+    COUNT(cx->db, commits);
+    COUNT(cx->db, groups);
+    if (rings)
+        db_announce(cx->db);
+    return ERR_OK;
+}
+
+static enum err postgres_script(struct ctx *cx, const char *sql)
+{
+    struct pg_connection *c = connection_of(cx);
+
+    /* Alone, when it comes first: starting processes change a schema one after another. */
+    if (!c->begun)
+        for (int i = 0; i < c->n_ahead; i++)
+            if (strcmp(c->ahead[i], TURN_SHARED) == 0)
+                memcpy(c->ahead[i], TURN_ALONE, sizeof(TURN_ALONE));
+    return note_conflict(cx, pg_simple(cx, c, pg_script(cx, sql)));
+}
+
+static enum err postgres_savepoint(struct ctx *cx, enum db_savepoint_verb verb, const char *name)
+{
+    static const char *const verbs[] = {"savepoint", "release", "rollback to"};
+    struct pg_connection *c = connection_of(cx);
+    char command[PG_COMMAND_SIZE];
+
+    assert(!strchr(name, '"'));
+    if (c->n_ahead >= PG_AHEAD_MAX - 2) {
+        struct pg_answer a;
+        TRY(note_conflict(cx, pg_exchange(cx, c, NULL, NO_ARGS, &a)));
+        PQclear(a.result);
+    }
+    /* What is rolled back to stays as an empty savepoint; one of the same name hides it. */
+    snprintf(command, sizeof(command), "%s \"s_%s\"", verbs[verb], name);
+    pg_ahead(c, command);
+    return ERR_OK;
+}
+
+static bool postgres_park(struct ctx *cx, struct db_waiter *w)
+{
+    (void)cx;
+    (void)w;
+    return false;
+}
+
+static enum err postgres_backup(struct ctx *cx, const char *path)
+{
+    return fail(cx, ERR_INVALID,
+                "%s: a PostgreSQL server is backed up with its own means (pg_dump)", path);
+}
+
+static void postgres_close(struct db *db)
+{
+    struct pg_db *p = (struct pg_db *)db;
+    pg_pool_close(p);
+    for (int i = 0; i < p->n_words; i++) {
+        explicit_bzero(p->values[i], strlen(p->values[i]));
+        free(p->words[i]);
+        free(p->values[i]);
+    }
+    pthread_mutex_destroy(&p->mutex);
+    free(p);
+}
+
+static bool name_is_plain(const char *name)
+{
+    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_");
+    return n > 0 && name[n] == '\0' && strncmp(name, "pg_", 3) != 0;
+}
+
+static enum err postgres_open(struct ctx *cx, const char *location, const char *name,
+                              const struct db_options *options, struct db **ret)
+{
+    if (!name_is_plain(name))
+        return fail(cx, ERR_INVALID, "%s cannot be the name of a schema", name);
+    struct pg_db *p = calloc(1, sizeof(*p));
+    if (!p)
+        abort();
+    p->base.driver = &db_postgres;
+    snprintf(p->base.name, sizeof(p->base.name), "%s", name);
+    p->options = *options;
+    p->connections_max =
+        (options->readers_max > 0 ? options->readers_max : READERS_DEFAULT) + WRITERS;
+    pthread_mutex_init(&p->mutex, NULL);
+
+    enum err e = pg_url_read(cx, p, arena_printf(cx->arena, "postgres%s", location).p);
+    if (e == ERR_OK)
+        e = pg_schema_make(cx, p);
+    if (e != ERR_OK) {
+        postgres_close(&p->base);
+        return e;
+    }
+    *ret = &p->base;
+    return ERR_OK;
+}
+
+const struct db_driver db_postgres = {
+    .engine = "postgres",
+    .shared = true,
+    .scheme = "postgres",
+    .open = postgres_open,
+    .close = postgres_close,
+    .begin = postgres_begin,
+    .commit = postgres_commit,
+    .rollback = postgres_rollback,
+    .run = postgres_run,
+    .script = postgres_script,
+    .savepoint = postgres_savepoint,
+    .park = postgres_park,
+    .backup = postgres_backup,
+};

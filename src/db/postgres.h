@@ -1,0 +1,125 @@
+/* postgres.h -- what the parts of the PostgreSQL driver share: connections, the pool, exchanges. */
+#pragma once
+
+#include "db/driver.h"
+
+#include <libpq-fe.h>
+#include <pthread.h>
+
+#define PG_STATEMENTS_MAX 256
+#define PG_STATEMENT_SLOTS 128 /* power of two */
+#define PG_PARAMETERS_MAX 64
+#define PG_AHEAD_MAX 8 /* commands that go out with the next statement */
+#define PG_COMMAND_SIZE 128
+#define PG_URL_OPTIONS_MAX 64
+
+/* A statement as one connection has it prepared. */
+struct pg_statement {
+    char *sql;
+    uint64_t hash, last_used;
+    char name[24];
+    bool prepared;
+    int parameters;
+    Oid types[PG_PARAMETERS_MAX]; /* 0: only nulls so far, the server decides */
+    const struct field *planned_for;
+    int columns;
+    const struct field **plan; /* by column */
+    struct pg_statement *next; /* in its slot */
+};
+
+struct pg_connection {
+    struct db_tx tx; /* first: cx->tx points here while the connection works for a transaction */
+    PGconn *pg;      /* NULL: lost; opened again when it is next needed */
+    bool fresh;      /* nothing has been answered on it yet: a loss is no matter of age */
+    bool begun;      /* the server has a transaction open */
+    int timeout_ms;  /* statement_timeout, as the server has it */
+    int64_t idle_since_us;
+    char ahead[PG_AHEAD_MAX][PG_COMMAND_SIZE];
+    int n_ahead;
+    uint64_t uses, names;
+    int cached;
+    struct pg_statement *slots[PG_STATEMENT_SLOTS];
+    struct pg_connection *next; /* in the free list */
+};
+
+struct pg_waiting {
+    pthread_cond_t wake;
+    bool granted;
+    struct pg_connection *gift;
+    struct pg_waiting *next;
+};
+
+struct pg_db {
+    struct db base;
+    struct db_options options;
+    char *words[PG_URL_OPTIONS_MAX], *values[PG_URL_OPTIONS_MAX]; /* for libpq; NULL-terminated */
+    int n_words;
+    bool has_role; /* connections work as the service's own role */
+
+    pthread_mutex_t mutex;
+    struct pg_connection *free; /* newest first */
+    int connections, connections_max;
+    struct pg_waiting *first, *last;
+    int64_t away_since_us, refused_at_us; /* the server: 0 when it is there; the last try */
+    char refusal[200];
+};
+
+/* What one exchange with the server brought; clear with PQclear. */
+struct pg_answer {
+    PGresult *result; /* of the statement itself */
+    bool prepared;    /* its text is known to the server now */
+};
+
+static inline struct pg_db *pg_of(const struct ctx *cx)
+{
+    return (struct pg_db *)cx->db;
+}
+
+/* postgres.c */
+/* To be prepared anew, under a name that the server does not know. */
+void pg_rename(struct pg_connection *c, struct pg_statement *st);
+void pg_statements_drop(struct pg_connection *c);
+enum err pg_run_on(struct ctx *cx, struct pg_connection *c, struct db_query *q) MUST_USE;
+
+/* postgres_pool.c */
+enum err pg_take(struct ctx *cx, struct pg_db *p, struct pg_connection **ret) MUST_USE;
+void pg_give_back(struct pg_db *p, struct pg_connection *c);
+void pg_pool_close(struct pg_db *p);
+
+/* postgres_connect.c */
+enum err pg_url_read(struct ctx *cx, struct pg_db *p, const char *url) MUST_USE;
+void pg_url_set(struct pg_db *p, const char *word, const char *value);
+/* Opens the connection, also again; waits a moment for a server that is restarting. */
+enum err pg_connect(struct ctx *cx, struct pg_db *p, struct pg_connection *c) MUST_USE;
+/* Forgets everything about the server's side. */
+void pg_disconnect(struct pg_connection *c);
+
+/* postgres_wire.c */
+enum err pg_error(struct ctx *cx, const struct pg_connection *c, const PGresult *r,
+                  const char *what) MUST_USE;
+void pg_ahead(struct pg_connection *c, const char *command);
+/* What is ahead, then the statement (NULL: nothing more), in one round trip. */
+enum err pg_exchange(struct ctx *cx, struct pg_connection *c, struct pg_statement *st,
+                     struct db_args args, struct pg_answer *ret) MUST_USE;
+/* The same for one command that is not prepared; its last result is looked at for errors only. */
+enum err pg_command(struct ctx *cx, struct pg_connection *c, const char *sql) MUST_USE;
+/* Several commands without parameters, as text. */
+enum err pg_simple(struct ctx *cx, struct pg_connection *c, const char *sql) MUST_USE;
+
+/* postgres_rows.c */
+enum err pg_rows(struct ctx *cx, struct pg_statement *st, PGresult *r,
+                 struct db_query *q) MUST_USE;
+/* Binary forms of the arguments; `room` holds numbers, lengths and pointers. */
+struct pg_binary {
+    const char *values[PG_PARAMETERS_MAX];
+    int lengths[PG_PARAMETERS_MAX], formats[PG_PARAMETERS_MAX];
+    unsigned char room[PG_PARAMETERS_MAX][16];
+};
+void pg_bind(struct pg_binary *b, struct db_args args);
+Oid pg_type(enum db_type t); /* 0 for null */
+
+/* postgres_schema.c */
+/* The service's schema, its role where the server lets us, and the table that writers lock. */
+enum err pg_schema_make(struct ctx *cx, struct pg_db *p) MUST_USE;
+/* A migration in PostgreSQL's words. */
+const char *pg_script(struct ctx *cx, const char *sql);

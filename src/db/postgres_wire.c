@@ -1,0 +1,355 @@
+/*
+ * postgres_wire.c -- one exchange with the server: commands and a statement in one round trip,
+ * until an answer, the deadline, or the loss of the connection.
+ *
+ * libpq never blocks here: we wait in poll() with the deadline of the work. When that passes, the
+ * server is asked to cancel (PQcancel) and given a moment to say so; after that the connection is
+ * given up. statement_timeout is set beside it, coarsely, for the day on which we are the ones who
+ * are gone.
+ */
+#include "db/postgres.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#define CANCEL_US (500 * US_PER_MS)     /* for the server to say that it cancelled */
+#define NO_DEADLINE_US (5 * US_PER_MIN) /* of a statement without one */
+#define COMMAND_US (10 * US_PER_S)      /* of commit and rollback, whatever the work's deadline */
+
+static bool starts(const char *code, const char *with)
+{
+    return strncmp(code, with, strlen(with)) == 0;
+}
+
+static enum err error_of(const char *code, bool in_transaction)
+{
+    static const struct {
+        const char *code;
+        enum err e;
+    } table[] = {
+        {"23505", ERR_DUPLICATE},   {"23", ERR_CONSTRAINT},   {"40001", ERR_CONFLICT},
+        {"40P01", ERR_CONFLICT},    {"57014", ERR_DEADLINE},  {"55P03", ERR_BUSY},
+        {"53300", ERR_BUSY},        {"57P", ERR_UNAVAILABLE}, {"08", ERR_UNAVAILABLE},
+        {"53", ERR_UNAVAILABLE},    {"58", ERR_UNAVAILABLE},  {"25P03", ERR_UNAVAILABLE},
+        {"40003", ERR_UNAVAILABLE}, {"22021", ERR_INVALID},   {"22P05", ERR_INVALID},
+        {"22001", ERR_TOO_LARGE},   {"54", ERR_TOO_LARGE},
+    };
+    if (strcmp(code, "25006") ==
+        0) /* our own mistake, unless the server is no longer the primary */
+        return in_transaction ? ERR_UNAVAILABLE : ERR_INTERNAL;
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        if (starts(code, table[i].code))
+            return table[i].e;
+    return ERR_INTERNAL;
+}
+
+/* Prepared under an older schema, or lost by a pooler in between: the next try prepares it anew. */
+static bool plan_is_old(const PGresult *r)
+{
+    const char *code = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+    const char *where = PQresultErrorField(r, PG_DIAG_SOURCE_FUNCTION);
+    return code && (strcmp(code, "26000") == 0 || (strcmp(code, "0A000") == 0 && where &&
+                                                   strcmp(where, "RevalidateCachedQuery") == 0));
+}
+
+enum err pg_error(struct ctx *cx, const struct pg_connection *c, const PGresult *r,
+                  const char *what)
+{
+    const char *code = r ? PQresultErrorField(r, PG_DIAG_SQLSTATE) : NULL;
+    const char *message = r ? PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+
+    if (!code) /* libpq's own: the connection is gone */
+        return fail(cx, ERR_UNAVAILABLE, "postgres: connection lost: %s", what);
+    enum err e = plan_is_old(r) ? ERR_CONFLICT : error_of(code, c->begun);
+    return fail(cx, e, "postgres: %s (%s): %s", message ? message : "", code, what);
+}
+
+void pg_ahead(struct pg_connection *c, const char *command)
+{
+    assert(c->n_ahead < PG_AHEAD_MAX && strlen(command) < PG_COMMAND_SIZE);
+    snprintf(c->ahead[c->n_ahead++], PG_COMMAND_SIZE, "%s", command);
+}
+
+/* False: the deadline passed. A lost connection counts as ready; the next call of libpq says so. */
+static bool wait_ready(PGconn *pg, short events, int64_t deadline_us)
+{
+    struct pollfd fd = {.fd = PQsocket(pg), .events = events};
+    for (;;) {
+        int64_t left_us = deadline_us - clock_monotonic_us();
+        if (left_us <= 0)
+            return false;
+        int64_t ms = (left_us + US_PER_MS - 1) / US_PER_MS;
+        int n = poll(&fd, 1, ms > 60000 ? 60000 : (int)ms);
+        if (n > 0 || (n < 0 && errno != EINTR))
+            return true;
+    }
+}
+
+static enum err flush(PGconn *pg, int64_t deadline_us)
+{
+    int rc;
+    while ((rc = PQflush(pg)) == 1) {
+        if (!wait_ready(pg, POLLIN | POLLOUT, deadline_us))
+            return ERR_DEADLINE;
+        if (!PQconsumeInput(pg))
+            return ERR_UNAVAILABLE;
+    }
+    return rc == 0 ? ERR_OK : ERR_UNAVAILABLE;
+}
+
+/* Until a result (or the end of one query's results, NULL) is there. */
+static enum err next_result(PGconn *pg, int64_t deadline_us, PGresult **ret)
+{
+    while (PQisBusy(pg)) {
+        if (!wait_ready(pg, POLLIN, deadline_us))
+            return ERR_DEADLINE;
+        if (!PQconsumeInput(pg))
+            return ERR_UNAVAILABLE;
+    }
+    *ret = PQgetResult(pg);
+    return ERR_OK;
+}
+
+static bool is_timeout(const struct pg_connection *c)
+{
+    return c->n_ahead > 0 && starts(c->ahead[0], "set ");
+}
+
+static bool sends(struct pg_connection *c, struct pg_statement *st, struct db_args args)
+{
+    bool ok = PQenterPipelineMode(c->pg) == 1;
+    for (int i = 0; i < c->n_ahead && ok; i++) {
+        ok = PQsendQueryParams(c->pg, c->ahead[i], 0, NULL, NULL, NULL, NULL, 1);
+        if (i == 0 && is_timeout(c)) /* or a rollback of what follows would take it back */
+            ok = ok && PQpipelineSync(c->pg);
+    }
+    if (st && ok) {
+        struct pg_binary b;
+        pg_bind(&b, args);
+        if (!st->prepared)
+            ok = PQsendPrepare(c->pg, st->name, st->sql, st->parameters, st->types);
+        ok = ok && PQsendQueryPrepared(c->pg, st->name, st->parameters, b.values, b.lengths,
+                                       b.formats, 1);
+    }
+    return ok && PQpipelineSync(c->pg);
+}
+
+/* Takes a result into the answer; the first failure is the one that counts. */
+static void take_result(PGresult *r, bool is_prepare, struct pg_answer *a, PGresult **ret_failure)
+{
+    ExecStatusType status = PQresultStatus(r);
+    bool failed = status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE;
+
+    if (is_prepare && status == PGRES_COMMAND_OK)
+        a->prepared = true;
+    if (failed && !*ret_failure) {
+        *ret_failure = r;
+    } else if (failed || status == PGRES_PIPELINE_ABORTED) {
+        PQclear(r);
+    } else { /* the last one is the statement's */
+        PQclear(a->result);
+        a->result = r;
+    }
+}
+
+/* Reads everything up to the last synchronisation point. */
+static enum err receive(const struct pg_connection *c, int64_t deadline_us, bool prepares,
+                        struct pg_answer *a, PGresult **ret_failure)
+{
+    int place = 0, prepare_at = prepares ? c->n_ahead : -1, ends = 0;
+    int syncs = is_timeout(c) ? 2 : 1;
+    bool inside = false;
+
+    while (syncs > 0) {
+        PGresult *r = NULL;
+        TRY(next_result(c->pg, deadline_us, &r));
+        if (!r) {
+            place += inside;
+            inside = false;
+            if (PQstatus(c->pg) == CONNECTION_BAD || ++ends > 2 * PG_AHEAD_MAX + 4)
+                return ERR_UNAVAILABLE;
+        } else if (PQresultStatus(r) == PGRES_PIPELINE_SYNC) {
+            PQclear(r);
+            syncs--;
+        } else {
+            inside = true;
+            take_result(r, place == prepare_at, a, ret_failure);
+        }
+    }
+    return ERR_OK;
+}
+
+/* A second thread of the server's ends ours; false: it did not say so in time. */
+static bool cancel_and_drain(struct pg_connection *c, bool prepares, struct pg_answer *a,
+                             PGresult **ret_failure)
+{
+    char message[256];
+    PGcancel *cancel = PQgetCancel(c->pg);
+    bool asked = cancel && PQcancel(cancel, message, sizeof(message));
+    PQfreeCancel(cancel);
+    return asked &&
+           receive(c, clock_monotonic_us() + CANCEL_US, prepares, a, ret_failure) == ERR_OK;
+}
+
+/* How long one statement may take, as a few round numbers so that it rarely has to be said. */
+static void say_timeout(struct pg_connection *c, int64_t deadline_us)
+{
+    static const int steps_s[] = {1, 2, 5, 10, 30, 60, 300};
+    char command[PG_COMMAND_SIZE];
+    int64_t left_us = deadline_us - clock_monotonic_us();
+    int ms = 1000 * steps_s[COUNT_OF(steps_s) - 1];
+
+    for (size_t i = 0; i < COUNT_OF(steps_s); i++) {
+        if (left_us <= steps_s[i] * US_PER_S) {
+            ms = 1000 * steps_s[i];
+            break;
+        }
+    }
+    /* Inside a transaction it would be undone with it. */
+    if (ms == c->timeout_ms || c->begun)
+        return;
+    snprintf(command, sizeof(command), "set statement_timeout = %d", ms);
+    assert(c->n_ahead < PG_AHEAD_MAX);
+    memmove(c->ahead[1], c->ahead[0], (size_t)c->n_ahead * PG_COMMAND_SIZE);
+    memcpy(c->ahead[0], command, sizeof(command));
+    c->n_ahead++;
+    c->timeout_ms = ms;
+}
+
+/* One try on the connection as it is. ERR_OK: the server answered, if with *ret_failure. */
+static enum err exchange_once(struct pg_connection *c, struct pg_statement *st, struct db_args args,
+                              int64_t deadline_us, struct pg_answer *a, PGresult **ret_failure)
+{
+    bool prepares = st && !st->prepared, late = false;
+
+    if (!sends(c, st, args))
+        return ERR_UNAVAILABLE;
+    enum err e = flush(c->pg, deadline_us);
+    if (e == ERR_OK)
+        e = receive(c, deadline_us, prepares, a, ret_failure);
+    if (e == ERR_DEADLINE) {
+        late = true;
+        e = cancel_and_drain(c, prepares, a, ret_failure) ? ERR_OK : ERR_UNAVAILABLE;
+    }
+    if (e == ERR_OK && PQexitPipelineMode(c->pg) && PQstatus(c->pg) != CONNECTION_BAD)
+        return ERR_OK; /* also when it answered before the server heard of the cancel */
+    return late ? ERR_DEADLINE : ERR_UNAVAILABLE;
+}
+
+static void forget(struct pg_answer *a, PGresult **failure)
+{
+    PQclear(a->result);
+    PQclear(*failure);
+    *failure = NULL;
+    *a = (struct pg_answer){NULL, false};
+}
+
+/*
+ * A connection that was idle may have died with the server's last restart: as long as the server
+ * has nothing of ours, the same is said again on a new one, once.
+ */
+static enum err exchange_or_reconnect(struct ctx *cx, struct pg_connection *c,
+                                      struct pg_statement *st, struct db_args args,
+                                      int64_t deadline_us, struct pg_answer *a,
+                                      PGresult **ret_failure)
+{
+    for (;;) {
+        if (!c->pg)
+            TRY(pg_connect(cx, pg_of(cx), c));
+        bool may_repeat = !c->begun && !c->fresh;
+        c->fresh = false;
+        say_timeout(c, deadline_us);
+        enum err e = exchange_once(c, st, args, deadline_us, a, ret_failure);
+        if (e == ERR_OK)
+            return ERR_OK;
+        forget(a, ret_failure);
+        pg_disconnect(c);
+        if (e == ERR_DEADLINE)
+            return fail(cx, e, "postgres: no answer before the deadline");
+        if (!may_repeat)
+            return fail(cx, e, "postgres: the connection was lost");
+    }
+}
+
+static bool begins(const struct pg_connection *c)
+{
+    for (int i = 0; i < c->n_ahead; i++)
+        if (starts(c->ahead[i], "begin"))
+            return true;
+    return false;
+}
+
+static enum err exchange(struct ctx *cx, struct pg_connection *c, struct pg_statement *st,
+                         struct db_args args, int64_t deadline_us, struct pg_answer *ret)
+{
+    PGresult *failure = NULL;
+
+    *ret = (struct pg_answer){NULL, false};
+    enum err e = exchange_or_reconnect(cx, c, st, args, deadline_us, ret, &failure);
+    if (e != ERR_OK) {
+        c->n_ahead = 0;
+        return e;
+    }
+    if (begins(c) && PQtransactionStatus(c->pg) != PQTRANS_IDLE)
+        c->begun = true;
+    c->n_ahead = 0;
+    if (st && ret->prepared)
+        st->prepared = true;
+    if (!failure)
+        return ERR_OK;
+    e = pg_error(cx, c, failure, st ? st->sql : "transaction");
+    if (st && e == ERR_CONFLICT && plan_is_old(failure))
+        pg_rename(c, st);
+    forget(ret, &failure);
+    return e;
+}
+
+enum err pg_exchange(struct ctx *cx, struct pg_connection *c, struct pg_statement *st,
+                     struct db_args args, struct pg_answer *ret)
+{
+    int64_t now = clock_monotonic_us();
+    if (cx->deadline_us && cx->deadline_us <= now)
+        return fail(cx, ERR_DEADLINE, "postgres: the deadline has passed");
+    return exchange(cx, c, st, args, cx->deadline_us ? cx->deadline_us : now + NO_DEADLINE_US, ret);
+}
+
+enum err pg_command(struct ctx *cx, struct pg_connection *c, const char *sql)
+{
+    struct pg_answer a;
+    pg_ahead(c, sql);
+    enum err e = exchange(cx, c, NULL, NO_ARGS, clock_monotonic_us() + COMMAND_US, &a);
+    /* The commit of a transaction that had failed is answered with ROLLBACK, not with an error. */
+    const char *status = a.result ? PQcmdStatus(a.result) : "";
+    if (e == ERR_OK && strcmp(sql, "commit") == 0 && strcmp(status, "COMMIT") != 0)
+        e = fail(cx, ERR_INTERNAL, "postgres: a failed transaction was committed");
+    PQclear(a.result);
+    return e;
+}
+
+enum err pg_simple(struct ctx *cx, struct pg_connection *c, const char *sql)
+{
+    int64_t deadline_us = cx->deadline_us ? cx->deadline_us : clock_monotonic_us() + NO_DEADLINE_US;
+    struct pg_answer a = {NULL, false};
+    PGresult *failure = NULL, *r = NULL;
+    enum err e = ERR_OK;
+
+    if (!c->pg || c->n_ahead > 0) {
+        TRY(pg_exchange(cx, c, NULL, NO_ARGS, &a));
+        PQclear(a.result);
+        a.result = NULL;
+    }
+    if (!PQsendQuery(c->pg, sql))
+        e = ERR_UNAVAILABLE;
+    if (e == ERR_OK)
+        e = flush(c->pg, deadline_us);
+    while (e == ERR_OK && (e = next_result(c->pg, deadline_us, &r)) == ERR_OK && r)
+        take_result(r, false, &a, &failure);
+    if (failure)
+        e = pg_error(cx, c, failure, "script");
+    else if (e != ERR_OK)
+        e = fail(cx, e, "postgres: a script did not end");
+    forget(&a, &failure);
+    if (e == ERR_DEADLINE || PQstatus(c->pg) == CONNECTION_BAD)
+        pg_disconnect(c);
+    return e;
+}

@@ -1,0 +1,274 @@
+/* db_server_test.c -- what a database on a server must live through: restarts, cut connections,
+ * held locks, processes that start together. */
+#include "test.h"
+
+#include "db/db.h"
+#include "flow/migrate.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+/* Both set by tests/servers/postgres. CTL takes stop, kill and start. */
+static const char *url, *ctl;
+static const struct db_options options = {.readers_max = 4, .clock = &clock_system};
+
+struct work {
+    struct arena arena;
+    struct rng rng;
+    struct ctx cx;
+};
+
+static void work_init(struct work *w, struct db *db)
+{
+    memset(w, 0, sizeof(*w));
+    arena_init(&w->arena, 16u << 20);
+    rng_init(&w->rng);
+    w->cx = (struct ctx){.arena = &w->arena, .clock = &clock_system, .rng = &w->rng, .db = db};
+}
+
+static void work_release(struct work *w)
+{
+    db_rollback(&w->cx);
+    arena_release(&w->arena);
+}
+
+static struct db *open_db(const char *name)
+{
+    struct work w;
+    struct db *db = NULL;
+    work_init(&w, NULL);
+    if (db_open(&w.cx, url, name, &options, &db) != ERR_OK) {
+        printf("Bail out! cannot open %s: %s\n", name, w.cx.story.detail);
+        exit(1);
+    }
+    work_release(&w);
+    return db;
+}
+
+static enum err script(struct ctx *cx, const char *sql)
+{
+    TRY(db_begin(cx));
+    TRY(db_script(cx, sql));
+    return db_commit(cx);
+}
+
+static void control(const char *verb)
+{
+    char command[300];
+    snprintf(command, sizeof(command), "%s %s >/dev/null 2>&1", ctl, verb);
+    if (system(command) != 0) /* NOLINT(cert-env33-c): our own wrapper */
+        printf("# %s did not go well\n", verb);
+}
+
+static enum err increment(struct ctx *cx)
+{
+    int64_t n = 0;
+    TRY(db_begin(cx));
+    TRY(db_int_of(cx, &n, "select value from counters where name = 'n'", NO_ARGS));
+    TRY(db_exec(cx, "update counters set value = $1 where name = 'n'", ARGS(db_int(n + 1))));
+    return db_commit(cx);
+}
+
+struct load {
+    struct db *db;
+    atomic_bool over;
+    atomic_llong acknowledged, unanswered; /* unanswered: may or may not have happened */
+    atomic_llong strange;
+};
+
+static void *load_main(void *arg)
+{
+    struct load *l = arg;
+    struct work w;
+    const struct timespec pause = {.tv_nsec = 5000000};
+    work_init(&w, l->db);
+    while (!l->over) {
+        w.cx.deadline_us = clock_monotonic_us() + 2 * US_PER_S;
+        enum err e = increment(&w.cx);
+        db_rollback(&w.cx);
+        if (e == ERR_OK)
+            l->acknowledged++;
+        else if (e == ERR_UNAVAILABLE || e == ERR_DEADLINE)
+            l->unanswered++;
+        else if (e != ERR_CONFLICT && e != ERR_BUSY)
+            l->strange++;
+        if (e == ERR_INTERNAL)
+            printf("# %s\n", w.cx.story.detail);
+        if (e == ERR_UNAVAILABLE)
+            nanosleep(&pause, NULL);
+        arena_reset(&w.arena);
+    }
+    work_release(&w);
+    return NULL;
+}
+
+#define LOADERS 4
+/* Runs `harm` beside a load; afterwards what was acknowledged is there, and nothing else. */
+static void under_load(const char *name, void (*harm)(void))
+{
+    struct load l = {.db = open_db(name)};
+    struct work w;
+    pthread_t threads[LOADERS];
+    int64_t n = 0;
+
+    work_init(&w, l.db);
+    CHECK_INT(script(&w.cx, "create table counters (name text primary key, value bigint not null);"
+                            "insert into counters (name, value) values ('n', 0)"),
+              ERR_OK);
+    for (int i = 0; i < LOADERS; i++)
+        CHECK_INT(pthread_create(&threads[i], NULL, load_main, &l), 0);
+    usleep(200000);
+    long long before = l.acknowledged;
+    harm();
+    long long after = l.acknowledged;
+    usleep(700000);
+    CHECK(l.acknowledged > after); /* it goes on by itself */
+    l.over = true;
+    for (int i = 0; i < LOADERS; i++)
+        pthread_join(threads[i], NULL);
+    w.cx.deadline_us = 0;
+    CHECK_INT(db_int_of(&w.cx, &n, "select value from counters where name = 'n'", NO_ARGS), ERR_OK);
+    CHECK(before > 0);
+    CHECK(n >= l.acknowledged && n <= l.acknowledged + l.unanswered);
+    CHECK_INT(l.strange, 0);
+    printf("# %s: %lld acknowledged, %lld without an answer, %lld there\n", name,
+           (long long)l.acknowledged, (long long)l.unanswered, (long long)n);
+    work_release(&w);
+    db_close(l.db);
+}
+
+static void cut_connections(void)
+{
+    char command[400];
+    snprintf(command, sizeof(command),
+             "psql -qXtA '%s' -c \"select pg_terminate_backend(pid) from pg_stat_activity"
+             " where application_name = 'jumun-cut'\" | grep -q t",
+             url);
+    for (int i = 0; i < 10; i++) {
+        CHECK_INT(system(command), 0); /* NOLINT(cert-env33-c): our own server's */
+        usleep(100000);
+    }
+}
+
+static void restart(void)
+{
+    control("stop");
+    control("start");
+}
+
+static void crash(void)
+{
+    control("kill");
+    control("start");
+}
+
+static void harms(void)
+{
+    under_load("cut", cut_connections);
+    under_load("restarted", restart);
+    under_load("crashed", crash);
+}
+
+/* Somebody holds a row for longer than others can wait: they fail in time, and nobody else waits.
+ */
+static void held_lock(void)
+{
+    struct db *db = open_db("held");
+    struct work holder, other;
+    work_init(&holder, db);
+    work_init(&other, db);
+    CHECK_INT(script(&holder.cx, "create table rows (id bigint primary key, n bigint not null);"
+                                 "insert into rows (id, n) values (1, 0), (2, 0)"),
+              ERR_OK);
+    CHECK_INT(db_begin(&holder.cx), ERR_OK);
+    CHECK_INT(db_exec(&holder.cx, "update rows set n = 1 where id = 1", NO_ARGS), ERR_OK);
+
+    int64_t began_us = clock_monotonic_us();
+    other.cx.deadline_us = began_us + 300 * US_PER_MS;
+    CHECK_INT(db_exec(&other.cx, "update rows set n = 2 where id = 1", NO_ARGS), ERR_INTERNAL);
+    CHECK_INT(db_begin(&other.cx), ERR_OK);
+    CHECK_INT(db_exec(&other.cx, "update rows set n = 2 where id = 1", NO_ARGS), ERR_DEADLINE);
+    CHECK(clock_monotonic_us() - began_us < 2 * US_PER_S);
+    db_rollback(&other.cx);
+    other.cx.deadline_us = 0;
+    CHECK_INT(db_begin(&other.cx), ERR_OK);
+    CHECK_INT(db_exec(&other.cx, "update rows set n = 2 where id = 2", NO_ARGS), ERR_OK);
+    CHECK_INT(db_commit(&other.cx), ERR_OK);
+    CHECK_INT(db_commit(&holder.cx), ERR_OK);
+    work_release(&other);
+    work_release(&holder);
+    db_close(db);
+}
+
+/* Each service has a role and a schema of its own and no rights on another's. */
+static void strangers(void)
+{
+    struct db *mine = open_db("mine"), *theirs = open_db("theirs");
+    struct work w;
+    int64_t n = 0;
+    work_init(&w, mine);
+    CHECK_INT(script(&w.cx, "create table secrets (id bigint primary key)"), ERR_OK);
+    CHECK_INT(db_int_of(&w.cx, &n, "select count(*) from mine.secrets", NO_ARGS), ERR_OK);
+    w.cx.db = theirs;
+    CHECK_INT(db_int_of(&w.cx, &n, "select count(*) from mine.secrets", NO_ARGS), ERR_INTERNAL);
+    CHECK_INT(db_begin(&w.cx), ERR_OK);
+    CHECK_INT(db_exec(&w.cx, "delete from mine.secrets", NO_ARGS), ERR_INTERNAL);
+    work_release(&w);
+    db_close(mine);
+    db_close(theirs);
+}
+
+static const struct migration steps[] = {
+    {"one", "create table once (id bigint primary key); insert into once (id) values (1)"},
+    {"two", "create table twice (id bigint primary key); insert into once (id) values (2)"},
+    {NULL, NULL},
+};
+
+static void *starter(void *arg)
+{
+    struct work w;
+    struct db *db = open_db("replicas");
+    work_init(&w, db);
+    *(enum err *)arg = migrate(&w.cx, steps, false, NULL);
+    if (*(enum err *)arg != ERR_OK)
+        printf("# migrate: %s\n", w.cx.story.detail);
+    work_release(&w);
+    db_close(db);
+    return NULL;
+}
+
+static void ten_start_together(void)
+{
+    pthread_t threads[10];
+    enum err results[10];
+    struct work w;
+    int64_t n = 0;
+    for (size_t i = 0; i < COUNT_OF(threads); i++)
+        CHECK_INT(pthread_create(&threads[i], NULL, starter, &results[i]), 0);
+    for (size_t i = 0; i < COUNT_OF(threads); i++) {
+        pthread_join(threads[i], NULL);
+        CHECK_INT(results[i], ERR_OK);
+    }
+    struct db *db = open_db("replicas");
+    work_init(&w, db);
+    CHECK_INT(db_int_of(&w.cx, &n, "select count(*) from once", NO_ARGS), ERR_OK);
+    CHECK_INT(n, 2);
+    work_release(&w);
+    db_close(db);
+}
+
+int main(void)
+{
+    url = getenv("TEST_POSTGRES");
+    ctl = getenv("TEST_POSTGRES_CTL");
+    if (!url || !ctl) {
+        printf("# no TEST_POSTGRES: nothing to do here\n");
+        return 0;
+    }
+    RUN(ten_start_together);
+    RUN(strangers);
+    RUN(held_lock);
+    RUN(harms);
+    return test_end();
+}
