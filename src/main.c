@@ -15,7 +15,7 @@ extern char **environ;
 
 /* Flags of everything that runs or opens services. */
 #define PLATFORM_FLAGS                                                                             \
-    "data config listen internalListen tossListen issuer tossUrl tossSecretKey tossClientKey "     \
+    "data database cache config listen internalListen tossListen issuer tossUrl tossSecretKey tossClientKey "     \
     "otlpEndpoint env log logRequests threads slowThreads rateLimit proxies streamsPerUser "       \
     "outboxKeepMinutes busKeepHours busMaxMb inboxKeepHours demo"
 
@@ -29,17 +29,17 @@ const struct command commands[] = {
      "jumun serve order payment --data /var/lib/jumun", command_serve, PLATFORM_FLAGS},
     {"migrate", "[NAME...]", "brings databases to this version's schema",
      "`up` and `serve` do it by themselves; this one only migrates, or with --dry-run tells what it would do.",
-     "jumun migrate order --dry-run", command_migrate, "data config dryRun log"},
+     "jumun migrate order --dry-run", command_migrate, "data database config dryRun log"},
     {"doctor", "", "says what is wrong with a data directory",
      "With --audit it checks every invariant of the data; also beside a running platform.",
-     "jumun doctor --audit --data /var/lib/jumun", command_doctor, "data config audit log"},
+     "jumun doctor --audit --data /var/lib/jumun", command_doctor, "data database config audit log"},
     {"dlq", "list | show|retry|discard SERVICE NUMBER", "dead letters of a running platform",
      "Events that a service could not apply. Others of the same key wait behind them.",
      "jumun dlq retry order 7", command_dlq, "data config listen internalListen issuer service log"},
     {"replay", "ORDER", "explains one order's whole story", "And checks that today's rules would tell it the same way.",
-     "jumun replay 01a208bc-99b9-748b-9a35-fa4e257ccd15", command_replay, "data config log"},
+     "jumun replay 01a208bc-99b9-748b-9a35-fa4e257ccd15", command_replay, "data database config log"},
     {"backup", "DIR", "copies a data directory", "Also of a running platform; DIR must not exist yet.",
-     "jumun backup /var/backups/jumun-monday --data /var/lib/jumun", command_backup, "data config log"},
+     "jumun backup /var/backups/jumun-monday --data /var/lib/jumun", command_backup, "data database config log"},
     {"restore", "DIR", "makes a data directory of a backup", "Only where there is none: nothing is overwritten.",
      "jumun restore /var/backups/jumun-monday --data /var/lib/jumun", command_restore, "data config log"},
     {"config", "print", "prints the configuration that would be used",
@@ -48,7 +48,7 @@ const struct command commands[] = {
     {"demo", "", "drives a running platform over HTTP: a lunch rush",
      "Customers order, pay, cancel; owners accept, cook, refuse; the provider declines and loses answers. Ends with a"
      " summary. Needs a platform started with --demo.",
-     "jumun demo --orders 500 --rate 50", command_demo, "data config listen tossListen tossUrl orders rate watch log"},
+     "jumun demo --orders 500 --rate 50", command_demo, "data database config listen tossListen tossUrl orders rate watch log"},
     {"openapi", "", "prints the HTTP contract (OpenAPI 3.1)", "Made from the same tables that check requests.",
      "jumun openapi > openapi.json", command_openapi, ""},
     {"errors", "", "prints every error code with its status and titles", "",

@@ -120,6 +120,9 @@ int command_backup(struct ctx *cx, const struct settings *s, struct list words)
     if (words.n != 1)
         return command_misused("backup",
                                "it takes the directory to write to, which must not exist yet");
+    if (s->database.p)
+        return command_misused("backup", "it copies files, and the databases are on a server: take "
+                                         "them first (pg_dump), then the rest without --database");
     const char *to = arena_cstr(cx->arena, *LIST_AT(struct str, words, 0));
     const char *part = arena_printf(cx->arena, "%s.part", to).p;
     if (access(to, F_OK) == 0)
@@ -147,9 +150,8 @@ int command_restore(struct ctx *cx, const struct settings *s, struct list words)
         return command_misused("restore", "it takes the directory of a backup");
     struct str from = *LIST_AT(struct str, words, 0);
     const char *data = arena_cstr(cx->arena, s->data);
-    if (access(join(cx, arena_cstr(cx->arena, from), "order.db"), F_OK) != 0)
-        return command_misused("restore", "%.*s is not a backup: it has no order.db",
-                               STR_ARG(from));
+    if (access(join(cx, arena_cstr(cx->arena, from), "keys"), F_OK) != 0)
+        return command_misused("restore", "%.*s is not a backup: it has no keys", STR_ARG(from));
     if (rmdir(data) != 0 && errno != ENOENT)
         return command_misused("restore", "%s is there and not empty; move it away first", data);
     const char *part = arena_printf(cx->arena, "%s.part", data).p;

@@ -1,21 +1,23 @@
-/* databases.c -- opens the databases of a data directory. */
+/* databases.c -- opens the databases that the settings name. */
 #include "command/databases.h"
 
-#include <unistd.h>
-
-enum err databases_open(struct ctx *cx, struct str data_dir, struct databases *ret)
+const char *settings_database(struct ctx *cx, const struct settings *s)
 {
-    const struct db_options options = {.readers_max = 2, .clock = cx->clock};
+    return s->database.p ? arena_cstr(cx->arena, s->database)
+                         : arena_printf(cx->arena, "sqlite:%.*s", STR_ARG(s->data)).p;
+}
+
+enum err databases_open(struct ctx *cx, const struct settings *s, struct databases *ret)
+{
+    const struct db_options options = {.readers_max = 2, .must_exist = true, .clock = cx->clock};
+    const char *url = settings_database(cx, s);
 
     *ret = (struct databases){{NULL}};
     for (size_t i = 0; all_services[i]; i++) {
-        const char *name = all_services[i]->name;
-        struct str file = arena_printf(cx->arena, "%.*s/%s.db", STR_ARG(data_dir), name);
-        if (!all_services[i]->migrations || access(file.p, F_OK) != 0)
+        if (!all_services[i]->migrations)
             continue;
-        enum err e = db_open(cx, arena_printf(cx->arena, "sqlite:%.*s", STR_ARG(data_dir)).p, name,
-                             &options, &ret->db[i]);
-        if (e != ERR_OK) {
+        enum err e = db_open(cx, url, all_services[i]->name, &options, &ret->db[i]);
+        if (e != ERR_OK && e != ERR_NOT_FOUND) {
             databases_close(ret);
             return e;
         }

@@ -1,5 +1,4 @@
-/* databases.h -- the databases of a data directory, opened beside a running platform or without
- * one. */
+/* databases.h -- the services' databases, opened beside a running platform or without one. */
 #pragma once
 
 #include "command/command.h"
@@ -7,8 +6,10 @@
 struct databases {
     struct db *db[16]; /* by place in all_services; NULL: not there */
 };
-/* Only files that exist are opened; nothing is made or migrated. */
-enum err databases_open(struct ctx *cx, struct str data_dir, struct databases *ret) MUST_USE;
+/* For db_open: what --database says, or files in --data. */
+const char *settings_database(struct ctx *cx, const struct settings *s);
+/* Only those that exist are opened; nothing is made or migrated. */
+enum err databases_open(struct ctx *cx, const struct settings *s, struct databases *ret) MUST_USE;
 /* Runs the audit a few times beside a running platform: only what stays is found. *ret: struct
  * audit_finding. */
 enum err audit_settled(struct ctx *cx, struct databases *d, struct list *ret,

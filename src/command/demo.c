@@ -128,20 +128,21 @@ static void print_summary(struct demo *d)
         printf("\n  unexpected: %s\n", d->problem);
 }
 
-/* The same checks as `jumun doctor --audit`, when the data directory is on this machine. */
+/* The same checks as `jumun doctor --audit`, when the databases can be reached from here. */
 static int print_audit(struct ctx *cx, const struct settings *s)
 {
     struct databases db;
     struct list findings = {NULL, 0};
     size_t checked = 0;
 
-    if (access(arena_printf(cx->arena, "%.*s/order.db", STR_ARG(s->data)).p, F_OK) != 0) {
+    enum err e = databases_open(cx, s, &db);
+    if (e != ERR_OK)
+        return command_failed(cx, "demo", e);
+    if (!databases_get(&db, "order")) {
+        databases_close(&db);
         printf("\n  audit: not here; run `jumun doctor --audit` where the data is (--data DIR)\n");
         return EXIT_DONE;
     }
-    enum err e = databases_open(cx, s->data, &db);
-    if (e != ERR_OK)
-        return command_failed(cx, "demo", e);
     e = audit_settled(cx, &db, &findings, &checked);
     databases_close(&db);
     if (e != ERR_OK)

@@ -144,7 +144,7 @@ int command_doctor(struct ctx *cx, const struct settings *s, struct list words)
     check_directory(cx, s->data);
     if (problems)
         return EXIT_FAILED;
-    enum err e = databases_open(cx, s->data, &d);
+    enum err e = databases_open(cx, s, &d);
     if (e != ERR_OK)
         return command_failed(cx, "doctor", e);
     for (size_t i = 0; all_services[i]; i++)

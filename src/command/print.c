@@ -1,8 +1,7 @@
 /* print.c -- the commands that only print: help, version, errors, config, migrate's plan. */
-#include "command/command.h"
+#include "command/databases.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 #include "data/json.h"
 #include "flow/migrate.h"
@@ -123,15 +122,14 @@ int command_config(struct ctx *cx, const struct settings *s, struct list words)
 
 static int migrate_one(struct ctx *cx, const struct settings *s, const struct service *service)
 {
-    const struct db_options options = {.readers_max = 1, .clock = cx->clock};
+    const struct db_options options = {
+        .readers_max = 1, .must_exist = s->dry_run, .clock = cx->clock};
     struct list pending = {NULL, 0};
     struct db *db = NULL;
-    enum err e = ERR_OK;
 
-    const char *url = arena_printf(cx->arena, "sqlite:%.*s", STR_ARG(s->data)).p;
-    struct str file = arena_printf(cx->arena, "%.*s/%s.db", STR_ARG(s->data), service->name);
-    if (!s->dry_run || access(file.p, F_OK) == 0) /* opening would make the file */
-        e = db_open(cx, url, service->name, &options, &db);
+    enum err e = db_open(cx, settings_database(cx, s), service->name, &options, &db);
+    if (e == ERR_NOT_FOUND) /* all of it is to run */
+        e = ERR_OK;
     if (e == ERR_OK) {
         cx->db = db;
         e = migrate(cx, service->migrations, s->dry_run, &pending);

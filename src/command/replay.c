@@ -63,12 +63,11 @@ int command_replay(struct ctx *cx, const struct settings *s, struct list words)
 
     if (words.n != 1 || !uuid_parse(*LIST_AT(struct str, words, 0), &id))
         return command_misused("replay", "it takes the id of an order");
-    enum err e = databases_open(cx, s->data, &d);
+    enum err e = databases_open(cx, s, &d);
     if (e != ERR_OK)
         return command_failed(cx, "replay", e);
     cx->db = databases_get(&d, "order");
-    e = cx->db ? order_load(cx, id, &o)
-               : fail(cx, ERR_NOT_FOUND, "no order database in %.*s", STR_ARG(s->data));
+    e = cx->db ? order_load(cx, id, &o) : fail(cx, ERR_NOT_FOUND, "there is no order database");
     if (e == ERR_OK)
         e = order_show(cx, &o);
     if (e == ERR_OK) {

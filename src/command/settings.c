@@ -17,6 +17,7 @@ const struct field settings_fields[] = {
     F_STR(T, toss_url, "tossUrl", 0, 1, 200, "Toss Payments; default: the simulator of this process"),
     F_STR(T, toss_secret_key, "tossSecretKey", SECRET, 1, 200, "secret key of the Toss account"),
     F_STR(T, toss_client_key, "tossClientKey", 0, 1, 200, "client key of the Toss account"),
+    F_STR(T, database, "database", SECRET, 1, 500, "postgres://USER:PASSWORD@HOST[:PORT]/DATABASE, a schema per service; default: a file per service in --data"),
     F_STR(T, cache, "cache", SECRET, 1, 300, "memory: or redis://HOST[:PORT][/DATABASE] (USER:PASSWORD@ before HOST), which processes share"),
     F_STR(T, otlp_endpoint, "otlpEndpoint", 0, 1, 200, "where spans go, e.g. http://127.0.0.1:4318; default: nowhere"),
     F_STR(T, env, "env", 0, 1, 30, "`production` refuses the demo world"),

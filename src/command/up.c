@@ -49,6 +49,7 @@ struct platform_options settings_platform(struct ctx *cx, const struct settings 
     return (struct platform_options){
         .services = services,
         .data_dir = s->data,
+        .database_url = s->database,
         .cache_url = s->cache,
         .listen = s->listen,
         .internal_listen = s->internal_listen,

@@ -97,6 +97,19 @@ static enum err run_in_one_commit(struct work *w)
     return db_commit(cx);
 }
 
+static enum err settle_key(struct work *w, bool done)
+{
+    struct ctx *cx = &w->cx;
+    enum err e = db_begin(cx);
+
+    if (e == ERR_OK)
+        e = done ? store_answer(w) : idempotency_drop(cx, &w->key);
+    if (e == ERR_OK)
+        e = db_commit(cx);
+    db_rollback(cx);
+    return e;
+}
+
 /*
  * The handler calls out and commits by itself: the key is held by a lease around it. Lease and
  * stored answer spare others the work, they are not what makes it happen once: a crash may fall
@@ -119,11 +132,9 @@ static enum err run_with_lease(struct work *w)
     uint64_t effect = cx->ticket;
 
     struct story story = cx->story; /* what the client hears is why the handler failed */
-    enum err kept = db_begin(cx);
-    if (kept == ERR_OK)
-        kept = e == ERR_OK ? store_answer(w) : idempotency_drop(cx, &w->key);
-    if (kept == ERR_OK)
-        kept = db_commit(cx);
+    enum err kept = ERR_CONFLICT;
+    for (int tries = 0; tries < CONFLICT_TRIES && kept == ERR_CONFLICT; tries++)
+        kept = settle_key(w, e == ERR_OK);
     if (kept != ERR_OK)
         log_event(cx, LOG_WARN, "idempotency key not settled: %s; its lease runs out",
                   cx->story.detail);
@@ -159,8 +170,8 @@ void work_run(struct work *w)
             sse_unreserve(w->rp.stream);
         w->rp = (struct reply){0};
         e = run_once(w);
-        db_rollback(&w->cx); /* whatever did not reach its commit never happened */
-        if (e != ERR_CONFLICT || (w->bound->route->flags & CALLS_OUT))
+        db_rollback(&w->cx);   /* whatever did not reach its commit never happened */
+        if (e != ERR_CONFLICT) /* who calls out knows its own work again */
             break;
     }
     w->result = e;

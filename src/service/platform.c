@@ -132,6 +132,12 @@ static const char *url(struct platform *p, const char *scheme, const char *below
     return arena_printf(&p->arena, "%s:%.*s%s", scheme, STR_ARG(p->options.data_dir), below).p;
 }
 
+static const char *database_url(struct platform *p)
+{
+    return p->options.database_url.p ? arena_cstr(&p->arena, p->options.database_url)
+                                     : url(p, "sqlite", "");
+}
+
 static enum err open_engines(struct ctx *cx, struct platform *p)
 {
     TRY(lock_directory(cx, p));
@@ -171,10 +177,11 @@ static enum err open_service(struct ctx *cx, struct platform *p, struct svc *s)
     s->syncs = metric_get(METRIC_COUNTER, "jumun_db_syncs_total",
                           "Group commits, each one sync of the log.", "service", name, NULL, NULL);
     if (s->service->migrations) {
-        TRY(db_open(cx, url(p, "sqlite", ""), name, &options, &s->db));
+        TRY(db_open(cx, database_url(p), name, &options, &s->db));
         platform_ctx(p, s, cx->arena, cx);
         TRY(migrate(cx, s->service->migrations, false, NULL));
-        TRY(leases_recall(cx)); /* the lock says that we are alone */
+        if (!db_is_shared(s->db)) /* the lock says that we are alone */
+            TRY(leases_recall(cx));
     }
     platform_ctx(p, s, cx->arena, cx);
     if (s->service->start)

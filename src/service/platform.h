@@ -18,6 +18,7 @@ struct platform_keep {
 struct platform_options {
     const struct service *const *services; /* NULL-terminated */
     struct str data_dir;
+    struct str database_url; /* none: files in data_dir */
     struct str cache_url;                            /* none: in this process */
     struct str listen, internal_listen, toss_listen; /* STR_NONE: no listener */
     int64_t threads, slow_threads;

@@ -2,6 +2,7 @@
 'use strict';
 const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
+const { engines } = require('./lib/engines.js');
 const { after, before, describe, test } = require('node:test');
 const j = require('./lib/jumun.js');
 
@@ -20,7 +21,7 @@ after(async () => {
   if (!world) return;
   await j.sleep(1000); // what was under way gets to its end
   assert.deepEqual(await world.end(), { code: 0, signal: null }, world.log);
-  const audit = spawnSync(j.binary(), ['doctor', '--audit', '--data', world.dir], { encoding: 'utf8', env: { PATH: process.env.PATH } });
+  const audit = spawnSync(j.binary(), ['doctor', '--audit', '--data', world.dir], { encoding: 'utf8', env: { PATH: process.env.PATH, ...engines(world.dir) } });
   await world.stop();
   assert.equal(audit.status, 0, audit.stdout + audit.stderr);
 });

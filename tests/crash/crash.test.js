@@ -9,6 +9,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { execFile, spawnSync } = require('node:child_process');
 const { Platform, sleep, BINARY, ROOT } = require('../api/lib/platform.js');
+const { engines, copyDatabases, dropDatabases } = require('../api/lib/engines.js');
 const { Client, stories } = require('./stories.js');
 
 const BUDGET_MS = Number(process.env.CRASH_SECONDS || 480) * 1000;
@@ -63,6 +64,7 @@ function copyOfWorld(name) {
   const dir = path.join(world, name);
   fs.mkdirSync(dir);
   fs.cpSync(path.join(world, 'base', 'data'), path.join(dir, 'data'), { recursive: true });
+  copyDatabases(path.join(world, 'base'), dir);
   return dir;
 }
 
@@ -75,7 +77,8 @@ function platformIn(dir) {
 }
 
 function doctor(dir) {
-  return new Promise((resolve) => execFile(BINARY, ['doctor', '--audit', '--data', path.join(dir, 'data')], { timeout: 30000 },
+  return new Promise((resolve) => execFile(BINARY, ['doctor', '--audit', '--data', path.join(dir, 'data')],
+    { timeout: 30000, env: { ...process.env, ...engines(dir) } },
     (error, stdout, stderr) => resolve({ ok: !error, text: stdout + stderr })));
 }
 
@@ -106,6 +109,7 @@ async function record(name) {
   await p.stop();
   assert.ok(health.ok, `${name}: ${health.text}`);
   fs.rmSync(dir, { recursive: true });
+  dropDatabases(dir);
   const ranges = new Map();
   for (const [point, n] of after)
     if (n > (before.get(point) || 0)) ranges.set(point, { first: (before.get(point) || 0) + 1, last: n });
@@ -188,6 +192,7 @@ async function runCase(c, n) {
   for (const name of hits) fired.set(name, (fired.get(name) || 0) + 1);
   c.hit = hits.includes(c.point);
   fs.rmSync(dir, { recursive: true });
+  dropDatabases(dir);
 }
 
 // First every point once, then every pair of point and story, then later passes of the same pairs.
@@ -248,6 +253,7 @@ test('a first start that dies while it makes its keys starts again', { timeout: 
       await p.stop();
       assert.ok(health.ok, `${point}:${at}: ${health.text}`);
       fs.rmSync(dir, { recursive: true });
+      dropDatabases(dir);
     }
   }
 });

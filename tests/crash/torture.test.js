@@ -6,6 +6,7 @@ const test = require('node:test');
 const assert = require('node:assert/strict');
 const path = require('node:path');
 const { execFile } = require('node:child_process');
+const { engines } = require('../api/lib/engines.js');
 const { Platform, demoId, sleep, randomUUID, BINARY } = require('../api/lib/platform.js');
 
 const KILLS = Number(process.env.TORTURE || 40);
@@ -60,7 +61,7 @@ async function customer(n) {
 }
 
 function doctor() {
-  return new Promise((resolve) => execFile(BINARY, ['doctor', '--audit', '--data', path.join(p.dir, 'data')],
+  return new Promise((resolve) => execFile(BINARY, ['doctor', '--audit', '--data', path.join(p.dir, 'data')], { env: { ...process.env, ...engines(p.dir) } },
     (error, stdout, stderr) => resolve({ ok: !error, text: stdout + stderr })));
 }
 

@@ -7,6 +7,8 @@ const http = require('node:http');
 const os = require('node:os');
 const path = require('node:path');
 
+const { engines, dropDatabases } = require('./engines.js');
+
 const root = path.join(__dirname, '..', '..', '..');
 
 // JUMUN or JUMUN_BIN, or the newest of the usual builds.
@@ -40,7 +42,7 @@ async function start({ args = [], env = {}, data } = {}) {
   const dir = data || fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-test-'));
   const child = spawn(binary(), ['up', '--data', dir, '--listen', '127.0.0.1:0',
     '--internal-listen', '127.0.0.1:0', '--toss-listen', '127.0.0.1:0', '--rate-limit', '0', ...args],
-  { env: { ...process.env, JUMUN_BIN: undefined, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  { env: { ...process.env, JUMUN_BIN: undefined, ...engines(dir), ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   const world = { dir, child, log: '' };
   let ready;
 
@@ -77,6 +79,7 @@ async function start({ args = [], env = {}, data } = {}) {
   world.stop = async () => {
     const exit = world.exit || await world.end();
     fs.rmSync(dir, { recursive: true, force: true });
+    dropDatabases(dir);
     return exit;
   };
   world.again = () => start({ args, env, data: dir });

@@ -6,10 +6,9 @@ const os = require('node:os');
 const path = require('node:path');
 const { randomUUID } = require('node:crypto');
 
+const { engines, dropDatabases } = require('./engines.js');
+
 const ROOT = path.join(__dirname, '..', '..', '..');
-// The engines that the tests are run on, from outside: JUMUN_CACHE and others.
-const ENGINES = Object.fromEntries(['JUMUN_CACHE', 'JUMUN_DATABASE', 'JUMUN_BUS', 'JUMUN_BLOBS']
-  .filter((name) => process.env[name]).map((name) => [name, process.env[name]]));
 const BINARY = process.env.JUMUN || path.join(ROOT, 'build', process.env.PRESET || 'dev', 'jumun');
 const PASSWORD = 'jumun-demo-1';
 
@@ -51,7 +50,7 @@ class Platform {
     if (this.options.demo !== false) args.push('--demo');
     this.log = '';
     this.child = spawn(BINARY, args, {
-      env: { PATH: process.env.PATH, ...ENGINES, ...(this.options.env || {}), ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+      env: { PATH: process.env.PATH, ...engines(this.dir), ...(this.options.env || {}), ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
     this.exited = new Promise((resolve) => this.child.on('exit', (code, signal) => resolve({ code, signal })));
     this.child.stderr.on('data', (d) => { this.log = (this.log + d).slice(-100000); });
     return new Promise((resolve, reject) => {
@@ -79,7 +78,10 @@ class Platform {
     const timer = setTimeout(() => this.child.kill('SIGKILL'), 20000);
     const end = await this.exited;
     clearTimeout(timer);
-    if (this.ownDir) fs.rmSync(this.dir, { recursive: true, force: true });
+    if (this.ownDir) {
+      fs.rmSync(this.dir, { recursive: true, force: true });
+      dropDatabases(this.dir);
+    }
     return end;
   }
 

@@ -2,6 +2,7 @@
 'use strict';
 const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
+const { engines } = require('./engines.js');
 const path = require('node:path');
 const { Platform, demoId, until, BINARY } = require('./platform.js');
 
@@ -107,7 +108,7 @@ class Till {
     let r;
     // Events may be on the way still: what is wrong stays wrong.
     for (let i = 0; i < 20; i++) {
-      r = spawnSync(BINARY, args, { encoding: 'utf8', env: { PATH: process.env.PATH } });
+      r = spawnSync(BINARY, args, { encoding: 'utf8', env: { PATH: process.env.PATH, ...engines(this.p.dir) } });
       if (r.status === 0) return;
       spawnSync('sleep', ['0.3']);
     }
