@@ -170,8 +170,10 @@ void work_run(struct work *w)
             sse_unreserve(w->rp.stream);
         w->rp = (struct reply){0};
         e = run_once(w);
-        db_rollback(&w->cx);   /* whatever did not reach its commit never happened */
-        if (e != ERR_CONFLICT) /* who calls out knows its own work again */
+        db_rollback(&w->cx); /* whatever did not reach its commit never happened */
+        /* A duplicate that nobody expected is one of work beside this one. Who calls out knows its
+         * own work again. */
+        if (e != ERR_CONFLICT && e != ERR_DUPLICATE)
             break;
     }
     w->result = e;

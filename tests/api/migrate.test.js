@@ -8,7 +8,7 @@ const path = require('node:path');
 const { spawnSync } = require('node:child_process');
 const { BINARY } = require('./lib/platform.js');
 
-const run = (...args) => spawnSync(BINARY, ['migrate', ...args], { encoding: 'utf8', timeout: 20000 });
+const run = (...args) => spawnSync(BINARY, ['migrate', ...args], { encoding: 'utf8', timeout: 20000, env: { PATH: process.env.PATH } });
 
 test('a dry run makes no directory, no file and no table', (t) => {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-migrate-'));
