@@ -156,14 +156,15 @@ static enum err answer_again(struct ctx *cx, const struct confirm *in, const str
 
 /*
  * Another request was faster: with this key, it is the double click; with another, it pays. Looked
- * up in the transaction that met it, which sees what is committed but not durable yet; its own
- * commit makes our answer wait until it is.
+ * up in a transaction, which sees what is committed but not durable yet (a new one: the one that
+ * met it may not see it); its commit makes our answer wait until it is.
  */
 static enum err answer_rival(struct ctx *cx, const struct confirm *in, struct reply *rp)
 {
     struct payment p = {0};
 
-    db_savepoint_rollback(cx, "live");
+    db_rollback(cx);
+    TRY(db_begin(cx));
     enum err e = find_by_key(cx, in->payment_key, &p);
     if (e == ERR_NOT_FOUND)
         return fail(cx, ERR_PAYMENT_STATE, "the order has a live payment");
@@ -186,7 +187,6 @@ static enum err insert(struct ctx *cx, const struct confirm *in, const struct ch
                             .status = CONFIRMING,
                             .created_at = ctx_now(cx)};
     TRY(db_begin(cx));
-    TRY(db_savepoint(cx, "live"));
     TRY(db_exec(cx,
                 "insert into payments (payment_id, order_id, customer_id, store_id, order_name, "
                 "payment_key,"
@@ -195,7 +195,6 @@ static enum err insert(struct ctx *cx, const struct confirm *in, const struct ch
                 ARGS(db_uuid(ret->payment_id), db_uuid(ret->order_id), db_uuid(ret->customer_id),
                      db_uuid(ret->store_id), db_str(ret->order_name), db_str(ret->payment_key),
                      db_int(ret->amount_won), db_int(ret->created_at))));
-    TRY(db_savepoint_release(cx, "live"));
     TRY(timer_set(cx, "payment.resolve", ret->payment_id, ctx_now(cx) + FIRST_LOOK_US));
     if (FAULT("payment.intent.commit"))
         return fail(cx, ERR_UNAVAILABLE, "fault: payment.intent.commit");

@@ -41,14 +41,15 @@ static enum err insert(struct ctx *cx, const struct idempotency *k, int64_t *ret
     return db_change(
         cx, ret_inserted,
         "insert into idempotency (principal, route, key, fingerprint, is_done, lease_until,"
-        " expires_at) values ($1, $2, $3, $4, 0, $5, $6)"
+        " expires_at, lease_holder) values ($1, $2, $3, $4, 0, $5, $6, $8)"
         " on conflict (principal, route, key) do update set fingerprint = excluded.fingerprint,"
         " is_done = 0, lease_until = excluded.lease_until, expires_at = excluded.expires_at,"
+        " lease_holder = excluded.lease_holder,"
         " status = null, content_type = null, location = null, body = null"
         " where idempotency.expires_at < $7",
         ARGS(db_str(k->principal), db_str(k->route), db_str(k->key),
              db_str(hex(cx, k->fingerprint)), db_int(now + IDEMPOTENCY_LEASE_US),
-             db_int(now + IDEMPOTENCY_KEEP_US), db_int(now)));
+             db_int(now + IDEMPOTENCY_KEEP_US), db_int(now), db_uuid(cx->instance)));
 }
 
 enum err idempotency_take(struct ctx *cx, const struct idempotency *k,
@@ -75,11 +76,11 @@ enum err idempotency_take(struct ctx *cx, const struct idempotency *k,
     }
     if (row.lease_until > now)
         return fail(cx, ERR_IDEMPOTENCY_KEY_IN_USE, "still running");
-    return db_exec(
-        cx,
-        "update idempotency set lease_until = $4 where principal = $1 and route = $2 and key = $3",
-        ARGS(db_str(k->principal), db_str(k->route), db_str(k->key),
-             db_int(now + IDEMPOTENCY_LEASE_US)));
+    return db_exec(cx,
+                   "update idempotency set lease_until = $4, lease_holder = $5"
+                   " where principal = $1 and route = $2 and key = $3",
+                   ARGS(db_str(k->principal), db_str(k->route), db_str(k->key),
+                        db_int(now + IDEMPOTENCY_LEASE_US), db_uuid(cx->instance)));
 }
 
 enum err idempotency_store(struct ctx *cx, const struct idempotency *k,

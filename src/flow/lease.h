@@ -4,8 +4,7 @@
 #include "db/db.h"
 
 /*
- * Ends every lease. Only for a process that knows to be the only one on this database (it holds the
- * lock of the data directory): whoever held them is dead, and nobody should wait for a dead
- * process's lease to run out.
+ * Ends the leases of this instance's earlier life, so that nobody waits for a dead process's lease
+ * to run out. `alone`: no other process works on this database, so that every lease is a dead one's.
  */
-enum err leases_recall(struct ctx *cx) MUST_USE;
+enum err leases_recall(struct ctx *cx, bool alone) MUST_USE;

@@ -31,6 +31,13 @@ static const char flow_1[] =
 /* The last number of each aggregate whose events left the outbox, see sweep.h */
 static const char flow_2[] =
     "create table outbox_swept (aggregate_id uuid primary key, last_seq bigint not null);";
+
+/* Which process holds a lease, so that it can take back its own after a restart. */
+static const char flow_3[] =
+    "alter table timers add column lease_holder uuid;"
+    "alter table jobs add column lease_holder uuid;"
+    "alter table idempotency add column lease_holder uuid;";
 /* clang-format on */
 
-const struct migration flow_migrations[3] = {{"flow_1", flow_1}, {"flow_2", flow_2}, {NULL, NULL}};
+const struct migration flow_migrations[4] = {
+    {"flow_1", flow_1}, {"flow_2", flow_2}, {"flow_3", flow_3}, {NULL, NULL}};

@@ -61,10 +61,11 @@ static enum err claim(struct ctx *cx, const struct timer_row *row, const struct 
 
     if (row->calls_out)
         TRY(db_change(cx, &changed,
-                      "update timers set lease_until = $4 where kind = $1 and subject = $2"
-                      " and due_us = $3 and lease_until <= $5",
+                      "update timers set lease_until = $4, lease_holder = $6 where kind = $1"
+                      " and subject = $2 and due_us = $3 and lease_until <= $5",
                       ARGS(db_str(t->kind), db_uuid(t->subject), db_int(t->due_us),
-                           db_int(ctx_now(cx) + TIMER_LEASE_US), db_int(ctx_now(cx)))));
+                           db_int(ctx_now(cx) + TIMER_LEASE_US), db_int(ctx_now(cx)),
+                           db_uuid(cx->instance))));
     else
         TRY(db_change(cx, &changed,
                       "delete from timers where kind = $1 and subject = $2 and due_us = $3",
@@ -175,10 +176,11 @@ static enum err run_job(struct ctx *cx, const struct job *job, bool *ret_ran, in
                 "insert into jobs (name, due_us, lease_until) values ($1, $2, 0) on conflict "
                 "(name) do nothing",
                 ARGS(db_str(str_from(job->name)), db_int(now + job->every_us))));
-    TRY(db_change(
-        cx, &taken,
-        "update jobs set lease_until = $2 where name = $1 and due_us <= $3 and lease_until <= $3",
-        ARGS(db_str(str_from(job->name)), db_int(now + JOB_LEASE_US), db_int(now))));
+    TRY(db_change(cx, &taken,
+                  "update jobs set lease_until = $2, lease_holder = $4"
+                  " where name = $1 and due_us <= $3 and lease_until <= $3",
+                  ARGS(db_str(str_from(job->name)), db_int(now + JOB_LEASE_US), db_int(now),
+                       db_uuid(cx->instance))));
     TRY(db_commit(cx));
     TRY(db_durable(cx));
     *ret_ran = taken == 1;

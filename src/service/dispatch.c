@@ -35,6 +35,7 @@ void platform_ctx(struct platform *p, struct svc *svc, struct arena *a, struct c
         .arena = a,
         .clock = p->options.clock,
         .rng = rng_of(p),
+        .instance = p->instance,
         .caller = {.role = SERVICE, .service = svc ? str_from(svc->service->name) : STR("jumun")},
         .svc = svc,
         .db = svc ? svc->db : NULL,

@@ -127,6 +127,27 @@ static enum err lock_directory(struct ctx *cx, struct platform *p)
     return ERR_OK;
 }
 
+/* The same process again is known by a file, and is another one where the file is not whole. */
+static enum err know_instance(struct ctx *cx, struct platform *p)
+{
+    struct str path = arena_printf(cx->arena, "%.*s/instance", STR_ARG(p->options.data_dir));
+    char text[UUID_TEXT_SIZE] = "";
+    enum err e = ERR_OK;
+
+    int fd = open(path.p, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return fail(cx, ERR_UNAVAILABLE, "cannot open %s: %s", path.p, strerror(errno));
+    ssize_t n = read(fd, text, sizeof text - 1);
+    if (n != UUID_TEXT_SIZE - 1 || !uuid_parse((struct str){text, (size_t)n}, &p->instance)) {
+        p->instance = ctx_uuid(cx);
+        uuid_format(p->instance, text);
+        if (ftruncate(fd, 0) != 0 || pwrite(fd, text, sizeof text - 1, 0) != sizeof text - 1)
+            e = fail(cx, ERR_UNAVAILABLE, "cannot write %s: %s", path.p, strerror(errno));
+    }
+    close(fd);
+    return e;
+}
+
 static const char *url(struct platform *p, const char *scheme, const char *below)
 {
     return arena_printf(&p->arena, "%s:%.*s%s", scheme, STR_ARG(p->options.data_dir), below).p;
@@ -141,6 +162,7 @@ static const char *database_url(struct platform *p)
 static enum err open_engines(struct ctx *cx, struct platform *p)
 {
     TRY(lock_directory(cx, p));
+    TRY(know_instance(cx, p));
     TRY(keys_open(cx, arena_cstr(cx->arena, p->options.data_dir), &p->keys));
     const struct str cache = p->options.cache_url.p ? p->options.cache_url : STR("memory:");
     TRY(cache_open(cx, arena_cstr(cx->arena, cache), CACHE_BYTES, &p->cache));
@@ -180,8 +202,8 @@ static enum err open_service(struct ctx *cx, struct platform *p, struct svc *s)
         TRY(db_open(cx, database_url(p), name, &options, &s->db));
         platform_ctx(p, s, cx->arena, cx);
         TRY(migrate(cx, s->service->migrations, false, NULL));
-        if (!db_is_shared(s->db)) /* the lock says that we are alone */
-            TRY(leases_recall(cx));
+        /* In a data directory the lock says that we are alone. */
+        TRY(leases_recall(cx, !db_is_shared(s->db)));
     }
     platform_ctx(p, s, cx->arena, cx);
     if (s->service->start)

@@ -78,6 +78,7 @@ struct platform {
     struct rng seeded;
     struct str contract; /* OpenAPI of what runs here */
     int lock_fd;
+    struct uuid instance;
     _Atomic bool is_ready, is_draining;
 };
 

@@ -61,7 +61,7 @@ test('files of the data directory are for its owner alone, whatever the director
   const other = await Platform.start({ dir, demo: false });
   try {
     const names = fs.readdirSync(path.join(dir, 'data'));
-    assert.ok(names.includes('auth.db'), names.join());
+    assert.ok(names.includes('keys'), names.join());
     for (const name of names)
       assert.strictEqual(fs.statSync(path.join(dir, 'data', name)).mode & 0o077, 0, name);
   } finally {
