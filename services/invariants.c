@@ -71,6 +71,8 @@ const struct audit_row invariants[] = {
      {"payment", "select order_id as key, sum(amount_won) as value from payments where " CAPTURED
                  " group by order_id order by order_id"},
      false, false},
+    NONE("I-6", "no frozen capture waits for a person", "payment",
+         "select order_id as key, amount_won as value from payments where frozen_at is not null and reviewed_at is null"),
     {"I-7", "our captures are the provider's",
      {"payment", "select order_id as key, sum(amount_won) as value from payments where " CAPTURED
                  " group by order_id order by order_id"},

@@ -82,7 +82,7 @@ static enum err on_captured(struct ctx *cx, const struct event *e, const void *d
     TRY(order_load(cx, in->order_id, &o));
     o.captured_won += in->amount_won;
     o.payment_id = in->payment_id;
-    return step(cx, &o, CAPTURED, STR_NONE);
+    return step(cx, &o, CAPTURED, in->code); /* code: why it is not what was agreed */
 }
 
 static enum err on_declined(struct ctx *cx, const struct event *e, const void *data)

@@ -223,12 +223,14 @@ static enum err pin(struct ctx *cx, const struct payment *p)
 }
 
 static enum err settle(struct ctx *cx, const struct payment *p, enum answer what,
-                       const struct toss_payment *a)
+                       const struct toss_payment *a, bool is_repeat)
 {
     switch (what) {
     case ANSWER_CAPTURED:
         return settle_captured(cx, p, a);
     case ANSWER_DECLINED:
+        if (is_repeat && may_be_under_way(cx, p, a))
+            return fail(cx, ERR_PROVIDER, "not known there yet");
         return settle_failed(cx, p, a->code.n ? a->code : a->status, a->message);
     case ANSWER_OPEN:
     case ANSWER_UNKNOWN:
@@ -241,7 +243,7 @@ static enum err settle(struct ctx *cx, const struct payment *p, enum answer what
     return fail(cx, ERR_INTERNAL, "unknown answer %d", (int)what);
 }
 
-enum err payment_pursue(struct ctx *cx, const struct payment *p)
+enum err payment_pursue(struct ctx *cx, const struct payment *p, bool is_repeat)
 {
     struct toss_payment a = {0};
 
@@ -251,7 +253,7 @@ enum err payment_pursue(struct ctx *cx, const struct payment *p)
         return settle_failed(cx, p, str_from(err_row(e)->code), STR_NONE);
     }
     TRY(e);
-    return settle(cx, p, provider_confirm(cx, p, &a), &a);
+    return settle(cx, p, provider_confirm(cx, p, &a), &a, is_repeat);
 }
 
 enum err payment_confirm(struct ctx *cx, const struct request *rq, struct reply *rp)
@@ -276,7 +278,7 @@ enum err payment_confirm(struct ctx *cx, const struct request *rq, struct reply 
     if (e == ERR_DUPLICATE)
         return answer_rival(cx, in, rp);
     TRY(e);
-    e = payment_pursue(cx, &p);
+    e = payment_pursue(cx, &p, false);
     if (e != ERR_OK) {
         /* We do not know: the answer is 202, and the timer looks at once. */
         db_rollback(cx);

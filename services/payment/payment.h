@@ -13,6 +13,9 @@ extern const struct service payment_service;
 #define FIRST_LOOK_US (15 * US_PER_S) /* longer than a confirm may take */
 #define UNKNOWN_MAX_US                                                                             \
     (24 * US_PER_HOUR) /* then hourly; the order is in a person's hands by then */
+/* Toss confirms within 10 minutes of the window; a confirm it took may run for a while after that.
+ * Until then a payment that Toss does not know may yet become known. */
+#define CONFIRM_LIMIT_US (11 * US_PER_MIN)
 #define CANCEL_GAP_US                                                                              \
     (1200 * US_PER_MS) /* Toss processes only the first of two cancels within a second */
 
@@ -25,7 +28,7 @@ struct payment {
     struct str order_name, payment_key, provider_code, provider_message, method, card_company,
         card_last4;
     struct str receipt_url;
-    int64_t amount_won, refunded_won, approved_at, created_at, changed_at;
+    int64_t amount_won, refunded_won, approved_at, created_at, changed_at, frozen_at;
     int status;
     bool is_late;
     struct list refunds;
@@ -33,7 +36,7 @@ struct payment {
 #define PAYMENT_COLUMNS                                                                            \
     "payment_id, order_id, customer_id, store_id, order_name, payment_key, provider_code,"         \
     " provider_message, method, card_company, card_last4, receipt_url, amount_won, refunded_won,"  \
-    " approved_at, created_at, changed_at, status, is_late"
+    " approved_at, created_at, changed_at, status, is_late, frozen_at"
 
 enum refund_status { REFUND_REQUESTED, REFUND_DONE };
 struct refund {
@@ -91,17 +94,33 @@ enum err settle_captured(struct ctx *cx, const struct payment *p,
                          const struct toss_payment *answer) MUST_USE;
 enum err settle_failed(struct ctx *cx, const struct payment *p, struct str code,
                        struct str message) MUST_USE;
-/* A FAILED payment that the provider captured after all: kept in the books and given back. */
+/* A FAILED payment that the provider captured after all, whatever the amount: kept in the books and
+ * given back. */
 enum err settle_late(struct ctx *cx, const struct payment *p,
                      const struct toss_payment *answer) MUST_USE;
+/* A CONFIRMING payment captured as something else: captured_won goes into the books and back, and a
+ * person has to look. 0: nothing was captured for this order. */
+enum err settle_wrong(struct ctx *cx, const struct payment *p, const struct toss_payment *answer,
+                      int64_t captured_won) MUST_USE;
 /* Inside a transaction: two entries that sum to zero. amount_won < 0: money went back. */
 enum err ledger_write(struct ctx *cx, struct uuid transaction_id, struct uuid order_id,
                       int64_t amount_won) MUST_USE;
 
 /* confirm.c */
-/* Pin and confirm, as often as needed: the same keys each time. ERR_OK: settled; otherwise it is
- * still unknown. */
-enum err payment_pursue(struct ctx *cx, const struct payment *p) MUST_USE;
+/* Pin and confirm, as often as needed: the same keys each time. is_repeat: an earlier confirm of
+ * this payment may be under way still. ERR_OK: settled; otherwise it is still unknown. */
+enum err payment_pursue(struct ctx *cx, const struct payment *p, bool is_repeat) MUST_USE;
+
+/* freeze.c */
+/* A look-up said ANSWER_WRONG. ERR_OK: it has said so often enough, and is settled as that. */
+enum err captured_wrong(struct ctx *cx, const struct payment *p,
+                        const struct toss_payment *answer) MUST_USE;
+enum err count_frozen(struct ctx *cx) MUST_USE; /* into the gauge */
+enum err on_order_reviewed(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
+extern const struct field order_reviewed_fields[];
+/* Toss does not know it, which is final only when nothing can be under way. */
+bool may_be_under_way(const struct ctx *cx, const struct payment *p,
+                      const struct toss_payment *answer);
 
 /* refund.c; inside a transaction. What is already given back or asked for is not asked for again.
  */

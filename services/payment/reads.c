@@ -28,6 +28,7 @@ const struct field payment_row_fields[] = {
     F_TIME(P, changed_at, "changedAt", 0, ""),
     F_ENUM(P, status, "status", 0, payment_status_names, ""),
     F_BOOL(P, is_late, "isLate", 0, ""),
+    F_TIME(P, frozen_at, "frozenAt", 0, ""),
     F_END(P),
 };
 
@@ -71,6 +72,7 @@ const struct field payment_fields[] = {
     F_STR(P, provider_code, "providerCode", NULLABLE, 0, 100, "why it was declined"),
     F_TIME(P, approved_at, "approvedAt", NULLABLE, "captured"),
     F_TIME(P, created_at, "createdAt", REQUIRED, "begun"),
+    F_TIME(P, frozen_at, "frozenAt", NULLABLE, "captured as something else than was agreed"),
     F_LIST(P, refunds, "refunds", REQUIRED, 0, 1000, refund_fields, "what went back"),
     F_END(P),
 };

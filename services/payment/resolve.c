@@ -5,6 +5,17 @@
 #include "data/json.h"
 #include "obs/log.h"
 
+static bool is_unknown_there(const struct toss_payment *a)
+{
+    return str_eq(a->code, STR("NOT_FOUND_PAYMENT")) ||
+           str_eq(a->code, STR("NOT_FOUND_PAYMENT_SESSION"));
+}
+
+bool may_be_under_way(const struct ctx *cx, const struct payment *p, const struct toss_payment *a)
+{
+    return is_unknown_there(a) && ctx_now(cx) - p->created_at < CONFIRM_LIMIT_US;
+}
+
 static int64_t wait_after(int64_t attempt)
 {
     static const int seconds[] = {2, 5, 10, 30, 60};
@@ -44,15 +55,18 @@ static enum err resolve(struct ctx *cx, const struct payment *p)
     case ANSWER_CAPTURED:
         return settle_captured(cx, p, &a);
     case ANSWER_DECLINED:
-        /* Not known there can also mean that our confirm never arrived: it carries its key, so it
-         * may go again. */
-        if (str_eq(a.code, STR("NOT_FOUND_PAYMENT")) || a.code.n == 0)
-            return settle_failed(cx, p, a.code.n ? a.code : a.status, a.message);
-        return payment_pursue(cx, p);
+        /* A payment shown as aborted or expired is over. One that is not known is over when no
+         * confirm of it can be under way any more; until then our confirm may not have arrived, or
+         * not be done: it carries its key, so it may go again. */
+        if (a.code.n == 0)
+            return settle_failed(cx, p, a.status, a.message);
+        if (is_unknown_there(&a) && !may_be_under_way(cx, p, &a))
+            return settle_failed(cx, p, a.code, a.message);
+        return payment_pursue(cx, p, true);
     case ANSWER_OPEN:
-        return payment_pursue(cx, p);
+        return payment_pursue(cx, p, true);
     case ANSWER_WRONG:
-        return fail(cx, ERR_PROVIDER, "captured as another order or amount");
+        return captured_wrong(cx, p, &a);
     case ANSWER_UNKNOWN:
         break;
     }
@@ -67,6 +81,8 @@ static enum err look_for_late(struct ctx *cx, const struct payment *p)
 
     if (what == ANSWER_CAPTURED)
         return settle_late(cx, p, &a);
+    if (what == ANSWER_WRONG)
+        return captured_wrong(cx, p, &a);
     if (what == ANSWER_UNKNOWN)
         return fail(cx, ERR_PROVIDER, "no clear answer");
     return done(cx, p->payment_id);

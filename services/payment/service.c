@@ -86,10 +86,16 @@ static const struct route routes[] = {
     {0},
 };
 
+static const struct job jobs[] = {
+    {"payment.frozen", US_PER_MIN, count_frozen, "how many payments wait for a person"},
+    {0},
+};
+
 static const char *const topics[] = {"order", "store", NULL};
 
 static const struct consumer consumers[] = {
     {"order.refund_requested", on_refund_requested, refund_requested_fields, "gives back what was captured"},
+    {"order.status_changed", on_order_reviewed, order_reviewed_fields, "a person has decided about a frozen payment"},
     {"store.changed", on_store_changed, store_changed_fields, "whose store it is"},
     {0},
 };
@@ -107,5 +113,6 @@ const struct service payment_service = {
     .topics = topics,
     .consumers = consumers,
     .timers = timers,
+    .jobs = jobs,
     .migrations = migrations_payment,
 };

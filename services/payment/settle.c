@@ -48,18 +48,21 @@ static struct db_value or_null(struct str s)
     return db_str(s.n ? s : STR_NONE);
 }
 
+/* With the amount that was captured, which is the one agreed, or another. */
 static enum err write_captured(struct ctx *cx, const struct payment *p,
                                const struct toss_payment *a, bool is_late, int64_t *ret_changed)
 {
     return db_change(
         cx, ret_changed,
         "update payments set status = 'CAPTURED', is_late = $2, method = $3, card_company = $4,"
-        " card_last4 = $5, receipt_url = $6, approved_at = $7, changed_at = $8"
+        " card_last4 = $5, receipt_url = $6, approved_at = $7, changed_at = $8,"
+        " asked_won = case when amount_won <> $10 then amount_won end, amount_won = $10"
         " where payment_id = $1 and status = $9",
         ARGS(db_uuid(p->payment_id), db_bool(is_late), or_null(a->method), or_null(a->card_company),
              or_null(last_four(a->card_number)), or_null(a->receipt_url),
              db_opt_int(a->approved_at != 0, a->approved_at), db_int(ctx_now(cx)),
-             db_str(str_from(payment_status_names[is_late ? FAILED : CONFIRMING]))));
+             db_str(str_from(payment_status_names[is_late ? FAILED : CONFIRMING])),
+             db_int(a->total_won)));
 }
 
 enum err settle_captured(struct ctx *cx, const struct payment *p, const struct toss_payment *answer)
@@ -110,7 +113,7 @@ enum err settle_failed(struct ctx *cx, const struct payment *p, struct str code,
 enum err settle_late(struct ctx *cx, const struct payment *p, const struct toss_payment *answer)
 {
     const struct money_moved moved = {
-        .order_id = p->order_id, .payment_id = p->payment_id, .amount_won = p->amount_won};
+        .order_id = p->order_id, .payment_id = p->payment_id, .amount_won = answer->total_won};
     struct str cause = arena_printf(cx->arena, "late:%s", ctx_uuid_text(cx, p->payment_id));
     struct payment captured = *p;
     struct uuid refund_id;
@@ -119,16 +122,73 @@ enum err settle_late(struct ctx *cx, const struct payment *p, const struct toss_
     log_event(cx, LOG_ERROR, "payment %s was captured after it had failed; it goes back",
               ctx_uuid_text(cx, p->payment_id));
     captured.status = CAPTURED;
+    captured.amount_won = answer->total_won;
     TRY(db_begin(cx));
     TRY(write_captured(cx, p, answer, true, &changed));
     if (changed == 1) {
-        TRY(ledger_write(cx, p->payment_id, p->order_id, p->amount_won));
+        TRY(ledger_write(cx, p->payment_id, p->order_id, moved.amount_won));
         TRY(outbox_append(cx, "payment.late_captured", p->order_id, money_moved_fields, &moved));
-        TRY(refund_request(cx, &captured, p->amount_won, STR("captured too late"), PAYER_PLATFORM,
-                           cause, &refund_id));
+        TRY(refund_request(cx, &captured, moved.amount_won, STR("captured too late"),
+                           PAYER_PLATFORM, cause, &refund_id));
     }
     TRY(timer_clear(cx, "payment.resolve", p->payment_id));
     if (FAULT("payment.late.commit"))
         return fail(cx, ERR_UNAVAILABLE, "fault: payment.late.commit");
     return db_commit(cx);
+}
+
+/* The books say what happened, so that they stay the provider's: captured, then given back. */
+static enum err give_wrong_back(struct ctx *cx, const struct payment *p,
+                                const struct toss_payment *answer, int64_t *ret_changed)
+{
+    struct str cause = arena_printf(cx->arena, "wrong:%s", ctx_uuid_text(cx, p->payment_id));
+    struct payment captured = *p;
+    struct uuid refund_id;
+
+    captured.status = CAPTURED;
+    captured.amount_won = answer->total_won;
+    TRY(write_captured(cx, p, answer, false, ret_changed));
+    if (*ret_changed == 0)
+        return ERR_OK;
+    TRY(ledger_write(cx, p->payment_id, p->order_id, answer->total_won));
+    return refund_request(cx, &captured, answer->total_won, STR("captured another amount"),
+                          PAYER_PLATFORM, cause, &refund_id);
+}
+
+enum err settle_wrong(struct ctx *cx, const struct payment *p, const struct toss_payment *answer,
+                      int64_t captured_won)
+{
+    /* The order gets less or more than its total, so it goes to a person, who is told why. */
+    const struct money_moved moved = {.order_id = p->order_id,
+                                      .payment_id = p->payment_id,
+                                      .amount_won = captured_won,
+                                      .code = captured_won ? STR("CAPTURED_ANOTHER_AMOUNT")
+                                                           : STR("CAPTURED_FOR_ANOTHER_ORDER")};
+    int64_t changed = 0;
+
+    TRY(db_begin(cx));
+    if (captured_won)
+        TRY(give_wrong_back(cx, p, answer, &changed));
+    else
+        TRY(db_change(cx, &changed,
+                      "update payments set status = 'FAILED' where payment_id = $1 and status ="
+                      " 'CONFIRMING'",
+                      ARGS(db_uuid(p->payment_id))));
+    if (changed == 1) {
+        TRY(db_exec(cx,
+                    "update payments set frozen_at = $2, changed_at = $2, provider_code = $3"
+                    " where payment_id = $1",
+                    ARGS(db_uuid(p->payment_id), db_int(ctx_now(cx)), db_str(moved.code))));
+        TRY(outbox_append(cx, "payment.captured", p->order_id, money_moved_fields, &moved));
+    }
+    TRY(timer_clear(cx, "payment.resolve", p->payment_id));
+    if (FAULT("payment.wrong.commit"))
+        return fail(cx, ERR_UNAVAILABLE, "fault: payment.wrong.commit");
+    TRY(db_commit(cx));
+    if (changed == 1)
+        log_event(cx, LOG_ERROR,
+                  "payment %s is frozen: %.*s, %" PRId64 " won agreed, %" PRId64 " captured",
+                  ctx_uuid_text(cx, p->payment_id), STR_ARG(moved.code), p->amount_won,
+                  answer->total_won);
+    return ERR_OK;
 }

@@ -180,11 +180,63 @@ static void check_books(void)
     CHECK_INT(number("payment", "select sum(amount_won) from ledger"), 0);
 }
 
+/* As it is: money that is none of ours moved. */
+static void world_drop(void)
+{
+    settle();
+    platform_stop(w.p, 1000);
+    nftw(w.dir, forget_file, 8, FTW_DEPTH | FTW_PHYS);
+    arena_release(&w.arena);
+}
+
 static void world_close(void)
 {
     settle();
     check_books();
-    platform_stop(w.p, 1000);
-    nftw(w.dir, forget_file, 8, FTW_DEPTH | FTW_PHYS);
-    arena_release(&w.arena);
+    world_drop();
+}
+
+/* Straight to the provider, past us. */
+static int provider_confirms(struct uuid order_id, struct str key)
+{
+    const struct caller guest = {.role = GUEST};
+    struct http_field secret = {STR("Authorization"), STR("Basic dGVzdF9za19qdW11bjo=")};
+    const struct local_request rq = {.method = HTTP_POST,
+                                     .path = "/v1/payments/confirm",
+                                     .body = confirm_body(order_id, key, "amount"),
+                                     .headers = &secret,
+                                     .n_headers = 1,
+                                     .listener = 2,
+                                     .as = &guest};
+    int status = 0;
+
+    CHECK(platform_request(w.p, &w.arena, &rq, &status, &w.body) == ERR_OK);
+    return status;
+}
+
+static int resolve(struct uuid order_id, const char *to)
+{
+    const struct caller admin = {.role = ADMIN, .user_id = w.admin};
+    struct str path = arena_printf(&w.arena, "/v1/admin/orders/%s/resolve", id_text(order_id));
+    struct str body = arena_printf(&w.arena, "{\"to\":\"%s\",\"reason\":\"asked\"}", to);
+
+    return call(HTTP_POST, 0, path.p, body, &admin);
+}
+
+/* As after a crash between the intent and the pin. */
+static void intend(struct uuid order_id, struct str key)
+{
+    struct ctx cx = ctx_of("payment");
+    struct uuid payment_id = ctx_uuid(&cx);
+
+    CHECK(db_begin(&cx) == ERR_OK);
+    CHECK(db_exec(&cx,
+                  "insert into payments (payment_id, order_id, customer_id, store_id, order_name,"
+                  " payment_key, amount_won, status, created_at, changed_at)"
+                  " values ($1, $2, $3, $4, 'x', $5, $6, 'CONFIRMING', $7, $7)",
+                  ARGS(db_uuid(payment_id), db_uuid(order_id), db_uuid(w.customer),
+                       db_uuid(w.store_id), db_str(key), db_int(TOTAL_WON),
+                       db_int(w.clock.virtual_us))) == ERR_OK);
+    CHECK(timer_set(&cx, "payment.resolve", payment_id, w.clock.virtual_us + US_PER_S) == ERR_OK);
+    CHECK(db_commit(&cx) == ERR_OK);
 }

@@ -161,16 +161,12 @@ static void nobody_knows_for_a_day(void)
 static void an_operator_ends_what_nobody_knows(void)
 {
     world_open();
-    const struct caller admin = {.role = ADMIN, .user_id = w.admin};
     struct uuid id = place();
     w.weather = LOST_AFTER;
     CHECK_INT(confirm(id, authorize(id, "approve")), 202);
     pass(25 * US_PER_HOUR);
     CHECK_ORDER(id, MANUAL_REVIEW);
-    struct str path = arena_printf(&w.arena, "/v1/admin/orders/%s/resolve", id_text(id));
-    CHECK_INT(
-        call(HTTP_POST, 0, path.p, STR("{\"to\":\"CANCELLED\",\"reason\":\"asked\"}"), &admin),
-        200);
+    CHECK_INT(resolve(id, "CANCELLED"), 200);
     settle();
     w.weather = FAIR;
     pass(2 * US_PER_HOUR);
@@ -178,24 +174,6 @@ static void an_operator_ends_what_nobody_knows(void)
     CHECK_PAYMENT(id, REFUNDED);
     CHECK_INT(order_of(id).refunded_won, TOTAL_WON);
     world_close();
-}
-
-/* As after a crash between the intent and the pin. */
-static void intend(struct uuid order_id, struct str key)
-{
-    struct ctx cx = ctx_of("payment");
-    struct uuid payment_id = ctx_uuid(&cx);
-
-    CHECK(db_begin(&cx) == ERR_OK);
-    CHECK(db_exec(&cx,
-                  "insert into payments (payment_id, order_id, customer_id, store_id, order_name,"
-                  " payment_key, amount_won, status, created_at, changed_at)"
-                  " values ($1, $2, $3, $4, 'x', $5, $6, 'CONFIRMING', $7, $7)",
-                  ARGS(db_uuid(payment_id), db_uuid(order_id), db_uuid(w.customer),
-                       db_uuid(w.store_id), db_str(key), db_int(TOTAL_WON),
-                       db_int(w.clock.virtual_us))) == ERR_OK);
-    CHECK(timer_set(&cx, "payment.resolve", payment_id, w.clock.virtual_us + US_PER_S) == ERR_OK);
-    CHECK(db_commit(&cx) == ERR_OK);
 }
 
 static void a_crash_before_the_pin_is_picked_up(void)
@@ -228,24 +206,13 @@ static void a_cancel_comes_before_the_pin(void)
 /* Somebody else's confirm, or one of ours that took very long. */
 static void a_capture_is_found_for_a_dead_order(void)
 {
-    const struct caller guest = {.role = GUEST};
     world_open();
     struct uuid id = place();
     struct str key = authorize(id, "approve");
     intend(id, key);
     CHECK_INT(cancel(id), 200);
     pass(2 * US_PER_S);
-    struct http_field secret = {STR("Authorization"), STR("Basic dGVzdF9za19qdW11bjo=")};
-    const struct local_request rq = {.method = HTTP_POST,
-                                     .path = "/v1/payments/confirm",
-                                     .body = confirm_body(id, key, "amount"),
-                                     .headers = &secret,
-                                     .n_headers = 1,
-                                     .listener = 2,
-                                     .as = &guest};
-    int status = 0;
-    CHECK(platform_request(w.p, &w.arena, &rq, &status, &w.body) == ERR_OK);
-    CHECK_INT(status, 200);
+    CHECK_INT(provider_confirms(id, key), 200);
     w.weather = LOST_AFTER; /* even if the refund is not heard of at first */
     pass(5 * US_PER_S);
     w.weather = FAIR;
