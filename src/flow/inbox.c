@@ -79,16 +79,17 @@ static bool may_pass(enum err e)
     return e != ERR_INTERNAL && err_row(e)->retry == RETRY_LATER;
 }
 
-static enum err park(struct ctx *cx, const struct event *e, struct str reason)
+static enum err park(struct ctx *cx, const struct event *e, int tries, struct str reason)
 {
     return db_exec(
         cx,
         "insert into parked (event_id, type, topic, part, position, key, sequence, time_us,"
         " traceparent, data, reason, tries, parked_at)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, $12)",
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $13, $12)",
         ARGS(db_uuid(e->id), db_str(e->type), db_str(e->source), db_int(e->partition),
              db_int(e->position), db_uuid(e->key), db_int(e->sequence), db_int(e->time_us),
-             db_str(e->traceparent), db_str(e->data), db_str(reason), db_int(ctx_now(cx))));
+             db_str(e->traceparent), db_str(e->data), db_str(reason), db_int(ctx_now(cx)),
+             db_int(tries)));
 }
 
 static struct str reason_of(struct ctx *cx, enum err e)
@@ -106,7 +107,7 @@ static enum err run_or_park(struct ctx *cx, const struct consumer *c, const stru
         TRY(db_int_of(cx, &waiting, "select count(*) from parked where key = $1",
                       ARGS(db_uuid(e->key))));
     if (waiting > 0)
-        return park(cx, e, STR("behind a parked event of the same key"));
+        return park(cx, e, 1, STR("behind a parked event of the same key"));
     TRY(db_savepoint(cx, "effect"));
     enum err failed = run(cx, c, e);
     if (failed == ERR_OK)
@@ -115,7 +116,7 @@ static enum err run_or_park(struct ctx *cx, const struct consumer *c, const stru
         return failed;
     db_savepoint_rollback(cx, "effect");
     *any_parked = true;
-    return park(cx, e, reason_of(cx, failed));
+    return park(cx, e, 1, reason_of(cx, failed));
 }
 
 static enum err apply_once(struct ctx *cx, const struct consumer *c, const struct event *e,
@@ -198,7 +199,7 @@ enum err inbox_apply(struct ctx *cx, const struct consumer *consumers, const str
     return e;
 }
 
-enum err inbox_park(struct ctx *cx, const struct event *e, struct str reason)
+enum err inbox_park(struct ctx *cx, const struct event *e, int tries, struct str reason)
 {
     int64_t inserted = 0;
 
@@ -208,7 +209,7 @@ enum err inbox_park(struct ctx *cx, const struct event *e, struct str reason)
                   " on conflict (event_id) do nothing",
                   ARGS(db_uuid(e->id), db_int(ctx_now(cx)))));
     if (inserted == 1)
-        TRY(park(cx, e, reason));
+        TRY(park(cx, e, tries, reason));
     TRY(move_positions(cx, e, 1));
     return db_commit(cx);
 }

@@ -32,7 +32,7 @@ enum err inbox_apply(struct ctx *cx, const struct consumer *consumers, const str
                      size_t n) MUST_USE;
 
 /* Gives up on an event for now: parked as one that failed for good, and the position moves. */
-enum err inbox_park(struct ctx *cx, const struct event *e, struct str reason) MUST_USE;
+enum err inbox_park(struct ctx *cx, const struct event *e, int tries, struct str reason) MUST_USE;
 
 struct parked {
     int64_t id;

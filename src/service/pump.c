@@ -127,14 +127,15 @@ static enum err wait_durable(struct svc *s, struct arena *arena, uint64_t ticket
 
 /* It failed so often that the service would stand still behind it. When even this fails, the
  * database is what is broken, and waiting is right. */
-static enum err give_up(struct svc *s, const struct event *e, uint64_t *ticket)
+static enum err give_up(struct svc *s, const struct event *e, enum err last, uint64_t *ticket)
 {
     struct arena arena;
     struct ctx cx;
 
     arena_init(&arena, PUMP_ARENA_MAX);
     platform_ctx(s->platform, s, &arena, &cx);
-    enum err result = inbox_park(&cx, e, STR("failed for too long"));
+    enum err result = inbox_park(
+        &cx, e, TRIES_MAX, arena_printf(&arena, "%s: failed for too long", err_row(last)->code));
     db_rollback(&cx);
     if (result == ERR_OK)
         *ticket = cx.ticket;
@@ -150,11 +151,12 @@ static enum err apply_each(struct svc *s, struct arena *arena, const struct even
     for (size_t i = 0; i < n; i++) {
         int64_t pause_us = 0;
         int tries = 0;
-        while (apply_some(s, &events[i], 1, ticket) != ERR_OK) {
+        enum err last;
+        while ((last = apply_some(s, &events[i], 1, ticket)) != ERR_OK) {
             if (s->stop || !s->has_threads)
                 return ERR_UNAVAILABLE;
             TRY(wait_durable(s, arena, *ticket));
-            if (++tries >= TRIES_MAX && give_up(s, &events[i], ticket) == ERR_OK)
+            if (++tries >= TRIES_MAX && give_up(s, &events[i], last, ticket) == ERR_OK)
                 break;
             pause_us = back_off(pause_us);
             struct timespec t = {.tv_sec = pause_us / US_PER_S,

@@ -433,10 +433,11 @@ static void a_given_up_event_is_parked_and_never_applied_twice(void)
                             .time_us = 5,
                             .data = STR("{\"n\":77}"),
                             .position = 9};
-    CHECK_INT(inbox_park(&w.cx, &e, STR("failed for too long")), ERR_OK);
-    CHECK_INT(inbox_park(&w.cx, &e, STR("failed for too long")), ERR_OK);
+    CHECK_INT(inbox_park(&w.cx, &e, 12, STR("failed for too long")), ERR_OK);
+    CHECK_INT(inbox_park(&w.cx, &e, 12, STR("failed for too long")), ERR_OK);
     CHECK_INT(count("select count(*) from parked"), 1);
     CHECK_INT(count("select time_us from parked"), 5);
+    CHECK_INT(count("select tries from parked"), 12);
     CHECK_INT(count("select next from offsets where topic = 'probe'"), 10);
     CHECK_INT(inbox_apply(&w.cx, consumers, &e, 1), ERR_OK); /* offered again: known */
     CHECK_INT(count("select count(*) from effects"), 0);
@@ -459,7 +460,7 @@ static void a_list_of_dead_letters_leaves_large_data_out(void)
                       .key = ctx_uuid(&w.cx),
                       .sequence = 1,
                       .data = {large, 200000}};
-    CHECK_INT(inbox_park(&w.cx, &e, STR("failed for too long")), ERR_OK);
+    CHECK_INT(inbox_park(&w.cx, &e, 12, STR("failed for too long")), ERR_OK);
     CHECK_INT(parked_list(&w.cx, 0, 100, &parked), ERR_OK);
     CHECK_INT(parked.n, 1);
     CHECK(parked.n == 1 && LIST_AT(struct parked, parked, 0)->data.n < 100);
