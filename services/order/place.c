@@ -7,7 +7,6 @@
 #include "base/money.h"
 #include "data/json.h"
 
-#define NUMBER_TRIES 5
 #define WAIT_STEP_US INT64_C(1000)
 
 struct place {
@@ -155,23 +154,11 @@ static struct str new_number(struct ctx *cx)
     return arena_printf(cx->arena, "%02d%02d%02d-%s", t.year % 100, t.month, t.day, tail);
 }
 
-/* The number is drawn; the unique index says whether it was free. */
+/* The number is drawn; the unique index says whether it was free, and all is run again if not. */
 static enum err insert(struct ctx *cx, struct order *o)
 {
-    for (int i = 0; i < NUMBER_TRIES; i++) {
-        struct order fresh = *o;
-        fresh.number = new_number(cx);
-        TRY(db_savepoint(cx, "number"));
-        enum err e = order_insert(cx, &fresh);
-        if (e == ERR_OK) {
-            *o = fresh;
-            return db_savepoint_release(cx, "number");
-        }
-        if (e != ERR_DUPLICATE)
-            return e;
-        db_savepoint_rollback(cx, "number");
-    }
-    return fail(cx, ERR_CONFLICT, "no free order number");
+    o->number = new_number(cx);
+    return order_insert(cx, o);
 }
 
 /*

@@ -138,12 +138,12 @@ static struct pg_statement *statement_get(struct pg_connection *c, const char *s
 
 enum err pg_run_on(struct ctx *cx, struct pg_connection *c, struct db_query *q)
 {
-    struct pg_answer a;
+    PGresult *r = NULL;
     struct pg_statement *st = statement_get(c, q->sql, q->args);
-    TRY(pg_exchange(cx, c, st, q->args, &a));
-    enum err e = a.result ? pg_rows(cx, st, a.result, q)
-                          : fail(cx, ERR_UNAVAILABLE, "postgres: no answer: %s", q->sql);
-    PQclear(a.result);
+    TRY(pg_exchange(cx, c, st, q->args, &r));
+    enum err e =
+        r ? pg_rows(cx, st, r, q) : fail(cx, ERR_UNAVAILABLE, "postgres: no answer: %s", q->sql);
+    PQclear(r);
     return e;
 }
 
@@ -152,6 +152,10 @@ static enum err postgres_run(struct ctx *cx, struct db_query *q)
     struct pg_db *p = pg_of(cx);
     struct pg_connection *c = NULL;
 
+    if (cx->tx && q->want == WANT_NOTHING && cx->tx->savepoints == 0) {
+        c = connection_of(cx);
+        return note_conflict(cx, pg_defer(cx, c, statement_get(c, q->sql, q->args), q->args));
+    }
     if (cx->tx)
         return note_conflict(cx, pg_run_on(cx, connection_of(cx), q));
     TRY(pg_take(cx, p, &c));
@@ -186,16 +190,31 @@ static void transaction_end(struct ctx *cx, struct pg_connection *c)
     pg_give_back(pg_of(cx), c);
 }
 
-static void postgres_rollback(struct ctx *cx)
+static void end_failed(struct ctx *cx, struct pg_connection *c)
 {
-    struct pg_connection *c = connection_of(cx);
     struct story story = cx->story; /* why it came to this is what counts */
 
     c->n_ahead = 0;
-    if (c->begun && pg_command(cx, c, "rollback") != ERR_OK)
+    if (pg_command(cx, c, "rollback") != ERR_OK)
         pg_disconnect(c); /* the server rolls back what it cannot talk about */
     cx->story = story;
+}
+
+static void postgres_rollback(struct ctx *cx)
+{
+    struct pg_connection *c = connection_of(cx);
+
+    if (c->begun)
+        end_failed(cx, c);
     transaction_end(cx, c);
+}
+
+static bool has_work(const struct pg_connection *c)
+{
+    for (int i = 0; i < c->n_ahead; i++)
+        if (c->ahead[i].st)
+            return true;
+    return false;
 }
 
 static enum err postgres_commit(struct ctx *cx)
@@ -208,10 +227,10 @@ static enum err postgres_commit(struct ctx *cx)
         postgres_rollback(cx);
         return fail(cx, ERR_UNAVAILABLE, "fault db.commit.before");
     }
-    if (c->begun)
+    if (c->begun || has_work(c))
         e = note_conflict(cx, pg_command(cx, c, "commit"));
     if (e != ERR_OK && c->pg && PQtransactionStatus(c->pg) != PQTRANS_IDLE)
-        pg_disconnect(c);
+        end_failed(cx, c);
     if (e == ERR_DEADLINE)
         e = fail(cx, ERR_UNAVAILABLE, "postgres: no answer to a commit");
     if (e == ERR_OK && FAULT("db.commit.after"))
@@ -234,8 +253,8 @@ static enum err postgres_script(struct ctx *cx, const char *sql)
     /* Alone, when it comes first: starting processes change a schema one after another. */
     if (!c->begun)
         for (int i = 0; i < c->n_ahead; i++)
-            if (strcmp(c->ahead[i], TURN_SHARED) == 0)
-                memcpy(c->ahead[i], TURN_ALONE, sizeof(TURN_ALONE));
+            if (strcmp(c->ahead[i].command, TURN_SHARED) == 0)
+                memcpy(c->ahead[i].command, TURN_ALONE, sizeof(TURN_ALONE));
     return note_conflict(cx, pg_simple(cx, c, pg_script(cx, sql)));
 }
 
@@ -246,11 +265,9 @@ static enum err postgres_savepoint(struct ctx *cx, enum db_savepoint_verb verb, 
     char command[PG_COMMAND_SIZE];
 
     assert(!strchr(name, '"'));
-    if (c->n_ahead >= PG_AHEAD_MAX - 2) {
-        struct pg_answer a;
-        TRY(note_conflict(cx, pg_exchange(cx, c, NULL, NO_ARGS, &a)));
-        PQclear(a.result);
-    }
+    /* A failure of what was before it is not the savepoint's to mend. */
+    if (has_work(c) || c->n_ahead >= PG_AHEAD_MAX - 2)
+        TRY(note_conflict(cx, pg_exchange(cx, c, NULL, NO_ARGS, NULL)));
     /* What is rolled back to stays as an empty savepoint; one of the same name hides it. */
     snprintf(command, sizeof(command), "%s \"s_%s\"", verbs[verb], name);
     pg_ahead(c, command);

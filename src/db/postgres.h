@@ -9,7 +9,7 @@
 #define PG_STATEMENTS_MAX 256
 #define PG_STATEMENT_SLOTS 128 /* power of two */
 #define PG_PARAMETERS_MAX 64
-#define PG_AHEAD_MAX 8 /* commands that go out with the next statement */
+#define PG_AHEAD_MAX 40 /* what goes out with the next statement that has an answer */
 #define PG_COMMAND_SIZE 128
 #define PG_URL_OPTIONS_MAX 64
 
@@ -27,6 +27,13 @@ struct pg_statement {
     struct pg_statement *next; /* in its slot */
 };
 
+/* Something whose answer nobody waits for yet: a command, or a statement with its arguments. */
+struct pg_ahead {
+    struct pg_statement *st; /* NULL: the command */
+    struct db_args args;     /* in the arena of the work */
+    char command[PG_COMMAND_SIZE];
+};
+
 struct pg_connection {
     struct db_tx tx; /* first: cx->tx points here while the connection works for a transaction */
     PGconn *pg;      /* NULL: lost; opened again when it is next needed */
@@ -34,7 +41,7 @@ struct pg_connection {
     bool begun;      /* the server has a transaction open */
     int timeout_ms;  /* statement_timeout, as the server has it */
     int64_t idle_since_us;
-    char ahead[PG_AHEAD_MAX][PG_COMMAND_SIZE];
+    struct pg_ahead ahead[PG_AHEAD_MAX];
     int n_ahead;
     uint64_t uses, names;
     int cached;
@@ -64,10 +71,11 @@ struct pg_db {
     char refusal[200];
 };
 
-/* What one exchange with the server brought; clear with PQclear. */
+/* What one exchange with the server brought. */
 struct pg_answer {
-    PGresult *result; /* of the statement itself */
-    bool prepared;    /* its text is known to the server now */
+    PGresult *result;           /* of the last statement; clear with PQclear */
+    PGresult *failure;          /* the first one, */
+    struct pg_statement *fault; /* and whose it was; NULL: a command's */
 };
 
 static inline struct pg_db *pg_of(const struct ctx *cx)
@@ -95,20 +103,21 @@ enum err pg_connect(struct ctx *cx, struct pg_db *p, struct pg_connection *c) MU
 void pg_disconnect(struct pg_connection *c);
 
 /* postgres_wire.c */
-enum err pg_error(struct ctx *cx, const struct pg_connection *c, const PGresult *r,
-                  const char *what) MUST_USE;
 void pg_ahead(struct pg_connection *c, const char *command);
-/* What is ahead, then the statement (NULL: nothing more), in one round trip. */
+/* The statement goes out with the next exchange, which also tells when it fails. */
+enum err pg_defer(struct ctx *cx, struct pg_connection *c, struct pg_statement *st,
+                  struct db_args args) MUST_USE;
+/* What is ahead, then the statement (NULL: nothing more), in one round trip; its result is the
+ * caller's to clear. */
 enum err pg_exchange(struct ctx *cx, struct pg_connection *c, struct pg_statement *st,
-                     struct db_args args, struct pg_answer *ret) MUST_USE;
+                     struct db_args args, PGresult **ret) MUST_USE;
 /* The same for one command that is not prepared; its last result is looked at for errors only. */
 enum err pg_command(struct ctx *cx, struct pg_connection *c, const char *sql) MUST_USE;
 /* Several commands without parameters, as text. */
 enum err pg_simple(struct ctx *cx, struct pg_connection *c, const char *sql) MUST_USE;
 
 /* postgres_rows.c */
-enum err pg_rows(struct ctx *cx, struct pg_statement *st, PGresult *r,
-                 struct db_query *q) MUST_USE;
+enum err pg_rows(struct ctx *cx, struct pg_statement *st, PGresult *r, struct db_query *q) MUST_USE;
 /* Binary forms of the arguments; `room` holds numbers, lengths and pointers. */
 struct pg_binary {
     const char *values[PG_PARAMETERS_MAX];

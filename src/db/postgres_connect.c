@@ -83,10 +83,11 @@ void pg_disconnect(struct pg_connection *c)
         for (struct pg_statement *st = c->slots[i]; st; st = st->next)
             st->prepared = false;
     for (int i = 0; i < c->n_ahead; i++) {
-        bool of_this_one =
-            strncmp(c->ahead[i], "set ", 4) == 0 || strncmp(c->ahead[i], "deallocate ", 11) == 0;
+        const char *command = c->ahead[i].command;
+        bool of_this_one = !c->ahead[i].st && (strncmp(command, "set ", 4) == 0 ||
+                                               strncmp(command, "deallocate ", 11) == 0);
         if (!of_this_one && kept++ != i)
-            memcpy(c->ahead[kept - 1], c->ahead[i], PG_COMMAND_SIZE);
+            c->ahead[kept - 1] = c->ahead[i];
     }
     c->n_ahead = kept;
 }

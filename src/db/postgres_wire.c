@@ -52,11 +52,11 @@ static bool plan_is_old(const PGresult *r)
                                                    strcmp(where, "RevalidateCachedQuery") == 0));
 }
 
-enum err pg_error(struct ctx *cx, const struct pg_connection *c, const PGresult *r,
-                  const char *what)
+static enum err server_error(struct ctx *cx, const struct pg_connection *c, const PGresult *r,
+                             const char *what)
 {
-    const char *code = r ? PQresultErrorField(r, PG_DIAG_SQLSTATE) : NULL;
-    const char *message = r ? PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+    const char *code = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+    const char *message = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
 
     if (!code) /* libpq's own: the connection is gone */
         return fail(cx, ERR_UNAVAILABLE, "postgres: connection lost: %s", what);
@@ -66,8 +66,11 @@ enum err pg_error(struct ctx *cx, const struct pg_connection *c, const PGresult 
 
 void pg_ahead(struct pg_connection *c, const char *command)
 {
-    assert(c->n_ahead < PG_AHEAD_MAX && strlen(command) < PG_COMMAND_SIZE);
-    snprintf(c->ahead[c->n_ahead++], PG_COMMAND_SIZE, "%s", command);
+    struct pg_ahead *a = &c->ahead[c->n_ahead++];
+
+    assert(c->n_ahead <= PG_AHEAD_MAX && strlen(command) < PG_COMMAND_SIZE);
+    a->st = NULL;
+    snprintf(a->command, sizeof(a->command), "%s", command);
 }
 
 /* False: the deadline passed. A lost connection counts as ready; the next call of libpq says so. */
@@ -110,40 +113,87 @@ static enum err next_result(PGconn *pg, int64_t deadline_us, PGresult **ret)
     return ERR_OK;
 }
 
-static bool is_timeout(const struct pg_connection *c)
+/* One message to the server whose answer is to come. */
+struct sent {
+    struct pg_statement *st; /* NULL: a command */
+    bool is_prepare;
+};
+struct batch {
+    struct sent sent[2 * (PG_AHEAD_MAX + 1)];
+    int n, syncs;
+};
+
+static void note_sent(struct batch *b, struct pg_statement *st, bool is_prepare)
 {
-    return c->n_ahead > 0 && starts(c->ahead[0], "set ");
+    b->sent[b->n++] = (struct sent){st, is_prepare};
 }
 
-static bool sends(struct pg_connection *c, struct pg_statement *st, struct db_args args)
+static bool send_statement(PGconn *pg, struct pg_statement *st, struct db_args args,
+                           struct batch *b)
+{
+    struct pg_binary bound;
+
+    if (!st->prepared) {
+        if (!PQsendPrepare(pg, st->name, st->sql, st->parameters, st->types))
+            return false;
+        st->prepared = true; /* for what follows; see undo_prepares */
+        note_sent(b, st, true);
+    }
+    pg_bind(&bound, args);
+    note_sent(b, st, false);
+    return PQsendQueryPrepared(pg, st->name, st->parameters, bound.values, bound.lengths,
+                               bound.formats, 1) == 1;
+}
+
+static bool is_timeout(const struct pg_ahead *a)
+{
+    return !a->st && starts(a->command, "set ");
+}
+
+static bool send_ahead(PGconn *pg, const struct pg_ahead *a, struct batch *b)
+{
+    if (a->st)
+        return send_statement(pg, a->st, a->args, b);
+    note_sent(b, NULL, false);
+    if (!PQsendQueryParams(pg, a->command, 0, NULL, NULL, NULL, NULL, 1))
+        return false;
+    if (!is_timeout(a))
+        return true;
+    b->syncs++; /* or a rollback of what follows would take it back */
+    return PQpipelineSync(pg) == 1;
+}
+
+static bool sends(struct pg_connection *c, struct pg_statement *st, struct db_args args,
+                  struct batch *b)
 {
     bool ok = PQenterPipelineMode(c->pg) == 1;
-    for (int i = 0; i < c->n_ahead && ok; i++) {
-        ok = PQsendQueryParams(c->pg, c->ahead[i], 0, NULL, NULL, NULL, NULL, 1);
-        if (i == 0 && is_timeout(c)) /* or a rollback of what follows would take it back */
-            ok = ok && PQpipelineSync(c->pg);
-    }
-    if (st && ok) {
-        struct pg_binary b;
-        pg_bind(&b, args);
-        if (!st->prepared)
-            ok = PQsendPrepare(c->pg, st->name, st->sql, st->parameters, st->types);
-        ok = ok && PQsendQueryPrepared(c->pg, st->name, st->parameters, b.values, b.lengths,
-                                       b.formats, 1);
-    }
+
+    for (int i = 0; i < c->n_ahead && ok; i++)
+        ok = send_ahead(c->pg, &c->ahead[i], b);
+    if (st && ok)
+        ok = send_statement(c->pg, st, args, b);
+    b->syncs++;
     return ok && PQpipelineSync(c->pg);
 }
 
+/* What comes after a failure was not done, prepares among it. */
+static void undo_prepares(const struct batch *b, int from)
+{
+    for (int i = from; i < b->n; i++)
+        if (b->sent[i].is_prepare)
+            b->sent[i].st->prepared = false;
+}
+
 /* Takes a result into the answer; the first failure is the one that counts. */
-static void take_result(PGresult *r, bool is_prepare, struct pg_answer *a, PGresult **ret_failure)
+static void take_result(PGresult *r, const struct batch *b, int place, struct pg_answer *a)
 {
     ExecStatusType status = PQresultStatus(r);
     bool failed = status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE;
 
-    if (is_prepare && status == PGRES_COMMAND_OK)
-        a->prepared = true;
-    if (failed && !*ret_failure) {
-        *ret_failure = r;
+    if (failed && !a->failure) {
+        a->failure = r;
+        a->fault = place < b->n ? b->sent[place].st : NULL;
+        undo_prepares(b, place);
     } else if (failed || status == PGRES_PIPELINE_ABORTED) {
         PQclear(r);
     } else { /* the last one is the statement's */
@@ -153,11 +203,10 @@ static void take_result(PGresult *r, bool is_prepare, struct pg_answer *a, PGres
 }
 
 /* Reads everything up to the last synchronisation point. */
-static enum err receive(const struct pg_connection *c, int64_t deadline_us, bool prepares,
-                        struct pg_answer *a, PGresult **ret_failure)
+static enum err receive(const struct pg_connection *c, int64_t deadline_us, const struct batch *b,
+                        struct pg_answer *a)
 {
-    int place = 0, prepare_at = prepares ? c->n_ahead : -1, ends = 0;
-    int syncs = is_timeout(c) ? 2 : 1;
+    int place = 0, ends = 0, syncs = b->syncs;
     bool inside = false;
 
     while (syncs > 0) {
@@ -166,29 +215,27 @@ static enum err receive(const struct pg_connection *c, int64_t deadline_us, bool
         if (!r) {
             place += inside;
             inside = false;
-            if (PQstatus(c->pg) == CONNECTION_BAD || ++ends > 2 * PG_AHEAD_MAX + 4)
+            if (PQstatus(c->pg) == CONNECTION_BAD || ++ends > 2 * (b->n + 2))
                 return ERR_UNAVAILABLE;
         } else if (PQresultStatus(r) == PGRES_PIPELINE_SYNC) {
             PQclear(r);
             syncs--;
         } else {
             inside = true;
-            take_result(r, place == prepare_at, a, ret_failure);
+            take_result(r, b, place, a);
         }
     }
     return ERR_OK;
 }
 
 /* A second thread of the server's ends ours; false: it did not say so in time. */
-static bool cancel_and_drain(struct pg_connection *c, bool prepares, struct pg_answer *a,
-                             PGresult **ret_failure)
+static bool cancel_and_drain(struct pg_connection *c, const struct batch *b, struct pg_answer *a)
 {
     char message[256];
     PGcancel *cancel = PQgetCancel(c->pg);
     bool asked = cancel && PQcancel(cancel, message, sizeof(message));
     PQfreeCancel(cancel);
-    return asked &&
-           receive(c, clock_monotonic_us() + CANCEL_US, prepares, a, ret_failure) == ERR_OK;
+    return asked && receive(c, clock_monotonic_us() + CANCEL_US, b, a) == ERR_OK;
 }
 
 /* How long one statement may take, as a few round numbers so that it rarely has to be said. */
@@ -210,38 +257,39 @@ static void say_timeout(struct pg_connection *c, int64_t deadline_us)
         return;
     snprintf(command, sizeof(command), "set statement_timeout = %d", ms);
     assert(c->n_ahead < PG_AHEAD_MAX);
-    memmove(c->ahead[1], c->ahead[0], (size_t)c->n_ahead * PG_COMMAND_SIZE);
-    memcpy(c->ahead[0], command, sizeof(command));
+    memmove(&c->ahead[1], &c->ahead[0], (size_t)c->n_ahead * sizeof(c->ahead[0]));
+    c->ahead[0].st = NULL;
+    memcpy(c->ahead[0].command, command, sizeof(command));
     c->n_ahead++;
     c->timeout_ms = ms;
 }
 
-/* One try on the connection as it is. ERR_OK: the server answered, if with *ret_failure. */
+/* One try on the connection as it is. ERR_OK: the server answered, if with a failure. */
 static enum err exchange_once(struct pg_connection *c, struct pg_statement *st, struct db_args args,
-                              int64_t deadline_us, struct pg_answer *a, PGresult **ret_failure)
+                              int64_t deadline_us, struct pg_answer *a)
 {
-    bool prepares = st && !st->prepared, late = false;
+    struct batch b = {.n = 0};
+    bool late = false;
 
-    if (!sends(c, st, args))
+    if (!sends(c, st, args, &b))
         return ERR_UNAVAILABLE;
     enum err e = flush(c->pg, deadline_us);
     if (e == ERR_OK)
-        e = receive(c, deadline_us, prepares, a, ret_failure);
+        e = receive(c, deadline_us, &b, a);
     if (e == ERR_DEADLINE) {
         late = true;
-        e = cancel_and_drain(c, prepares, a, ret_failure) ? ERR_OK : ERR_UNAVAILABLE;
+        e = cancel_and_drain(c, &b, a) ? ERR_OK : ERR_UNAVAILABLE;
     }
     if (e == ERR_OK && PQexitPipelineMode(c->pg) && PQstatus(c->pg) != CONNECTION_BAD)
         return ERR_OK; /* also when it answered before the server heard of the cancel */
     return late ? ERR_DEADLINE : ERR_UNAVAILABLE;
 }
 
-static void forget(struct pg_answer *a, PGresult **failure)
+static void forget(struct pg_answer *a)
 {
     PQclear(a->result);
-    PQclear(*failure);
-    *failure = NULL;
-    *a = (struct pg_answer){NULL, false};
+    PQclear(a->failure);
+    *a = (struct pg_answer){NULL, NULL, NULL};
 }
 
 /*
@@ -250,8 +298,7 @@ static void forget(struct pg_answer *a, PGresult **failure)
  */
 static enum err exchange_or_reconnect(struct ctx *cx, struct pg_connection *c,
                                       struct pg_statement *st, struct db_args args,
-                                      int64_t deadline_us, struct pg_answer *a,
-                                      PGresult **ret_failure)
+                                      int64_t deadline_us, struct pg_answer *a)
 {
     for (;;) {
         if (!c->pg)
@@ -259,10 +306,10 @@ static enum err exchange_or_reconnect(struct ctx *cx, struct pg_connection *c,
         bool may_repeat = !c->begun && !c->fresh;
         c->fresh = false;
         say_timeout(c, deadline_us);
-        enum err e = exchange_once(c, st, args, deadline_us, a, ret_failure);
+        enum err e = exchange_once(c, st, args, deadline_us, a);
         if (e == ERR_OK)
             return ERR_OK;
-        forget(a, ret_failure);
+        forget(a);
         pg_disconnect(c);
         if (e == ERR_DEADLINE)
             return fail(cx, e, "postgres: no answer before the deadline");
@@ -274,18 +321,17 @@ static enum err exchange_or_reconnect(struct ctx *cx, struct pg_connection *c,
 static bool begins(const struct pg_connection *c)
 {
     for (int i = 0; i < c->n_ahead; i++)
-        if (starts(c->ahead[i], "begin"))
+        if (!c->ahead[i].st && starts(c->ahead[i].command, "begin"))
             return true;
     return false;
 }
 
 static enum err exchange(struct ctx *cx, struct pg_connection *c, struct pg_statement *st,
-                         struct db_args args, int64_t deadline_us, struct pg_answer *ret)
+                         struct db_args args, int64_t deadline_us, PGresult **ret)
 {
-    PGresult *failure = NULL;
+    struct pg_answer a = {NULL, NULL, NULL};
 
-    *ret = (struct pg_answer){NULL, false};
-    enum err e = exchange_or_reconnect(cx, c, st, args, deadline_us, ret, &failure);
+    enum err e = exchange_or_reconnect(cx, c, st, args, deadline_us, &a);
     if (e != ERR_OK) {
         c->n_ahead = 0;
         return e;
@@ -293,19 +339,22 @@ static enum err exchange(struct ctx *cx, struct pg_connection *c, struct pg_stat
     if (begins(c) && PQtransactionStatus(c->pg) != PQTRANS_IDLE)
         c->begun = true;
     c->n_ahead = 0;
-    if (st && ret->prepared)
-        st->prepared = true;
-    if (!failure)
-        return ERR_OK;
-    e = pg_error(cx, c, failure, st ? st->sql : "transaction");
-    if (st && e == ERR_CONFLICT && plan_is_old(failure))
-        pg_rename(c, st);
-    forget(ret, &failure);
-    return e;
+    if (a.failure) {
+        e = server_error(cx, c, a.failure, a.fault ? a.fault->sql : "transaction");
+        if (a.fault && e == ERR_CONFLICT && plan_is_old(a.failure))
+            pg_rename(c, a.fault);
+        forget(&a);
+        return e;
+    }
+    if (ret)
+        *ret = a.result;
+    else
+        forget(&a);
+    return ERR_OK;
 }
 
 enum err pg_exchange(struct ctx *cx, struct pg_connection *c, struct pg_statement *st,
-                     struct db_args args, struct pg_answer *ret)
+                     struct db_args args, PGresult **ret)
 {
     int64_t now = clock_monotonic_us();
     if (cx->deadline_us && cx->deadline_us <= now)
@@ -313,42 +362,58 @@ enum err pg_exchange(struct ctx *cx, struct pg_connection *c, struct pg_statemen
     return exchange(cx, c, st, args, cx->deadline_us ? cx->deadline_us : now + NO_DEADLINE_US, ret);
 }
 
+enum err pg_defer(struct ctx *cx, struct pg_connection *c, struct pg_statement *st,
+                  struct db_args args)
+{
+    struct db_value *v = arena_array(cx->arena, args.n, sizeof(*v));
+
+    /* A command of each kind still has room beside it. */
+    if (c->n_ahead >= PG_AHEAD_MAX - 4)
+        TRY(pg_exchange(cx, c, NULL, NO_ARGS, NULL));
+    if (args.n)
+        memcpy(v, args.v, args.n * sizeof(*v));
+    for (size_t i = 0; i < args.n; i++)
+        if (v[i].type == DB_STR)
+            v[i].s = arena_copy(cx->arena, v[i].s);
+    c->ahead[c->n_ahead].st = st;
+    c->ahead[c->n_ahead++].args = (struct db_args){v, args.n};
+    return ERR_OK;
+}
+
 enum err pg_command(struct ctx *cx, struct pg_connection *c, const char *sql)
 {
-    struct pg_answer a;
+    PGresult *r = NULL;
     pg_ahead(c, sql);
-    enum err e = exchange(cx, c, NULL, NO_ARGS, clock_monotonic_us() + COMMAND_US, &a);
+    enum err e = exchange(cx, c, NULL, NO_ARGS, clock_monotonic_us() + COMMAND_US, &r);
     /* The commit of a transaction that had failed is answered with ROLLBACK, not with an error. */
-    const char *status = a.result ? PQcmdStatus(a.result) : "";
+    const char *status = r ? PQcmdStatus(r) : "";
     if (e == ERR_OK && strcmp(sql, "commit") == 0 && strcmp(status, "COMMIT") != 0)
         e = fail(cx, ERR_INTERNAL, "postgres: a failed transaction was committed");
-    PQclear(a.result);
+    PQclear(r);
     return e;
 }
 
 enum err pg_simple(struct ctx *cx, struct pg_connection *c, const char *sql)
 {
+    const struct batch alone = {.n = 0};
     int64_t deadline_us = cx->deadline_us ? cx->deadline_us : clock_monotonic_us() + NO_DEADLINE_US;
-    struct pg_answer a = {NULL, false};
-    PGresult *failure = NULL, *r = NULL;
+    struct pg_answer a = {NULL, NULL, NULL};
+    PGresult *r = NULL;
     enum err e = ERR_OK;
 
-    if (!c->pg || c->n_ahead > 0) {
-        TRY(pg_exchange(cx, c, NULL, NO_ARGS, &a));
-        PQclear(a.result);
-        a.result = NULL;
-    }
+    if (!c->pg || c->n_ahead > 0)
+        TRY(pg_exchange(cx, c, NULL, NO_ARGS, NULL));
     if (!PQsendQuery(c->pg, sql))
         e = ERR_UNAVAILABLE;
     if (e == ERR_OK)
         e = flush(c->pg, deadline_us);
     while (e == ERR_OK && (e = next_result(c->pg, deadline_us, &r)) == ERR_OK && r)
-        take_result(r, false, &a, &failure);
-    if (failure)
-        e = pg_error(cx, c, failure, "script");
+        take_result(r, &alone, 0, &a);
+    if (a.failure)
+        e = server_error(cx, c, a.failure, "script");
     else if (e != ERR_OK)
         e = fail(cx, e, "postgres: a script did not end");
-    forget(&a, &failure);
+    forget(&a);
     if (e == ERR_DEADLINE || PQstatus(c->pg) == CONNECTION_BAD)
         pg_disconnect(c);
     return e;

@@ -40,17 +40,15 @@ enum err outbox_append(struct ctx *cx, const char *type, struct uuid aggregate_i
     if (data.overflow)
         return fail(cx, ERR_TOO_LARGE, "event %s is larger than %d bytes", type, BUS_EVENT_MAX);
     db_ring(cx);
-    enum err e = db_exec(cx,
-                         "insert into outbox (event_id, type, aggregate_id, aggregate_seq, time_us,"
-                         " traceparent, data)"
-                         " select $1, $2, $3, coalesce(max(aggregate_seq), (select last_seq from"
-                         " outbox_swept where aggregate_id = $3), 0) + 1, $4, $5, $6"
-                         " from outbox where aggregate_id = $3",
-                         ARGS(db_uuid(ctx_uuid(cx)), db_str(str_from(type)), db_uuid(aggregate_id),
-                              db_int(ctx_now(cx)), db_str(trace_format(&cx->trace, traceparent)),
-                              db_str(buf_str(&data))));
-    /* The number was taken by work that went on beside this one: its effect is to be seen first. */
-    return e == ERR_DUPLICATE ? fail(cx, ERR_CONFLICT, "another event of the same thing") : e;
+    return db_exec(cx,
+                   "insert into outbox (event_id, type, aggregate_id, aggregate_seq, time_us,"
+                   " traceparent, data)"
+                   " select $1, $2, $3, coalesce(max(aggregate_seq), (select last_seq from"
+                   " outbox_swept where aggregate_id = $3), 0) + 1, $4, $5, $6"
+                   " from outbox where aggregate_id = $3",
+                   ARGS(db_uuid(ctx_uuid(cx)), db_str(str_from(type)), db_uuid(aggregate_id),
+                        db_int(ctx_now(cx)), db_str(trace_format(&cx->trace, traceparent)),
+                        db_str(buf_str(&data))));
 }
 
 /* By row, not by range: a slower writer may have committed a lower number after we read. */

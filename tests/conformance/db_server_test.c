@@ -176,19 +176,20 @@ static void held_lock(void)
 {
     struct db *db = open_db("held");
     struct work holder, other;
+    int64_t n = 0;
     work_init(&holder, db);
     work_init(&other, db);
     CHECK_INT(script(&holder.cx, "create table rows (id bigint primary key, n bigint not null);"
                                  "insert into rows (id, n) values (1, 0), (2, 0)"),
               ERR_OK);
     CHECK_INT(db_begin(&holder.cx), ERR_OK);
-    CHECK_INT(db_exec(&holder.cx, "update rows set n = 1 where id = 1", NO_ARGS), ERR_OK);
+    CHECK_INT(db_change(&holder.cx, &n, "update rows set n = 1 where id = 1", NO_ARGS), ERR_OK);
 
     int64_t began_us = clock_monotonic_us();
     other.cx.deadline_us = began_us + 300 * US_PER_MS;
-    CHECK_INT(db_exec(&other.cx, "update rows set n = 2 where id = 1", NO_ARGS), ERR_INTERNAL);
     CHECK_INT(db_begin(&other.cx), ERR_OK);
-    CHECK_INT(db_exec(&other.cx, "update rows set n = 2 where id = 1", NO_ARGS), ERR_DEADLINE);
+    CHECK_INT(db_change(&other.cx, &n, "update rows set n = 2 where id = 1", NO_ARGS),
+              ERR_DEADLINE);
     CHECK(clock_monotonic_us() - began_us < 2 * US_PER_S);
     db_rollback(&other.cx);
     other.cx.deadline_us = 0;
@@ -213,7 +214,7 @@ static void strangers(void)
     w.cx.db = theirs;
     CHECK_INT(db_int_of(&w.cx, &n, "select count(*) from mine.secrets", NO_ARGS), ERR_INTERNAL);
     CHECK_INT(db_begin(&w.cx), ERR_OK);
-    CHECK_INT(db_exec(&w.cx, "delete from mine.secrets", NO_ARGS), ERR_INTERNAL);
+    CHECK_INT(db_change(&w.cx, &n, "delete from mine.secrets", NO_ARGS), ERR_INTERNAL);
     work_release(&w);
     db_close(mine);
     db_close(theirs);

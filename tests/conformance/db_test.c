@@ -100,8 +100,9 @@ static struct db *fresh(struct work *w)
 
 static enum err add_thing(struct ctx *cx, const char *name)
 {
-    return db_exec(cx, "insert into things (thing_id, name) values ($1, $2)",
-                   ARGS(db_uuid(ctx_uuid(cx)), db_str(str_from(name))));
+    int64_t n;
+    return db_change(cx, &n, "insert into things (thing_id, name) values ($1, $2)",
+                     ARGS(db_uuid(ctx_uuid(cx)), db_str(str_from(name))));
 }
 
 static int64_t count_things(struct ctx *cx)
@@ -267,9 +268,24 @@ static void failures_poison(void)
     };
     for (size_t i = 0; i < COUNT_OF(breaks); i++) {
         CHECK_INT(db_begin(&w.cx), ERR_OK);
-        enum err e = db_exec(&w.cx, breaks[i], ARGS(db_uuid(ctx_uuid(&w.cx))));
+        enum err e = db_change(&w.cx, &n, breaks[i], ARGS(db_uuid(ctx_uuid(&w.cx))));
         CHECK_INT(e, ERR_CONSTRAINT);
         db_rollback(&w.cx);
+    }
+    /* Without a count a failure may show later, but never as a commit that worked. */
+    for (size_t i = 0; i < COUNT_OF(breaks); i++) {
+        CHECK_INT(db_begin(&w.cx), ERR_OK);
+        CHECK_INT(add_thing(&w.cx, "goes with it"), ERR_OK);
+        enum err e = db_exec(&w.cx, breaks[i], ARGS(db_uuid(ctx_uuid(&w.cx))));
+        if (e == ERR_OK && i == 0)
+            e = db_int_of(&w.cx, &n, "select 1", NO_ARGS);
+        if (e == ERR_OK)
+            e = db_exec(&w.cx, "update things set amount = 1", NO_ARGS);
+        if (e == ERR_OK)
+            e = db_commit(&w.cx);
+        CHECK_INT(e, ERR_CONSTRAINT);
+        db_rollback(&w.cx);
+        CHECK_INT(count_things(&w.cx), 0);
     }
     CHECK_INT(db_begin(&w.cx), ERR_OK);
     CHECK_INT(db_one(&w.cx, thing_fields, &(struct thing){0}, "select name from things", NO_ARGS),
