@@ -4,6 +4,8 @@
 
 #include <pthread.h>
 
+#define ROOM_KEPT (16u * 1024) /* of an arena, for the answer that says so */
+
 static const struct db_driver *const drivers[] = {&db_sqlite, &db_postgres};
 
 struct db_value db_null(void)
@@ -148,8 +150,12 @@ enum err db_all(struct ctx *cx, const struct field *fields, struct list *out, co
                 struct db_args args)
 {
     struct list rows = {NULL, 0};
-    struct db_query q = {
-        .sql = sql, .args = args, .want = WANT_ALL, .fields = fields, .out = &rows};
+    struct db_query q = {.sql = sql,
+                         .args = args,
+                         .want = WANT_ALL,
+                         .fields = fields,
+                         .out = &rows,
+                         .used_before = cx->arena->used};
     TRY(run(cx, &q));
     *out = rows;
     return ERR_OK;
@@ -328,6 +334,30 @@ struct db_stats db_stats(const struct db *db)
     };
 }
 
+/* An arena that runs over ends the process, so what a table makes large is refused before. */
+static enum err check_room(struct ctx *cx, size_t n, const char *what)
+{
+    size_t left = cx->arena->max - cx->arena->used;
+
+    if (n <= DB_BYTES_MAX && n + ROOM_KEPT <= left)
+        return ERR_OK;
+    return fail(cx, ERR_TOO_LARGE, "%zu bytes in one go, %zu of memory left: %s", n, left, what);
+}
+
+/* The list so far, and its array when that has to grow for the next row. */
+static enum err check_list(struct ctx *cx, const struct db_query *q, size_t size)
+{
+    size_t taken = cx->arena->used - q->used_before;
+    size_t grows = q->rows < q->cap ? 0 : (q->cap ? q->cap * 2 : 16) * size;
+
+    if (q->rows == DB_ROWS_MAX)
+        return fail(cx, ERR_TOO_LARGE, "more than %d rows: %s", DB_ROWS_MAX, q->sql);
+    if (taken + grows > DB_BYTES_MAX)
+        return fail(cx, ERR_TOO_LARGE, "more than %u MiB in %zu rows: %s", DB_BYTES_MAX >> 20,
+                    q->rows, q->sql);
+    return check_room(cx, grows, q->sql);
+}
+
 enum err db_query_row(struct ctx *cx, struct db_query *q, void **ret_object)
 {
     if (q->want == WANT_ONE) {
@@ -337,8 +367,8 @@ enum err db_query_row(struct ctx *cx, struct db_query *q, void **ret_object)
     }
     struct list *l = q->out;
     size_t size = fields_size(q->fields);
-    if (q->rows == DB_ROWS_MAX)
-        return fail(cx, ERR_TOO_LARGE, "more than %d rows: %s", DB_ROWS_MAX, q->sql);
+
+    TRY(check_list(cx, q, size));
     if (q->rows == q->cap) {
         q->cap = q->cap ? q->cap * 2 : 16;
         void *items = arena_array(cx->arena, q->cap, size);
@@ -411,8 +441,10 @@ enum err db_query_set(struct ctx *cx, const struct field *f, void *object, struc
     case FIELD_STR:
     case FIELD_DATE:
     case FIELD_RAW:
-        if (has)
+        if (has) {
+            TRY(check_room(cx, v.s.n, f->column));
             text = arena_copy(cx->arena, v.s);
+        }
         memcpy(at, &text, sizeof(text));
         break;
     default:

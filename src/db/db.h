@@ -85,8 +85,10 @@ enum err db_change(struct ctx *cx, int64_t *ret_rows, const char *sql,
  */
 enum err db_one(struct ctx *cx, const struct field *fields, void *out, const char *sql,
                 struct db_args args) MUST_USE;
-/* All rows, at most DB_ROWS_MAX (ERR_TOO_LARGE beyond), into an arena array. */
+/* All rows into an arena array. ERR_TOO_LARGE beyond DB_ROWS_MAX rows, beyond DB_BYTES_MAX of the
+ * arena, or when the arena has no room left: then *out is not touched. */
 #define DB_ROWS_MAX 100000
+#define DB_BYTES_MAX (16u * 1024 * 1024)
 enum err db_all(struct ctx *cx, const struct field *fields, struct list *out, const char *sql,
                 struct db_args args) MUST_USE;
 /* One integer, e.g. count(*); null reads as 0. ERR_NOT_FOUND without a row. */

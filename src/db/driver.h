@@ -15,6 +15,7 @@ struct db_query {
     const struct field *fields; /* WANT_ONE, WANT_ALL */
     void *out;                  /* WANT_ONE: struct; WANT_ALL: struct list; WANT_INT: int64_t */
     size_t rows, cap;           /* rows taken so far; room in a WANT_ALL list */
+    size_t used_before;         /* of the arena, when a WANT_ALL began */
     int64_t changed;            /* set by the driver for WANT_CHANGES */
 };
 

@@ -177,6 +177,47 @@ static void values_round_trip(void)
     db_close(db);
 }
 
+/* `rows` rows of one MiB of text each. */
+static enum err read_mebibytes(struct ctx *cx, int rows, struct list *ret)
+{
+    char *text = malloc(1 << 20), sql[200];
+
+    memset(text, 'x', 1 << 20);
+    snprintf(sql, sizeof sql,
+             "with recursive r(amount) as (select 1 union all select amount + 1 from r"
+             " where amount < %d) select amount, cast($1 as text) as name from r",
+             rows);
+    enum err e = db_all(cx, thing_fields, ret, sql, ARGS(db_str((struct str){text, 1 << 20})));
+    free(text);
+    return e;
+}
+
+static void lists_are_bounded_in_bytes(struct work *w)
+{
+    struct list l = {NULL, 0};
+    struct arena small;
+    struct ctx cx = w->cx;
+    size_t before = w->arena.used;
+
+    CHECK_INT(read_mebibytes(&cx, 15, &l), ERR_OK);
+    CHECK_INT(l.n, 15);
+    l.n = 4711;
+    CHECK_INT(read_mebibytes(&cx, 17, &l), ERR_TOO_LARGE);
+    CHECK(strstr(cx.story.detail, "more than 16 MiB in 1") != NULL);
+    CHECK_INT(l.n, 4711);
+    CHECK(w->arena.used - before <= 2 * DB_BYTES_MAX + (2u << 20));
+    /* An arena that runs over ends the process; a list does not get that far. */
+    arena_init(&small, 4u << 20);
+    cx.arena = &small;
+    CHECK_INT(read_mebibytes(&cx, 3, &l), ERR_OK);
+    CHECK_INT(read_mebibytes(&cx, 2, &l), ERR_TOO_LARGE);
+    CHECK(strstr(cx.story.detail, "of memory left") != NULL);
+    CHECK_INT(
+        db_one(&cx, thing_fields, &(struct thing){0}, "select name from things limit 1", NO_ARGS),
+        ERR_OK);
+    arena_release(&small);
+}
+
 static void many_rows(void)
 {
     struct work w;
@@ -202,6 +243,7 @@ static void many_rows(void)
                      " where amount < 100001) select amount from r",
                      NO_ARGS),
               ERR_TOO_LARGE);
+    lists_are_bounded_in_bytes(&w);
     /* More different statements than any cache holds. */
     for (int i = 0; i < 600; i++) {
         int64_t n = 0;
