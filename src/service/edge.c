@@ -119,9 +119,10 @@ void edge_handle(void *arg, struct exchange *x)
     struct work *w = ARENA_NEW(exchange_arena(x), struct work);
     work_init(w, p, l, exchange_arena(x));
     w->exchange = x;
-    w->rq.peer = l->kind == LISTEN_PUBLIC
-                     ? forwarded_client(head, exchange_peer(x), p->options.proxies)
-                     : exchange_peer(x);
+    struct str client = l->kind == LISTEN_PUBLIC
+                            ? forwarded_client(head, exchange_peer(x), p->options.proxies)
+                            : exchange_peer(x);
+    w->rq.peer = client_network(w->cx.arena, client);
     w->rq.head = head;
     w->rq.path = head->path;
     if (l->kind == LISTEN_PUBLIC)

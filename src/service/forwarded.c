@@ -3,15 +3,22 @@
 
 #include <arpa/inet.h>
 
-static bool is_address(struct str s)
+static bool read_address(int family, struct str s, void *ret)
 {
-    char text[INET6_ADDRSTRLEN], binary[sizeof(struct in6_addr)];
+    char text[INET6_ADDRSTRLEN];
 
     if (s.n == 0 || s.n >= sizeof text)
         return false;
     memcpy(text, s.p, s.n);
     text[s.n] = '\0';
-    return inet_pton(AF_INET, text, binary) == 1 || inet_pton(AF_INET6, text, binary) == 1;
+    return inet_pton(family, text, ret) == 1;
+}
+
+static bool is_address(struct str s)
+{
+    char binary[sizeof(struct in6_addr)];
+
+    return read_address(AF_INET, s, binary) || read_address(AF_INET6, s, binary);
 }
 
 /* Cuts the last element off a list. */
@@ -42,4 +49,22 @@ struct str forwarded_client(const struct http_head *head, struct str peer, int64
         }
     }
     return client;
+}
+
+struct str client_network(struct arena *a, struct str address)
+{
+    struct str plain, zone;
+    struct in6_addr ip;
+    char text[INET6_ADDRSTRLEN];
+
+    str_cut(address, '%', &plain, &zone);
+    if (!read_address(AF_INET6, plain, &ip))
+        return address;
+    if (IN6_IS_ADDR_V4MAPPED(&ip)) {
+        inet_ntop(AF_INET, &ip.s6_addr[12], text, sizeof text);
+        return arena_copy(a, str_from(text));
+    }
+    memset(&ip.s6_addr[8], 0, 8);
+    inet_ntop(AF_INET6, &ip, text, sizeof text);
+    return arena_printf(a, "%s/64", text);
 }

@@ -23,7 +23,7 @@ struct request {
     struct uuid id[4];   /* path parameters named {...Id}, in order */
     struct str param[4]; /* all path parameters, decoded */
     struct str raw_body;
-    struct str peer;       /* client address */
+    struct str peer;       /* client: its IPv4 address, or its IPv6 network "2001:db8::/64" */
     struct str cart_token; /* Jumun-Cart header or none */
     int wait_s;            /* Prefer: wait=N, 0..10 */
     bool wants_events;     /* Accept: text/event-stream */

@@ -41,3 +41,14 @@ test('behind two proxies the addition of the farther one counts', async () => {
   assert.equal(await served(world, () => '10.0.8.1'), 5, 'came past the farther one');
   await world.stop();
 });
+
+test('whoever has an IPv6 network of 64 bits is one client, however it is written', async () => {
+  const world = await limited('--proxies', '1');
+  const hex = (i) => (i * 4919).toString(16);
+  assert.equal(await served(world, (i) => `2001:db8:1:1:${hex(i)}::${i}`), 5, 'ten addresses of one network');
+  assert.equal(await served(world, () => '2001:0DB8:0001:0001:0000:0000:0000:00ff'), 0, 'the same one, at length');
+  assert.equal(await served(world, (i) => `2001:db8:1:${hex(i + 2)}::1`), 10, 'ten networks');
+  assert.equal(await served(world, (i) => (i % 2 ? '10.3.0.1' : '::ffff:10.3.0.1')), 5, 'IPv4 in either form');
+  assert.equal(await served(world, (i) => `::ffff:10.3.1.${i}`), 10, 'and ten of them are ten');
+  await world.stop();
+});
