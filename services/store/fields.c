@@ -204,6 +204,7 @@ static const struct field menu_event_item_fields[] = {
 const struct field menu_event_fields[] = {
     F_UUID(struct menu, store_id, "storeId", 0, "store"),
     F_INT(struct menu, version, "version", 0, 0, INT64_MAX, "rises with every change"),
-    F_LIST(struct menu, items, "items", 0, 0, MENU_ITEMS_MAX * 2, menu_event_item_fields, "items"),
+    F_LIST(struct menu, items, "items", 0, 0, MENU_ITEMS_MAX + DELETED_SHOWN_MAX,
+           menu_event_item_fields, "items"),
     F_END(struct menu),
 };

@@ -6,7 +6,9 @@
 #include "flow/outbox.h"
 
 #define MENU_JSON_MAX (4 * 1024 * 1024)
-#define DELETED_SHOWN_US (7 * US_PER_DAY)
+/* Who reads the event takes what it does not name for deleted: a deletion is told once, by the
+ * event of its own commit, and need not be repeated. */
+#define DELETED_SHOWN_US US_PER_MIN
 
 /* The run of children whose parent id (at `at`) is `parent`; children are sorted by it. */
 static struct list children_of(struct list all, size_t size, size_t at, struct uuid parent)
@@ -37,17 +39,23 @@ static struct list children_of(struct list all, size_t size, size_t at, struct u
     " (v.infinite = 0 and v.available = 0) then 1 else 0 end as sold_out"
 #define ITEM_TABLES " from menu_items i join inventory v on v.menu_item_id = i.menu_item_id"
 
+/* Of what is on the menu: a store may have taken any number of items off it. */
 static enum err load_options(struct ctx *cx, struct uuid store_id, struct list items)
 {
     struct list groups = {NULL, 0}, options = {NULL, 0};
 
     TRY(db_all(cx, option_group_row_fields, &groups,
-               "select option_group_id, menu_item_id, name, min, max, position from option_groups"
-               " where store_id = $1 order by menu_item_id, position, option_group_id",
+               "select g.option_group_id, g.menu_item_id, g.name, g.min, g.max, g.position"
+               " from option_groups g join menu_items i on i.menu_item_id = g.menu_item_id"
+               " where g.store_id = $1 and i.deleted_at is null"
+               " order by g.menu_item_id, g.position, g.option_group_id",
                ARGS(db_uuid(store_id))));
     TRY(db_all(cx, option_row_fields, &options,
-               "select option_id, option_group_id, name, price_won, sold_out, position from options"
-               " where store_id = $1 order by option_group_id, position, option_id",
+               "select o.option_id, o.option_group_id, o.name, o.price_won, o.sold_out, o.position"
+               " from options o join option_groups g on g.option_group_id = o.option_group_id"
+               " join menu_items i on i.menu_item_id = g.menu_item_id"
+               " where o.store_id = $1 and i.deleted_at is null"
+               " order by o.option_group_id, o.position, o.option_id",
                ARGS(db_uuid(store_id))));
     for (size_t i = 0; i < groups.n; i++) {
         struct option_group *g = LIST_AT(struct option_group, groups, i);
@@ -92,9 +100,11 @@ enum err menu_load(struct ctx *cx, struct uuid store_id, bool with_deleted, stru
                ARGS(db_uuid(store_id))));
     TRY(db_all(cx, menu_item_row_fields, &ret->items,
                "select " ITEM_COLUMNS ITEM_TABLES
-               " where i.store_id = $1 and coalesce(i.deleted_at, $2) >= $2"
+               " where i.store_id = $1 and (i.deleted_at is null or i.menu_item_id in"
+               " (select menu_item_id from menu_items where store_id = $1 and deleted_at >= $2"
+               " order by deleted_at desc limit $3))"
                " order by i.section_id, i.position, i.menu_item_id",
-               ARGS(db_uuid(store_id), db_int(since))));
+               ARGS(db_uuid(store_id), db_int(since), db_int(DELETED_SHOWN_MAX))));
     TRY(load_options(cx, store_id, ret->items));
     for (size_t i = 0; i < ret->sections.n; i++) {
         struct section *s = LIST_AT(struct section, ret->sections, i);
@@ -111,6 +121,27 @@ enum err menu_announce(struct ctx *cx, struct uuid store_id)
                 ARGS(db_uuid(store_id))));
     TRY(menu_load(cx, store_id, true, &menu));
     return outbox_append(cx, "store.menu.changed", store_id, menu_event_fields, &menu);
+}
+
+static enum err check_size(struct ctx *cx, struct uuid store_id)
+{
+    struct menu menu = {0};
+    struct buf b;
+
+    TRY(menu_load(cx, store_id, false, &menu));
+    buf_init_arena(&b, cx->arena, MENU_EVENT_BYTES);
+    json_encode(&b, menu_event_fields, &menu);
+    if (!b.overflow)
+        return ERR_OK;
+    cx->story.public_detail = arena_printf(
+        cx->arena, "a menu has at most %d KiB of names and options", MENU_EVENT_BYTES / 1024);
+    return fail(cx, ERR_CONSTRAINT, "menu of more than %d bytes", MENU_EVENT_BYTES);
+}
+
+enum err menu_commit_larger(struct ctx *cx, struct uuid store_id)
+{
+    TRY(check_size(cx, store_id));
+    return menu_commit(cx, store_id);
 }
 
 enum err menu_commit(struct ctx *cx, struct uuid store_id)

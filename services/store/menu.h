@@ -8,6 +8,10 @@
 #define MENU_ITEMS_MAX 300
 #define OPTION_GROUPS_MAX 15
 #define OPTIONS_MAX 40
+/* All of these together would be 20 MB, and the event with the whole menu has BUS_EVENT_MAX: owners
+ * add up to this many bytes of it. What is left is for switches and for DELETED_SHOWN_MAX items. */
+#define MENU_EVENT_BYTES (192 * 1024)
+#define DELETED_SHOWN_MAX 50
 
 struct option {
     struct uuid option_id, option_group_id;
@@ -56,13 +60,16 @@ enum err menu_get(struct ctx *cx, const struct request *rq, struct reply *rp) MU
 enum err menu_item_get(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
 /* Fills option_groups of one item. */
 enum err option_groups_load(struct ctx *cx, struct menu_item *item) MUST_USE;
-/* with_deleted: items deleted in the last week too. */
+/* with_deleted: items deleted just now too, without their options. */
 enum err menu_load(struct ctx *cx, struct uuid store_id, bool with_deleted,
                    struct menu *ret) MUST_USE;
 /* Inside a transaction: the next menu version, and store.menu.changed with the whole menu. */
 enum err menu_announce(struct ctx *cx, struct uuid store_id) MUST_USE;
 /* Ends an owner's edit: announces, commits, waits until durable, forgets the cached menu. */
 enum err menu_commit(struct ctx *cx, struct uuid store_id) MUST_USE;
+/* The same for an edit that may have made the menu larger. ERR_CONSTRAINT: larger than a menu may
+ * be. */
+enum err menu_commit_larger(struct ctx *cx, struct uuid store_id) MUST_USE;
 
 /* menu_cache.c: encoded menus, per process, bounded. */
 struct menu_cache;

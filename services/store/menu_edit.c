@@ -183,7 +183,7 @@ enum err menu_item_create(struct ctx *cx, const struct request *rq, struct reply
     TRY(reply_item(cx, rp, 201, id));
     reply_header(cx, rp, STR("Location"), "/v1/stores/%s/menu-items/%s",
                  ctx_uuid_text(cx, rq->id[0]), ctx_uuid_text(cx, id));
-    return menu_commit(cx, rq->id[0]);
+    return menu_commit_larger(cx, rq->id[0]);
 }
 
 enum err menu_item_patch(struct ctx *cx, const struct request *rq, struct reply *rp)
@@ -213,7 +213,7 @@ enum err menu_item_patch(struct ctx *cx, const struct request *rq, struct reply 
     if (changed == 0)
         return fail(cx, ERR_PRECONDITION, "menu item is at version %" PRId64, found);
     TRY(reply_item(cx, rp, 200, rq->id[1]));
-    return menu_commit(cx, rq->id[0]);
+    return menu_commit_larger(cx, rq->id[0]);
 }
 
 /* Soft: held and sold lines still point to it. */

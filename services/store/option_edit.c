@@ -128,7 +128,7 @@ enum err option_group_create(struct ctx *cx, const struct request *rq, struct re
     TRY(reply_group(cx, rp, 201, id));
     reply_header(cx, rp, STR("Location"), "/v1/owner/stores/%s/option-groups/%s",
                  ctx_uuid_text(cx, rq->id[0]), ctx_uuid_text(cx, id));
-    return menu_commit(cx, rq->id[0]);
+    return menu_commit_larger(cx, rq->id[0]);
 }
 
 /* An option keeps its id only within its own group: ids of other groups are refused. */
@@ -181,7 +181,7 @@ enum err option_group_patch(struct ctx *cx, const struct request *rq, struct rep
         TRY(insert_options(cx, rq->id[0], rq->id[1], in->options));
     }
     TRY(reply_group(cx, rp, 200, rq->id[1]));
-    return menu_commit(cx, rq->id[0]);
+    return menu_commit_larger(cx, rq->id[0]);
 }
 
 enum err option_group_delete(struct ctx *cx, const struct request *rq, struct reply *rp)
