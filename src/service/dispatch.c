@@ -25,6 +25,7 @@ void work_init(struct work *w, struct platform *p, struct listener *l, struct ar
         .arena = a,
         .clock = p->options.clock,
         .rng = rng_of(p),
+        .instance = p->instance,
         .deadline_us = w->started_us + REQUEST_DEADLINE_US,
     };
 }
