@@ -2,7 +2,7 @@
 JOBS ?= $(shell nproc)
 RUN_FLAGS ?= --demo
 
-.PHONY: help run build dev test test-servers check crash simulate sanitize bench fuzz fresh clean
+.PHONY: help run build dev test test-servers check crash simulate sanitize bench image fuzz fresh clean
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
 
@@ -45,6 +45,10 @@ simulate: ## SEEDS seeds (default 2000) of the simulation, then every known mist
 sanitize: ## all tests under the address, undefined-behaviour and thread sanitizers
 	@tools/setup run test
 	@tools/sanitize
+
+image: build ## the container image, built and tried (root)
+	@tools/setup image
+	@tools/image
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (default 60)
 	@tools/setup run fuzz

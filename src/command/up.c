@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "obs/log.h"
+#include "obs/supervisor.h"
 #include "obs/trace.h"
 #include "services.h"
 
@@ -129,8 +130,10 @@ static int run_services(struct ctx *cx, const struct settings *s, const char *co
     if (e != ERR_OK)
         return command_failed(cx, command, e);
     print_ready(p, s);
+    supervisor_tell("READY=1");
     sigwait(&set, &signal_number);
     log_event(NULL, LOG_INFO, "stopping: finishing what is in flight");
+    supervisor_tell("STOPPING=1");
     platform_stop(p, DRAIN_MS);
     trace_export_stop();
     http_clients_close();
