@@ -3,16 +3,17 @@
 
 #include "base/fault.h"
 
-static const struct blob_driver *const drivers[] = {&blob_file};
+static const struct blob_driver *const drivers[] = {&blob_file, &blob_s3};
 
-enum err blobs_open(struct ctx *cx, const char *url, struct blobs **ret)
+enum err blobs_open(struct ctx *cx, const char *url, const struct blob_keys *keys,
+                    struct blobs **ret)
 {
     for (size_t i = 0; i < COUNT_OF(drivers); i++) {
         size_t n = strlen(drivers[i]->scheme);
         if (strncmp(url, drivers[i]->scheme, n) == 0)
-            return drivers[i]->open(cx, url + n, ret);
+            return drivers[i]->open(cx, url + n, keys, ret);
     }
-    return fail(cx, ERR_INVALID, "no blob driver for this URL's scheme (file:DIR)");
+    return fail(cx, ERR_INVALID, "no blob driver for this URL's scheme (file:DIR, s3://...)");
 }
 
 void blobs_close(struct blobs *b)
@@ -76,4 +77,16 @@ enum err blob_delete(struct ctx *cx, struct blobs *b, struct str name)
     if (FAULT("blob.delete"))
         return fail(cx, ERR_UNAVAILABLE, "fault blob.delete");
     return b->driver->remove(cx, b, name);
+}
+
+enum err blob_presign(struct ctx *cx, struct blobs *b, struct str name, int64_t seconds,
+                      struct str *ret_url)
+{
+    *ret_url = STR_NONE;
+    if (!name_is_good(name))
+        return fail(cx, ERR_INVALID, "blob name '%.*s'", STR_ARG(name));
+    if (seconds < 1 || seconds > BLOB_PRESIGN_SECONDS_MAX)
+        return fail(cx, ERR_INVALID, "a URL for %" PRId64 " s; from 1 to %d", seconds,
+                    BLOB_PRESIGN_SECONDS_MAX);
+    return b->driver->presign ? b->driver->presign(cx, b, name, seconds, ret_url) : ERR_OK;
 }

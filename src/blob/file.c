@@ -53,8 +53,10 @@ static void remove_parts(int dir)
     closedir(d);
 }
 
-static enum err file_open(struct ctx *cx, const char *location, struct blobs **ret)
+static enum err file_open(struct ctx *cx, const char *location, const struct blob_keys *keys,
+                          struct blobs **ret)
 {
+    (void)keys;
     struct str where = str_from(location);
     if (where.n == 0)
         return fail(cx, ERR_INVALID, "file:DIR needs a directory");

@@ -24,8 +24,7 @@ struct s3_to_sign {
     int64_t time_us;
 };
 
-#define S3_PAIRS_MAX 12               /* headers or parameters, with those that signing adds */
-#define S3_PRESIGN_SECONDS_MAX 604800 /* of S3: a week */
+#define S3_PAIRS_MAX 12 /* headers or parameters, with those that signing adds */
 
 /* All of these answer in the arena and cannot fail. */
 struct str s3_authorization(struct arena *a, const struct s3_keys *keys,

@@ -52,6 +52,8 @@ struct platform_options settings_platform(struct ctx *cx, const struct settings 
         .data_dir = s->data,
         .database_url = s->database,
         .cache_url = s->cache,
+        .blobs_url = s->blobs,
+        .blob_keys = {s->blobs_access_key, s->blobs_secret_key},
         .listen = s->listen,
         .internal_listen = s->internal_listen,
         .toss_listen = s->toss_listen,

@@ -159,6 +159,12 @@ static const char *database_url(struct platform *p)
                                      : url(p, "sqlite", "");
 }
 
+static const char *blobs_url(struct platform *p)
+{
+    return p->options.blobs_url.p ? arena_cstr(&p->arena, p->options.blobs_url)
+                                  : url(p, "file", "/photos");
+}
+
 static enum err open_engines(struct ctx *cx, struct platform *p)
 {
     TRY(lock_directory(cx, p));
@@ -166,7 +172,7 @@ static enum err open_engines(struct ctx *cx, struct platform *p)
     TRY(keys_open(cx, arena_cstr(cx->arena, p->options.data_dir), &p->keys));
     const struct str cache = p->options.cache_url.p ? p->options.cache_url : STR("memory:");
     TRY(cache_open(cx, arena_cstr(cx->arena, cache), CACHE_BYTES, &p->cache));
-    TRY(blobs_open(cx, url(p, "file", "/photos"), &p->blobs));
+    TRY(blobs_open(cx, blobs_url(p), &p->options.blob_keys, &p->blobs));
     TRY(bus_open(cx, url(p, "log", ""), &p->bus));
     p->bus_syncs = metric_get(METRIC_COUNTER, "jumun_bus_syncs_total", "Syncs of the embedded bus.",
                               NULL, NULL, NULL, NULL);

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "blob/blob.h"
 #include "net/client.h"
 #include "service/service.h"
 
@@ -20,6 +21,8 @@ struct platform_options {
     struct str data_dir;
     struct str database_url; /* none: files in data_dir */
     struct str cache_url;                            /* none: in this process */
+    struct str blobs_url;                            /* none: files in data_dir */
+    struct blob_keys blob_keys;
     struct str listen, internal_listen, toss_listen; /* STR_NONE: no listener */
     int64_t threads, slow_threads;
     const struct clock *clock;

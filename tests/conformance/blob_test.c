@@ -1,4 +1,7 @@
-/* blob_test.c -- what every blob driver must do, written against blob/blob.h only. */
+/*
+ * blob_test.c -- what every blob driver must do, written against blob/blob.h only; on S3 too where
+ * TEST_S3 names a bucket (tests/servers/s3).
+ */
 #include "test.h"
 
 #include "base/fault.h"
@@ -11,6 +14,7 @@
 
 static const char *urls[4]; /* the drivers under test */
 static const char *url;
+static struct blob_keys keys;
 static char dir[] = "/tmp/jumun-blob-test-XXXXXX";
 
 struct work {
@@ -31,7 +35,7 @@ static struct blobs *open_blobs(struct work *w)
 {
     struct blobs *b = NULL;
     work_init(w);
-    if (blobs_open(&w->cx, url, &b) != ERR_OK) {
+    if (blobs_open(&w->cx, url, &keys, &b) != ERR_OK) {
         printf("Bail out! cannot open %s: %s\n", url, w->cx.story.detail);
         exit(1);
     }
@@ -49,9 +53,9 @@ static void open_refuses(void)
     struct work w;
     struct blobs *b = NULL;
     work_init(&w);
-    CHECK_INT(blobs_open(&w.cx, "attic:", &b), ERR_INVALID);
-    CHECK_INT(blobs_open(&w.cx, "file:", &b), ERR_INVALID);
-    CHECK_INT(blobs_open(&w.cx, "file:/nonexistent/deep/dir", &b), ERR_UNAVAILABLE);
+    CHECK_INT(blobs_open(&w.cx, "attic:", &keys, &b), ERR_INVALID);
+    CHECK_INT(blobs_open(&w.cx, "file:", NULL, &b), ERR_INVALID);
+    CHECK_INT(blobs_open(&w.cx, "file:/nonexistent/deep/dir", NULL, &b), ERR_UNAVAILABLE);
     CHECK(b == NULL);
     arena_release(&w.arena);
 }
@@ -90,6 +94,58 @@ static void round_trips(void)
     CHECK_INT(blob_delete(&w.cx, b, name), ERR_OK);
     CHECK_INT(blob_delete(&w.cx, b, STR("never/was")), ERR_OK);
     CHECK_INT(blob_get(&w.cx, b, name, 100, &bytes, &type), ERR_NOT_FOUND);
+    close_blobs(&w, b);
+}
+
+/* Around the size from which S3 takes parts, and far above it. */
+static void large(void)
+{
+    static const size_t mib = 1 << 20;
+    static const size_t sizes[] = {8 * mib - 1, 8 * mib, 8 * mib + 1, 16 * mib, 100 * mib};
+    struct work w;
+    struct blobs *b = open_blobs(&w);
+    struct str bytes, type, name = STR("large/one");
+    char *all = malloc(100 * mib);
+
+    CHECK(all != NULL);
+    rng_bytes(&w.rng, all, mib);
+    for (size_t i = 1; i < 100; i++) {
+        memcpy(all + i * mib, all, mib);
+        memcpy(all + i * mib, &i, sizeof i); /* no two parts alike */
+    }
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        struct arena arena;
+        arena_init(&arena, 256 * mib);
+        w.cx.arena = &arena;
+        struct str put = {all, sizes[i]};
+        CHECK_INT(blob_put(&w.cx, b, name, STR("video/mp4"), put), ERR_OK);
+        CHECK_INT(blob_get(&w.cx, b, name, sizes[i] - 1, &bytes, &type), ERR_TOO_LARGE);
+        CHECK_INT(blob_get(&w.cx, b, name, 100 * mib, &bytes, &type), ERR_OK);
+        CHECK(bytes.n == put.n && memcmp(bytes.p, put.p, put.n) == 0);
+        CHECK_STR(type, "video/mp4");
+        arena_release(&arena);
+        w.cx.arena = &w.arena;
+    }
+    CHECK_INT(blob_delete(&w.cx, b, name), ERR_OK);
+    CHECK_INT(blob_get(&w.cx, b, name, 10, &bytes, &type), ERR_NOT_FOUND);
+    free(all);
+    close_blobs(&w, b);
+}
+
+static void presigned(void)
+{
+    struct work w;
+    struct blobs *b = open_blobs(&w);
+    struct str address, again;
+
+    CHECK_INT(blob_presign(&w.cx, b, STR("a/b"), 60, &address), ERR_OK);
+    CHECK((address.p != NULL) == (strncmp(url, "s3:", 3) == 0));
+    CHECK_INT(blob_presign(&w.cx, b, STR("a/c"), 604800, &again), ERR_OK);
+    CHECK(!address.p || !str_eq(address, again));
+    CHECK_INT(blob_presign(&w.cx, b, STR("a/b"), 0, &address), ERR_INVALID);
+    CHECK_INT(blob_presign(&w.cx, b, STR("a/b"), 604801, &address), ERR_INVALID);
+    CHECK_INT(blob_presign(&w.cx, b, STR("../b"), 60, &address), ERR_INVALID);
+    CHECK(address.p == NULL);
     close_blobs(&w, b);
 }
 
@@ -224,10 +280,18 @@ int main(void)
         return 1;
     snprintf(file_url, sizeof(file_url), "file:%s", dir);
     urls[0] = file_url;
+    urls[1] = getenv("TEST_S3");
+    if (urls[1]) {
+        keys.access_key = str_from(getenv("TEST_S3_ACCESS_KEY"));
+        keys.secret_key = str_from(getenv("TEST_S3_SECRET_KEY"));
+    }
     for (size_t i = 0; urls[i]; i++) {
         url = urls[i];
+        printf("# %s\n", url);
         RUN(open_refuses);
         RUN(round_trips);
+        RUN(large);
+        RUN(presigned);
         RUN(names);
 #ifdef JUMUN_FAULTS
         RUN(failures);
