@@ -74,7 +74,8 @@ bool db_in_transaction(const struct ctx *cx);
 /*
  * Runs one statement; rows, if any, are ignored. ERR_DUPLICATE, ERR_CONSTRAINT, ERR_CONFLICT, ...
  * Nothing waits for its answer: outside a savepoint a failure may be told by the next call that has
- * one, at the latest by db_commit. Who decides by it uses db_change.
+ * one, at the latest by db_commit, and a duplicate is a conflict then. Who decides by it uses
+ * db_change.
  */
 enum err db_exec(struct ctx *cx, const char *sql, struct db_args args) MUST_USE;
 /* The same; *ret_rows is the number of rows inserted, updated or deleted. */

@@ -341,6 +341,10 @@ static enum err exchange(struct ctx *cx, struct pg_connection *c, struct pg_stat
     c->n_ahead = 0;
     if (a.failure) {
         e = server_error(cx, c, a.failure, a.fault ? a.fault->sql : "transaction");
+        /* Nobody waited for its answer to decide by it: work beside this one was faster. */
+        if (e == ERR_DUPLICATE && a.fault != st)
+            e = fail(cx, ERR_CONFLICT, "postgres: taken meanwhile: %s",
+                     a.fault ? a.fault->sql : "");
         if (a.fault && e == ERR_CONFLICT && plan_is_old(a.failure))
             pg_rename(c, a.fault);
         forget(&a);

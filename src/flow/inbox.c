@@ -74,9 +74,10 @@ static enum err run(struct ctx *cx, const struct consumer *c, const struct event
     return c->handle(cx, e, data);
 }
 
+/* A duplicate that the effect did not expect is of work beside it: the next try sees that. */
 static bool may_pass(enum err e)
 {
-    return e != ERR_INTERNAL && err_row(e)->retry == RETRY_LATER;
+    return e == ERR_DUPLICATE || (e != ERR_INTERNAL && err_row(e)->retry == RETRY_LATER);
 }
 
 static enum err park(struct ctx *cx, const struct event *e, int tries, struct str reason)
@@ -97,30 +98,21 @@ static struct str reason_of(struct ctx *cx, enum err e)
     return arena_printf(cx->arena, "%s: %s", err_row(e)->code, cx->story.detail);
 }
 
-/* The effect in a savepoint, or the event parked. *any_parked: some event of this database is. */
+/* The effect; or the event parked, when one of its key is. */
 static enum err run_or_park(struct ctx *cx, const struct consumer *c, const struct event *e,
-                            bool *any_parked)
+                            bool any_parked)
 {
     int64_t waiting = 0;
 
-    if (*any_parked)
+    if (any_parked)
         TRY(db_int_of(cx, &waiting, "select count(*) from parked where key = $1",
                       ARGS(db_uuid(e->key))));
-    if (waiting > 0)
-        return park(cx, e, 1, STR("behind a parked event of the same key"));
-    TRY(db_savepoint(cx, "effect"));
-    enum err failed = run(cx, c, e);
-    if (failed == ERR_OK)
-        return db_savepoint_release(cx, "effect");
-    if (may_pass(failed))
-        return failed;
-    db_savepoint_rollback(cx, "effect");
-    *any_parked = true;
-    return park(cx, e, 1, reason_of(cx, failed));
+    return waiting > 0 ? park(cx, e, 1, STR("behind a parked event of the same key"))
+                       : run(cx, c, e);
 }
 
 static enum err apply_once(struct ctx *cx, const struct consumer *c, const struct event *e,
-                           bool *any_parked)
+                           bool any_parked)
 {
     int64_t inserted = 0;
 
@@ -167,7 +159,6 @@ static enum err apply_in_transaction(struct ctx *cx, const struct consumer *cons
     TRY(db_begin(cx));
     TRY(db_int_of(cx, &parked, "select count(*) from (select 1 from parked limit 1) as few",
                   NO_ARGS));
-    bool any_parked = parked > 0;
     for (size_t i = 0; i < n; i++) {
         const struct consumer *c = find(consumers, events[i].type);
         struct span span;
@@ -175,7 +166,7 @@ static enum err apply_in_transaction(struct ctx *cx, const struct consumer *cons
             continue;
         trace_continue(cx, events[i].traceparent);
         span_begin(cx, &span, "consumer", events[i].type);
-        enum err e = apply_once(cx, c, &events[i], &any_parked);
+        enum err e = apply_once(cx, c, &events[i], parked > 0);
         span_end(cx, &span, e);
         TRY(e);
     }
@@ -188,15 +179,6 @@ static enum err apply_in_transaction(struct ctx *cx, const struct consumer *cons
 bool inbox_wants(const struct consumer *consumers, const struct event *e)
 {
     return find(consumers, e->type) != NULL;
-}
-
-enum err inbox_apply(struct ctx *cx, const struct consumer *consumers, const struct event *events,
-                     size_t n)
-{
-    enum err e = apply_in_transaction(cx, consumers, events, n);
-    if (e != ERR_OK)
-        db_rollback(cx);
-    return e;
 }
 
 enum err inbox_park(struct ctx *cx, const struct event *e, int tries, struct str reason)
@@ -212,6 +194,26 @@ enum err inbox_park(struct ctx *cx, const struct event *e, int tries, struct str
         TRY(park(cx, e, tries, reason));
     TRY(move_positions(cx, e, 1));
     return db_commit(cx);
+}
+
+enum err inbox_apply(struct ctx *cx, const struct consumer *consumers, const struct event *events,
+                     size_t n)
+{
+    enum err e = apply_in_transaction(cx, consumers, events, n);
+
+    if (e == ERR_OK)
+        return e;
+    db_rollback(cx);
+    if (may_pass(e))
+        return e;
+    if (n == 1) {
+        e = inbox_park(cx, events, 1, reason_of(cx, e));
+        db_rollback(cx);
+        return e;
+    }
+    for (size_t i = 0; i < n; i++) /* which one is it? */
+        TRY(inbox_apply(cx, consumers, &events[i], 1));
+    return ERR_OK;
 }
 
 enum err parked_list(struct ctx *cx, int64_t after_id, int64_t limit, struct list *ret)
@@ -246,16 +248,17 @@ static enum err apply_parked(struct ctx *cx, const struct consumer *consumers,
     enum err failed = ERR_OK;
 
     TRY(db_begin(cx));
-    TRY(db_savepoint(cx, "effect"));
     if (c)
         failed = run(cx, c, &e);
-    if (failed == ERR_OK) {
-        TRY(db_savepoint_release(cx, "effect"));
-        TRY(db_exec(cx, "delete from parked where id = $1", ARGS(db_int(p->id))));
-        return db_commit(cx);
-    }
+    if (failed == ERR_OK)
+        failed = db_exec(cx, "delete from parked where id = $1", ARGS(db_int(p->id)));
+    if (failed == ERR_OK)
+        failed = db_commit(cx);
+    if (failed == ERR_OK)
+        return ERR_OK;
     struct str reason = reason_of(cx, failed);
-    db_savepoint_rollback(cx, "effect");
+    db_rollback(cx);
+    TRY(db_begin(cx));
     TRY(db_exec(cx, "update parked set tries = tries + 1, reason = $2 where id = $1",
                 ARGS(db_int(p->id), db_str(reason))));
     TRY(db_commit(cx));

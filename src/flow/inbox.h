@@ -25,8 +25,9 @@ enum err inbox_position(struct ctx *cx, struct str topic, int partition, int64_t
 /* An event of a type without a consumer only moves the position. */
 bool inbox_wants(const struct consumer *consumers, const struct event *e);
 /*
- * Applies events in their order to cx->db, in one committed transaction of its own. ERR_OK also for
- * what was dropped or parked. A failure that may pass: none of them was applied.
+ * Applies events in their order to cx->db, in one committed transaction of its own; each by itself
+ * when one fails for good. ERR_OK also for what was dropped or parked. A failure that may pass: the
+ * caller tries all of them again, and what was applied is dropped then.
  */
 enum err inbox_apply(struct ctx *cx, const struct consumer *consumers, const struct event *events,
                      size_t n) MUST_USE;

@@ -8,6 +8,7 @@
 #define RELAY_BATCH 256
 #define RELAY_CHARS                                                                                \
     (4 * 1024 * 1024) /* one more event at most; a full batch may not fit in memory */
+#define ORPHAN_US (3 * US_PER_S)
 
 struct outbox_row {
     int64_t seq, aggregate_seq, time_us;
@@ -42,13 +43,13 @@ enum err outbox_append(struct ctx *cx, const char *type, struct uuid aggregate_i
     db_ring(cx);
     return db_exec(cx,
                    "insert into outbox (event_id, type, aggregate_id, aggregate_seq, time_us,"
-                   " traceparent, data)"
+                   " traceparent, data, writer)"
                    " select $1, $2, $3, coalesce(max(aggregate_seq), (select last_seq from"
-                   " outbox_swept where aggregate_id = $3), 0) + 1, $4, $5, $6"
+                   " outbox_swept where aggregate_id = $3), 0) + 1, $4, $5, $6, $7"
                    " from outbox where aggregate_id = $3",
                    ARGS(db_uuid(ctx_uuid(cx)), db_str(str_from(type)), db_uuid(aggregate_id),
                         db_int(ctx_now(cx)), db_str(trace_format(&cx->trace, traceparent)),
-                        db_str(buf_str(&data))));
+                        db_str(buf_str(&data)), db_uuid(cx->instance)));
 }
 
 /* By row, not by range: a slower writer may have committed a lower number after we read. */
@@ -59,6 +60,29 @@ static enum err mark(struct ctx *cx, const struct list *rows)
         TRY(db_exec(cx, "update outbox set published_at = $2 where seq = $1",
                     ARGS(db_int(LIST_AT(struct outbox_row, *rows, i)->seq), db_int(ctx_now(cx)))));
     return db_commit(cx);
+}
+
+/*
+ * What this process wrote, and before it what others wrote of the same aggregates, since their
+ * order counts; beside that what nobody has published for a while, because its writer is gone. Two
+ * that publish the same event do no harm.
+ */
+static enum err take(struct ctx *cx, struct list *ret)
+{
+    return db_all(
+        cx, outbox_row_fields, ret,
+        "with mine as (select o.seq, length(o.data) as size from outbox o where published_at is "
+        "null"
+        " and (o.writer = $3 or o.writer is null or o.time_us < $4 or exists (select 1 from outbox "
+        "m"
+        " where m.aggregate_id = o.aggregate_id and m.aggregate_seq > o.aggregate_seq"
+        " and m.published_at is null and m.writer = $3)) order by o.seq limit $1)"
+        " select seq, event_id, type, aggregate_id, aggregate_seq, time_us, traceparent, data"
+        " from outbox where seq in (select seq from (select seq, sum(size) over (order by seq) - "
+        "size"
+        " as before from mine) as sized where before < $2) order by seq",
+        ARGS(db_int(RELAY_BATCH), db_int(RELAY_CHARS), db_uuid(cx->instance),
+             db_int(ctx_now(cx) - ORPHAN_US)));
 }
 
 enum err outbox_relay(struct ctx *cx, struct bus *bus, size_t *ret_n)
@@ -74,13 +98,7 @@ enum err outbox_relay(struct ctx *cx, struct bus *bus, size_t *ret_n)
                   NO_ARGS));
     if (waiting == 0)
         return ERR_OK;
-    TRY(db_all(cx, outbox_row_fields, &rows,
-               "select seq, event_id, type, aggregate_id, aggregate_seq, time_us, traceparent, data"
-               " from outbox where published_at is null and seq <= (select max(seq) from"
-               " (select seq, sum(length(data)) over (order by seq) - length(data) as before from"
-               " (select seq, data from outbox where published_at is null order by seq limit $1)"
-               " as first) as sized where before < $2) order by seq limit $1",
-               ARGS(db_int(RELAY_BATCH), db_int(RELAY_CHARS))));
+    TRY(take(cx, &rows));
     if (rows.n == 0)
         return ERR_OK;
 

@@ -37,7 +37,10 @@ static const char flow_3[] =
     "alter table timers add column lease_holder uuid;"
     "alter table jobs add column lease_holder uuid;"
     "alter table idempotency add column lease_holder uuid;";
+
+/* Which process wrote an event, and publishes it. */
+static const char flow_4[] = "alter table outbox add column writer uuid;";
 /* clang-format on */
 
-const struct migration flow_migrations[4] = {
-    {"flow_1", flow_1}, {"flow_2", flow_2}, {"flow_3", flow_3}, {NULL, NULL}};
+const struct migration flow_migrations[5] = {
+    {"flow_1", flow_1}, {"flow_2", flow_2}, {"flow_3", flow_3}, {"flow_4", flow_4}, {NULL, NULL}};
