@@ -32,7 +32,8 @@ enum err reservation_release(struct ctx *cx, struct uuid order_id, bool give_bac
 /* holds.c */
 enum err holds_ask(struct ctx *cx) MUST_USE;
 
-/* ledger.c: ERR_CONSTRAINT when counts and rows differ; each difference is logged. */
+/* ledger.c: what changed since it was checked last. ERR_CONSTRAINT when counts and rows differ;
+ * each difference is logged. ERR_BUSY: all agree so far, and there are more. */
 enum err ledger_check(struct ctx *cx) MUST_USE;
 
 /* demo.c: the demo world; doing it again changes nothing. */
