@@ -55,7 +55,9 @@ static enum err s3_open(struct ctx *cx, const char *location, const struct blob_
                         struct blobs **ret)
 {
     if (!keys || !keys->access_key.n || !keys->secret_key.n)
-        return fail(cx, ERR_INVALID, "blobs: s3:// needs an access key and a secret key");
+        return fail(cx, ERR_INVALID,
+                    "blobs: s3:// needs an access key and a secret key (--blobs-access-key, "
+                    "JUMUN_BLOBS_SECRET_KEY_FILE)");
     struct s3_blobs *s = calloc(1, sizeof(*s));
     if (!s)
         return fail(cx, ERR_UNAVAILABLE, "no memory");

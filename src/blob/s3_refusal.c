@@ -85,8 +85,9 @@ enum err s3_refusal(struct ctx *cx, const struct s3_blobs *s, const struct s3_an
     size_t i = reason_of(answer);
 
     if (i < COUNT_OF(reasons))
-        return fail(cx, ERR_UNAVAILABLE, "S3 %s %.*s/%.*s: %s%.*s (%.*s)", what, STR_ARG(s->bucket),
-                    STR_ARG(name), reasons[i].words, STR_ARG(hint(cx, s, answer)), STR_ARG(code));
+        return fail(cx, ERR_UNAVAILABLE, "S3 %s %.*s%s%.*s: %s%.*s (%.*s)", what,
+                    STR_ARG(s->bucket), name.n ? "/" : "", STR_ARG(name), reasons[i].words,
+                    STR_ARG(hint(cx, s, answer)), STR_ARG(code));
     return fail(cx, ERR_UNAVAILABLE, "S3 %s %.*s/%.*s: status %d %.*s %.*s", what,
                 STR_ARG(s->bucket), STR_ARG(name), answer->status, STR_ARG(code), STR_ARG(message));
 }

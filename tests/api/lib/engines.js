@@ -3,7 +3,8 @@
 const path = require('node:path');
 const { spawnSync } = require('node:child_process');
 
-const NAMED = Object.fromEntries(['JUMUN_CACHE', 'JUMUN_DATABASE', 'JUMUN_BUS', 'JUMUN_BLOBS']
+const NAMED = Object.fromEntries(['JUMUN_CACHE', 'JUMUN_DATABASE', 'JUMUN_BUS', 'JUMUN_BLOBS',
+  'JUMUN_BLOBS_ACCESS_KEY', 'JUMUN_BLOBS_SECRET_KEY']
   .filter((name) => process.env[name]).map((name) => [name, process.env[name]]));
 const SERVER = /^postgres/.test(NAMED.JUMUN_DATABASE || '') && NAMED.JUMUN_DATABASE;
 const made = new Set();
