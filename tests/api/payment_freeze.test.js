@@ -5,6 +5,7 @@ const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
 const path = require('node:path');
 const { until, BINARY } = require('./lib/platform.js');
+const { engines } = require('./lib/engines.js');
 const { Till } = require('./lib/till.js');
 
 let till;
@@ -18,7 +19,7 @@ const level = async () => {
   return line ? Number(line[1]) : 0;
 };
 const doctor = () => spawnSync(BINARY, ['doctor', '--audit', '--data', path.join(till.p.dir, 'data')],
-  { encoding: 'utf8', env: { PATH: process.env.PATH } });
+  { encoding: 'utf8', env: { PATH: process.env.PATH, ...engines(till.p.dir) } });
 const resolve = (order, to) => till.p.post(`/v1/admin/orders/${order.orderId}/resolve`, { to, reason: '은행에 확인함' },
   { as: till.admin, key: true });
 
