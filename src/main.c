@@ -18,7 +18,9 @@ extern char **environ;
     "data database cache config listen internalListen tossListen issuer tossUrl tossSecretKey tossClientKey "     \
     "blobs blobsAccessKey blobsSecretKey "                                                         \
     "otlpEndpoint env log logRequests threads slowThreads rateLimit proxies streamsPerUser "       \
-    "outboxKeepMinutes busKeepHours busMaxMb inboxKeepHours demo"
+    "outboxKeepMinutes busKeepHours busMaxMb inboxKeepHours demo "                                 \
+    "discovery discoveryHost discoveryRenew discoveryListen discoveryPeers discoveryEvict "        \
+    "discoveryEvictAlways"
 
 /* clang-format off */
 const struct command commands[] = {
@@ -26,7 +28,7 @@ const struct command commands[] = {
      "Prints one line when everything answers; logs go to stderr. SIGTERM or SIGINT stops it without a failed request.",
      "jumun up --demo --data /tmp/jumun --listen 127.0.0.1:0", command_up, PLATFORM_FLAGS},
     {"serve", "NAME...", "runs some services in this process",
-     "Names: auth user store order payment toss.",
+     "Names: auth user store order payment toss; discovery (a Eureka server).",
      "jumun serve order payment --data /var/lib/jumun", command_serve, PLATFORM_FLAGS},
     {"migrate", "[NAME...]", "brings databases to this version's schema",
      "`up` and `serve` do it by themselves; this one only migrates, or with --dry-run tells what it would do.",

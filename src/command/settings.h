@@ -9,6 +9,9 @@ struct settings {
     struct str toss_url, toss_secret_key, toss_client_key, database, cache;
     struct str blobs, blobs_access_key, blobs_secret_key;
     struct str otlp_endpoint, env;
+    struct str discovery, discovery_listen, discovery_peers, discovery_host;
+    int64_t discovery_renew, discovery_evict;
+    bool discovery_evict_always;
     int log;
     int64_t threads, slow_threads, rate_limit, proxies, streams_per_user;
     int64_t outbox_keep_minutes, inbox_keep_hours, bus_keep_hours, bus_max_mb;

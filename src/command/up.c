@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "discovery/discovery.h"
 #include "obs/log.h"
 #include "obs/supervisor.h"
 #include "obs/trace.h"
@@ -24,7 +25,7 @@ const struct service *service_named(struct str name)
     for (size_t i = 0; all_services[i]; i++)
         if (str_eq(str_from(all_services[i]->name), name))
             return all_services[i];
-    return NULL;
+    return str_eq(str_from(discovery_service.name), name) ? &discovery_service : NULL;
 }
 
 static int64_t cpus(void)
@@ -76,6 +77,11 @@ struct platform_options settings_platform(struct ctx *cx, const struct settings 
     };
 }
 
+static struct str discovery_listen(const struct settings *s)
+{
+    return s->discovery_listen.p ? s->discovery_listen : STR("127.0.0.1:8761");
+}
+
 static struct str host_of(struct str address)
 {
     for (size_t i = address.n; i > 0; i--)
@@ -100,6 +106,7 @@ static void print_ready(struct platform *p, const struct settings *s)
     print_address("public", s->listen, platform_port(p, 0));
     print_address("internal", s->internal_listen, platform_port(p, 1));
     print_address("toss", s->toss_listen, platform_port(p, 2));
+    print_address("discovery", discovery_listen(s), discovery_port(p));
     fputc('\n', stdout);
     fflush(stdout);
 }
@@ -118,12 +125,19 @@ static int run_services(struct ctx *cx, const struct settings *s, const char *co
                         const struct service *const *services)
 {
     struct platform_options options = settings_platform(cx, s, services);
+    const struct discovery_options discovery = {
+        .listen = discovery_listen(s),
+        .peers = s->discovery_peers,
+        .evict_s = s->discovery_evict,
+        .evict_always = s->discovery_evict_always,
+    };
     struct platform *p;
     sigset_t set;
     int signal_number;
 
     if (s->demo && s->env.p && str_eq_nocase(s->env, STR("production")))
         return command_misused(command, "--demo is refused because JUMUN_ENV is production");
+    options.discovery = &discovery;
     block_signals(&set);
     if (trace_export_start(s->otlp_endpoint.p ? arena_cstr(cx->arena, s->otlp_endpoint) : NULL,
                            "jumun") != ERR_OK)
@@ -144,8 +158,14 @@ static int run_services(struct ctx *cx, const struct settings *s, const char *co
 
 int command_up(struct ctx *cx, const struct settings *s, struct list words)
 {
+    const struct service *with_discovery[COUNT_OF(all_services) + 1] = {NULL};
+
     (void)words;
-    return run_services(cx, s, "up", all_services);
+    if (!s->discovery_listen.p)
+        return run_services(cx, s, "up", all_services);
+    memcpy(with_discovery, all_services, sizeof all_services);
+    with_discovery[COUNT_OF(all_services) - 1] = &discovery_service;
+    return run_services(cx, s, "up", with_discovery);
 }
 
 int command_serve(struct ctx *cx, const struct settings *s, struct list words)
@@ -156,6 +176,7 @@ int command_serve(struct ctx *cx, const struct settings *s, struct list words)
 
     for (; all_services[n]; n++)
         names[n] = all_services[n]->name;
+    names[n++] = discovery_service.name;
     if (words.n == 0)
         return command_misused("serve", "it needs the names of services");
     for (size_t i = 0; i < words.n; i++) {

@@ -27,6 +27,14 @@ enum err json_decode_lenient(struct ctx *cx, const struct field *fields, void *o
                              struct str text) MUST_USE;
 /* Is the text one valid JSON value? For FIELD_RAW and tests. */
 bool json_is_valid(struct str text);
+/*
+ * Walks the members of a valid object (the text of a FIELD_RAW): *rest begins as the object's text
+ * and moves on; the value is JSON text. False: there are no more.
+ */
+bool json_member_next(struct arena *a, struct str *rest, struct str *ret_name, struct str *ret_raw);
+/* A string's characters; numbers, true and false as they are written; null: STR_NONE. False: it is
+ * an object or an array. */
+bool json_scalar_text(struct arena *a, struct str raw, struct str *ret);
 
 void json_encode(struct buf *b, const struct field *fields, const void *object); /* {"a":1,...} */
 void json_encode_list(struct buf *b, const struct field *fields, struct list l); /* [{...},...] */

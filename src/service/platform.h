@@ -16,6 +16,7 @@ struct platform_keep {
     int64_t outbox_us, inbox_us, bus_us, bus_bytes;
 };
 
+struct discovery_options;
 struct platform_options {
     const struct service *const *services; /* NULL-terminated */
     struct str data_dir;
@@ -34,6 +35,7 @@ struct platform_options {
     int64_t streams_per_user;      /* one more event stream closes the oldest; 0: no limit */
     struct platform_keep keep;
     struct str toss_url, toss_secret_key, toss_client_key;
+    const struct discovery_options *discovery; /* of the service of that name; NULL: its own */
     /* Replaces the network for calls to Toss (simulation); NULL: libcurl. */
     enum err (*outside)(void *arg, struct ctx *cx, const struct http_call *call,
                         struct http_result *ret);

@@ -1,0 +1,19 @@
+/* discovery.h -- the discovery service: a registry that speaks Eureka's protocol on a port of its
+ * own. */
+#pragma once
+
+#include "service/platform.h"
+
+struct registry;
+
+struct discovery_options {
+    struct str listen; /* "127.0.0.1:8761" */
+    struct str peers;  /* "http://HOST:8761/eureka,..." of other servers; may be none */
+    int64_t evict_s;   /* expired leases are looked for so often */
+    bool evict_always; /* no self-preservation */
+};
+
+/* Not one of the platform's own services: it has no database, and its protocol is another's. */
+extern const struct service discovery_service;
+/* The port it listens on; 0: it does not run here. */
+int discovery_port(struct platform *p);

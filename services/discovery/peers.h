@@ -1,0 +1,25 @@
+/* peers.h -- tells the other servers of this registry what clients said, and learns from them. */
+#pragma once
+
+#include "discovery/registry.h"
+#include "net/client.h"
+
+/* How a server or client of discovery calls out: http_call, or what a test puts in its place. */
+typedef enum err discovery_call(void *arg, struct ctx *cx, const struct http_call *call,
+                                struct http_result *ret);
+
+struct peers {
+    struct registry *registry;           /* borrowed */
+    struct str urls[REGISTRY_PEERS_MAX]; /* "http://HOST:8761/eureka", without a slash at the end */
+    size_t n;
+    bool synced;          /* once the registry of one of them was taken over */
+    discovery_call *call; /* NULL: http_call */
+    void *arg;
+};
+
+/* Cuts "URL,URL" into urls. ERR_INVALID: not http(s), or too many. */
+enum err peers_parse(struct ctx *cx, struct str text, struct peers *ret) MUST_USE;
+/* Takes over what the first peer that answers knows; again until one does. */
+void peers_sync(struct ctx *cx, struct peers *p);
+/* One batch to each of them that is owed something. A peer that is away is owed it still. */
+void peers_turn(struct ctx *cx, struct peers *p);
