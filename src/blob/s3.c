@@ -6,6 +6,8 @@
  */
 #include "blob/s3.h"
 
+#include "obs/log.h"
+
 #define LOOK_MS 3000
 #define LOOK_NAME STR("jumun-is-this-bucket-here") /* never written */
 
@@ -44,7 +46,9 @@ static enum err look_at_bucket(struct ctx *cx, struct s3_blobs *s)
     if (e == ERR_OK && s3_is_misconfigured(&answer)) {
         e = s3_refusal(&own, s, &answer, "bucket", STR(""));
         e = fail(cx, ERR_INVALID, "blobs: %s", own.story.detail);
-    } else {
+    } else if (e != ERR_OK) {
+        log_event(cx, LOG_WARN, "blobs: the bucket does not answer, going on without: %s",
+                  own.story.detail);
         e = ERR_OK;
     }
     s3_answer_release(&answer);

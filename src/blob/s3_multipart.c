@@ -7,6 +7,8 @@
 #include "obs/log.h"
 
 #define ABORT_MS 5000
+#define ABORTS_MAX 3
+#define ABORT_PAUSE_MS 100
 #define LIST_MAX ((size_t)2 << 20) /* 10,000 parts */
 #define MARK_SIZE 16
 
@@ -121,8 +123,8 @@ static enum err finish(struct ctx *cx, struct upload *u)
     return e;
 }
 
-/* With time of its own: that the deadline passed may be why it is needed. The story stays. */
-static void take_away(const struct ctx *cx, struct upload *u)
+/* Status of the answer, 0 without one. */
+static int end_upload(struct ctx *cx, struct upload *u)
 {
     const struct s3_pair query[] = {{STR("uploadId"), u->id}};
     const struct s3_call call = {.method = STR("DELETE"),
@@ -130,15 +132,33 @@ static void take_away(const struct ctx *cx, struct upload *u)
                                  .query = query,
                                  .query_n = 1,
                                  .answer_max = 16384};
-    struct ctx own = *cx;
     struct s3_answer answer;
+    int status = s3_call(cx, u->s, &call, &answer) == ERR_OK ? answer.status : 0;
+
+    s3_answer_release(&answer);
+    return status;
+}
+
+/*
+ * Until the server knows nothing of it: a part that is still on its way may come in after the first
+ * time. With time of its own, as the passed deadline may be why it is needed. The story stays.
+ */
+static void take_away(const struct ctx *cx, struct upload *u)
+{
+    struct ctx own = *cx;
+    int status = 0;
 
     own.deadline_us = clock_monotonic_us() + ABORT_MS * US_PER_MS;
-    if (s3_call(&own, u->s, &call, &answer) != ERR_OK ||
-        (answer.status != 204 && answer.status != 404))
+    for (int i = 0; i < ABORTS_MAX && status != 404; i++) {
+        if (i > 0)
+            nanosleep(&(struct timespec){.tv_nsec = ABORT_PAUSE_MS * US_PER_MS * 1000}, NULL);
+        status = end_upload(&own, u);
+        if (status != 204 && status != 404)
+            break;
+    }
+    if (status != 204 && status != 404)
         log_event(&own, LOG_WARN, "S3 keeps parts of %.*s, upload %.*s, until its rules end it: %s",
                   STR_ARG(u->name), STR_ARG(u->id), own.story.detail);
-    s3_answer_release(&answer);
 }
 
 static enum err send_all(struct ctx *cx, struct upload *u, struct str bytes)

@@ -317,13 +317,18 @@ static void hangs(void)
     close_blobs(&w, b);
 }
 
+/* As soon as the upload has begun: its parts are on their way then. */
 static void *stop_for_a_while(void *arg)
 {
-    int ms = *(const int *)arg;
+    int before = *(const int *)arg;
+    struct work w;
+    struct blobs *b = open_blobs(&w);
 
-    nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL);
+    for (int i = 0; i < 200 && uploads_left(&w, b) == before; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     (void)kill(server, SIGSTOP);
-    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, NULL);
+    nanosleep(&(struct timespec){.tv_sec = 1, .tv_nsec = 500000000}, NULL);
+    close_blobs(&w, b);
     (void)kill(server, SIGCONT);
     return NULL;
 }
@@ -335,10 +340,10 @@ static void stopped_in_an_upload(void)
     struct blobs *b = open_blobs(&w);
     struct str bytes, type, name = STR("stopped/a"), put = large_body(&w, 96 * MIB);
     pthread_t thread;
-    int ms = 1500, before = uploads_left(&w, b);
+    int before = uploads_left(&w, b);
 
     CHECK_INT(blob_put(&w.cx, b, name, STR("text/plain"), STR("old")), ERR_OK);
-    if (pthread_create(&thread, NULL, stop_for_a_while, &ms) != 0)
+    if (pthread_create(&thread, NULL, stop_for_a_while, &before) != 0)
         abort();
     w.cx.deadline_us = clock_monotonic_us() + 1000 * US_PER_MS;
     CHECK_INT(blob_put(&w.cx, b, name, STR("video/mp4"), put), ERR_UNAVAILABLE);
@@ -347,6 +352,38 @@ static void stopped_in_an_upload(void)
     CHECK_INT(blob_get(&w.cx, b, name, 100, &bytes, &type), ERR_OK);
     CHECK_STR(bytes, "old");
     CHECK_INT(uploads_left(&w, b), before);
+    close_blobs(&w, b);
+}
+
+static void *kill_soon(void *arg)
+{
+    (void)arg;
+    nanosleep(&(struct timespec){.tv_nsec = 60000000}, NULL);
+    (void)kill(server, SIGKILL);
+    return NULL;
+}
+
+/* The server dies in the middle of an upload; what its disk has then is the old blob, whole. */
+static void killed_in_an_upload(void)
+{
+    struct work w;
+    struct blobs *b = open_blobs(&w);
+    struct str bytes, type, put = large_body(&w, 96 * MIB);
+    char text[8] = "";
+    pthread_t thread;
+
+    CHECK_INT(blob_put(&w.cx, b, STR("killed/a"), STR("text/plain"), STR("old")), ERR_OK);
+    if (pthread_create(&thread, NULL, kill_soon, NULL) != 0)
+        abort();
+    int64_t start = clock_monotonic_us();
+    CHECK_INT(blob_put(&w.cx, b, STR("killed/a"), STR("video/mp4"), put), ERR_UNAVAILABLE);
+    CHECK(clock_monotonic_us() - start < 10 * US_PER_S);
+    pthread_join(thread, NULL);
+    CHECK_INT(blob_get(&w.cx, b, STR("killed/a"), 100, &bytes, &type), ERR_UNAVAILABLE);
+    const char *path = arena_printf(&w.arena, "%s/jumun-test/killed/a", getenv("TEST_S3_ROOT")).p;
+    FILE *f = fopen(path, "r");
+    CHECK(f && fread(text, 1, sizeof text - 1, f) == 3 && fclose(f) == 0);
+    CHECK_STR(str_from(text), "old");
     close_blobs(&w, b);
 }
 
@@ -419,5 +456,6 @@ int main(void)
     RUN(hangs);
     RUN(stopped_in_an_upload);
     RUN(presigned);
+    RUN(killed_in_an_upload); /* the last: there is no server afterwards */
     return test_end();
 }

@@ -281,6 +281,7 @@ int main(void)
     snprintf(file_url, sizeof(file_url), "file:%s", dir);
     urls[0] = file_url;
     urls[1] = getenv("TEST_S3");
+    urls[2] = getenv("TEST_S3_BY_HOST");
     if (urls[1]) {
         keys.access_key = str_from(getenv("TEST_S3_ACCESS_KEY"));
         keys.secret_key = str_from(getenv("TEST_S3_SECRET_KEY"));

@@ -289,9 +289,11 @@ static void ends_of_uploads(void)
                                                part,
                                                ERROR_OF("200 OK", "InternalError"),
                                                HEAD("204 No Content") "\r\n",
+                                               gone,
                                                NULL};
-    static const char *const no_part[] = {LOOKED, begun, ERROR_OF("403 No", "AccessDenied"),
-                                          HEAD("204 No Content") "\r\n", NULL};
+    static const char *const no_part[] = {
+        LOOKED, begun, ERROR_OF("403 No", "AccessDenied"), HEAD("204 No Content") "\r\n",
+        gone,   NULL};
     static const char *const not_ours[] = {LOOKED,
                                            begun,
                                            part,
@@ -307,10 +309,10 @@ static void ends_of_uploads(void)
 
     CHECK_INT(against(&w, late_failure, 9 * MIB, &n), ERR_UNAVAILABLE);
     CHECK(told(&w, "InternalError"));
-    CHECK_INT(n, 5);
+    CHECK_INT(n, 6);
     CHECK_INT(against(&w, no_part, 9 * MIB, &n), ERR_UNAVAILABLE);
     CHECK(told(&w, "AccessDenied"));
-    CHECK_INT(n, 3);
+    CHECK_INT(n, 4);
     CHECK_INT(against(&w, not_ours, 9 * MIB, &n), ERR_UNAVAILABLE);
     CHECK(told(&w, "ended without an object"));
     CHECK_INT(n, 7);
