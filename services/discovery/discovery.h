@@ -17,3 +17,20 @@ struct discovery_options {
 extern const struct service discovery_service;
 /* The port it listens on; 0: it does not run here. */
 int discovery_port(struct platform *p);
+
+/* This process as a client: registers its services with a server, and hears of the others'. */
+struct discovery_join {
+    struct str urls; /* "http://HOST:8761/eureka,..." */
+    struct str host; /* by which others reach us; none: that of the public listener */
+    int64_t renew_s;
+    const struct service *const *wanted; /* NULL-terminated: whose addresses are told */
+    /* On a thread of its own; the addresses "HOST:PORT" live until it returns. NULL: only logged.
+     */
+    void (*found)(void *arg, struct str service, const struct str *addresses, size_t n);
+    void *found_arg;
+};
+struct discovery_member;
+/* The platform runs already and outlives the member. ERR_INVALID: the URLs. */
+enum err discovery_join(struct ctx *cx, struct platform *p, const struct discovery_join *options,
+                        struct discovery_member **ret) MUST_USE;
+void discovery_leave(struct discovery_member *m); /* takes our services out; NULL is fine */

@@ -31,8 +31,8 @@ enum err peers_parse(struct ctx *cx, struct str text, struct peers *ret)
     return ERR_OK;
 }
 
-static enum err call(struct ctx *cx, struct peers *p, const struct http_call *c,
-                     struct http_result *ret)
+enum err peers_call(struct ctx *cx, struct peers *p, const struct http_call *c,
+                    struct http_result *ret)
 {
     return p->call ? p->call(p->arg, cx, c, ret) : http_call(cx, c, ret);
 }
@@ -52,7 +52,7 @@ void peers_sync(struct ctx *cx, struct peers *p)
         };
         struct http_result result;
         struct apps apps;
-        if (call(cx, p, &get, &result) != ERR_OK || result.status != 200 ||
+        if (peers_call(cx, p, &get, &result) != ERR_OK || result.status != 200 ||
             apps_decode(cx, result.body, &apps) != ERR_OK)
             continue;
         for (size_t k = 0; k < apps.instances.n; k++)
@@ -103,7 +103,7 @@ static enum err tell(struct ctx *cx, struct peers *p, size_t peer, struct list i
     struct http_result result;
     struct batch_answers answers;
 
-    TRY(call(cx, p, &post, &result));
+    TRY(peers_call(cx, p, &post, &result));
     if (result.status != 200)
         return fail(cx, ERR_UPSTREAM, "a peer answered %d", result.status);
     TRY(json_decode_lenient(cx, batch_answers_fields, &answers, result.body));

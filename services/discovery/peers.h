@@ -19,6 +19,8 @@ struct peers {
 
 /* Cuts "URL,URL" into urls. ERR_INVALID: not http(s), or too many. */
 enum err peers_parse(struct ctx *cx, struct str text, struct peers *ret) MUST_USE;
+enum err peers_call(struct ctx *cx, struct peers *p, const struct http_call *c,
+                    struct http_result *ret) MUST_USE;
 /* Takes over what the first peer that answers knows; again until one does. */
 void peers_sync(struct ctx *cx, struct peers *p);
 /* One batch to each of them that is owed something. A peer that is away is owed it still. */

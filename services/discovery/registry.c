@@ -241,6 +241,34 @@ enum err registry_register(struct ctx *cx, struct registry *r, const struct inst
     return leave(r, e);
 }
 
+enum err registry_put(struct ctx *cx, struct registry *r, const struct instance *is)
+{
+    size_t bytes;
+    bool found;
+
+    TRY(size_of(cx, is, &bytes));
+    (void)enter(cx, r);
+    size_t at = lease_at(r, is->app, is->id, &found);
+    struct lease *l = found ? r->sorted[at] : NULL;
+    enum err e = l ? store(cx, r, l, is, bytes) : insert(cx, r, is, bytes, &l);
+    if (e == ERR_OK && l->gone) {
+        l->gone = false;
+        r->live++;
+    }
+    return leave(r, e);
+}
+
+void registry_clear(struct ctx *cx, struct registry *r)
+{
+    (void)enter(cx, r);
+    while (r->n > 0) {
+        r->sorted[r->n - 1]->gone = true;
+        lease_forget(r, r->n - 1);
+    }
+    r->live = 0;
+    (void)leave(r, ERR_OK);
+}
+
 static enum err unknown(struct ctx *cx, struct registry *r, struct str app, struct str id)
 {
     cx->story.public_detail =

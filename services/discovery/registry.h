@@ -54,6 +54,10 @@ enum err registry_delete_override(struct ctx *cx, struct registry *r, struct str
 enum err registry_add_metadata(struct ctx *cx, struct registry *r, struct str app, struct str id,
                                struct list pairs) MUST_USE;
 
+/* For a copy of another registry: as it is there, and nothing at all. ERR_BUSY: full. */
+enum err registry_put(struct ctx *cx, struct registry *r, const struct instance *is) MUST_USE;
+void registry_clear(struct ctx *cx, struct registry *r);
+
 /* Which instances. */
 enum registry_view {
     VIEW_ALL,

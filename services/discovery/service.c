@@ -1,18 +1,14 @@
 /* service.c -- starts and stops the discovery service: its listener and the thread that tells
  * peers. */
-#include <pthread.h>
-
-#include "base/thread.h"
 #include "discovery/discovery.h"
 #include "discovery/peers.h"
 #include "discovery/rest.h"
-#include "obs/log.h"
+#include "discovery/ticker.h"
 #include "obs/metrics.h"
 
 #define LISTEN_THREADS 4
 #define TURN_MS 500
 #define STOP_MS 5000
-#define TURN_ARENA_MAX (128u * 1024 * 1024)
 
 struct discovery {
     struct arena arena; /* itself */
@@ -22,10 +18,7 @@ struct discovery {
     struct platform *platform;
     struct svc *svc;
     struct metric *requests[6], *instances;
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool has_thread, has_lock, stop;
+    struct ticker ticker;
     int port;
 };
 
@@ -48,41 +41,16 @@ static size_t body_max(void *arg, const struct http_head *head)
                                                                       : EUREKA_BODY_MAX;
 }
 
-/* False: it is to stop. */
-static bool pause_between(struct discovery *d)
-{
-    struct timespec until;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += TURN_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
-    pthread_mutex_lock(&d->lock);
-    while (!d->stop && pthread_cond_timedwait(&d->wake, &d->lock, &until) == 0) {
-    }
-    bool goes_on = !d->stop;
-    pthread_mutex_unlock(&d->lock);
-    return goes_on;
-}
-
 /* Time passes for the registry also when nobody asks it. */
-static void *run(void *arg)
+static void turn(void *arg, struct arena *a)
 {
     struct discovery *d = arg;
-    struct arena arena;
     struct ctx cx;
 
-    thread_name("peers", "discovery");
-    arena_init(&arena, TURN_ARENA_MAX);
-    do {
-        platform_ctx(d->platform, d->svc, &arena, &cx);
-        metric_set(d->instances, (int64_t)registry_figures(&cx, d->registry).instances);
-        peers_sync(&cx, &d->peers);
-        peers_turn(&cx, &d->peers);
-        arena_reset(&arena);
-    } while (pause_between(d));
-    arena_release(&arena);
-    return NULL;
+    platform_ctx(d->platform, d->svc, a, &cx);
+    metric_set(d->instances, (int64_t)registry_figures(&cx, d->registry).instances);
+    peers_sync(&cx, &d->peers);
+    peers_turn(&cx, &d->peers);
 }
 
 static void make_metrics(struct discovery *d)
@@ -94,20 +62,6 @@ static void make_metrics(struct discovery *d)
                                     "Requests to the registry.", "status", classes[i], NULL, NULL);
     d->instances = metric_get(METRIC_GAUGE, "jumun_discovery_instances",
                               "Instances in the registry.", NULL, NULL, NULL, NULL);
-}
-
-static enum err make_lock(struct ctx *cx, struct discovery *d)
-{
-    pthread_condattr_t attributes;
-
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    int failed = pthread_cond_init(&d->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
-    if (failed || pthread_mutex_init(&d->lock, NULL) != 0)
-        return fail(cx, ERR_INTERNAL, "no mutex for discovery");
-    d->has_lock = true;
-    return ERR_OK;
 }
 
 static enum err listen_and_run(struct ctx *cx, struct discovery *d, struct str address)
@@ -123,10 +77,7 @@ static enum err listen_and_run(struct ctx *cx, struct discovery *d, struct str a
 
     TRY(server_start(cx, &options, &d->server));
     d->port = server_port(d->server);
-    if (pthread_create(&d->thread, NULL, run, d) != 0)
-        return fail(cx, ERR_UNAVAILABLE, "no thread for discovery");
-    d->has_thread = true;
-    return ERR_OK;
+    return ticker_start(cx, &d->ticker, "discovery", TURN_MS, turn, d);
 }
 
 static enum err start(struct ctx *cx)
@@ -152,7 +103,6 @@ static enum err start(struct ctx *cx)
     TRY(registry_open(cx, &registry, &d->registry));
     d->peers.registry = d->registry;
     make_metrics(d);
-    TRY(make_lock(cx, d));
     if (platform_options(p)->threads == 0)
         return ERR_OK;
     return listen_and_run(cx, d, o->listen);
@@ -166,17 +116,7 @@ static void stop(struct svc *svc)
         return;
     if (d->server)
         server_stop(d->server, STOP_MS);
-    if (d->has_thread) {
-        pthread_mutex_lock(&d->lock);
-        d->stop = true;
-        pthread_cond_broadcast(&d->wake);
-        pthread_mutex_unlock(&d->lock);
-        pthread_join(d->thread, NULL);
-    }
-    if (d->has_lock) {
-        pthread_cond_destroy(&d->wake);
-        pthread_mutex_destroy(&d->lock);
-    }
+    ticker_stop(&d->ticker);
     registry_close(d->registry);
     struct arena arena = d->arena;
     arena_release(&arena);

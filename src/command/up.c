@@ -145,11 +145,22 @@ static int run_services(struct ctx *cx, const struct settings *s, const char *co
     enum err e = platform_start(cx, &options, &p);
     if (e != ERR_OK)
         return command_failed(cx, command, e);
+    struct discovery_member *member = NULL;
+    const struct discovery_join join = {.urls = s->discovery,
+                                        .host = s->discovery_host,
+                                        .renew_s = s->discovery_renew,
+                                        .wanted = all_services};
+    e = s->discovery.p ? discovery_join(cx, p, &join, &member) : ERR_OK;
+    if (e != ERR_OK) {
+        platform_stop(p, DRAIN_MS);
+        return command_failed(cx, command, e);
+    }
     print_ready(p, s);
     supervisor_tell("READY=1");
     sigwait(&set, &signal_number);
     log_event(NULL, LOG_INFO, "stopping: finishing what is in flight");
     supervisor_tell("STOPPING=1");
+    discovery_leave(member); /* before the doors close: nobody is to be sent here any more */
     platform_stop(p, DRAIN_MS);
     trace_export_stop();
     http_clients_close();

@@ -1,6 +1,7 @@
 // The discovery service as Eureka's clients see it: both formats, leases, overrides, deltas, servers that tell each other.
 'use strict';
 const assert = require('node:assert/strict');
+const net = require('node:net');
 const { after, before, describe, test } = require('node:test');
 const jumun = require('./lib/jumun.js');
 
@@ -190,5 +191,86 @@ describe('what is wrong', () => {
     assert.equal(gzipped.status, 400);
     const large = await eureka('POST', '/apps/BAD', { headers: JSON_TYPE, body: ' '.repeat(70000) }).catch(() => ({ status: 413 }));
     assert.equal(large.status, 413);
+  });
+});
+
+describe('with other processes', () => {
+  // A port that is free now and stays ours when the server starts again.
+  const freePort = async () => {
+    for (;;) {
+      const port = 20000 + Math.floor(Math.random() * 10000);
+      const socket = net.createServer();
+      const free = await new Promise((done) => socket.once('error', () => done(false)).listen(port, '127.0.0.1', () => done(true)));
+      if (free) await new Promise((done) => socket.close(done));
+      if (free) return port;
+    }
+  };
+  const names = async (at) => (await eureka('GET', '/apps/', { at })).json.applications.application.map((a) => a.name);
+  const has = (at, ...wanted) => jumun.until(async () => { const n = await names(at); return wanted.every((w) => n.includes(w)); }, wanted.join(), 15000);
+
+  test('the platform registers, again after the server has forgotten it, and leaves', async () => {
+    const port = await freePort();
+    const listen = ['--discovery-listen', `127.0.0.1:${port}`];
+    let registry = await jumun.start({ args: listen });
+    const member = await jumun.start({ args: ['--discovery', `http://127.0.0.1:1/eureka,http://127.0.0.1:${port}/eureka/`, '--discovery-renew', '1'] });
+    const at = registry.discovery;
+    try {
+      await has(at, 'AUTH', 'ORDER', 'PAYMENT', 'STORE', 'USER');
+      assert.ok(!(await names(at)).includes('TOSS'));
+      const [publicPort, internalPort] = [member.public, member.internal].map((url) => new URL(url).port);
+      const is = await shown('order', `127.0.0.1:order:${publicPort}`, { at });
+      assert.deepEqual([is.port, is.metadata, is.healthCheckUrl, is.leaseInfo.renewalIntervalInSecs, is.leaseInfo.durationInSecs],
+        [{ $: Number(publicPort), '@enabled': 'true' }, { internalPort }, `http://127.0.0.1:${internalPort}/readyz`, 1, 3]);
+      assert.equal((await fetch(is.healthCheckUrl)).status, 200);
+      await jumun.until(() => new RegExp(`discovery: store is at 127\\.0\\.0\\.1:${internalPort} `).test(member.log), 'the address of the store');
+      await registry.kill();
+      await jumun.sleep(1500);
+      registry = await registry.again();
+      await has(at, 'AUTH', 'ORDER', 'PAYMENT', 'STORE', 'USER');
+      assert.equal((await member.stop()).code, 0);
+      assert.deepEqual(await names(at), []);
+    } finally {
+      await member.stop();
+      await registry.stop();
+    }
+  });
+
+  test('two servers tell each other', async () => {
+    const [a, b] = [await freePort(), await freePort()];
+    const run = (own, other) => jumun.start({ args: ['--discovery-listen', `127.0.0.1:${own}`, '--discovery-peers', `http://127.0.0.1:${other}/eureka`] });
+    const [one, two] = [await run(a, b), await run(b, a)];
+    try {
+      await register('shared', 's-1', {}, { at: one.discovery });
+      await has(two.discovery, 'SHARED');
+      await eureka('PUT', '/apps/SHARED/s-1/status?value=OUT_OF_SERVICE', { at: two.discovery });
+      await jumun.until(async () => (await shown('SHARED', 's-1', { at: one.discovery })).status === 'OUT_OF_SERVICE', 'the override to come back');
+      await eureka('DELETE', '/apps/SHARED/s-1', { at: one.discovery });
+      await jumun.until(async () => (await names(two.discovery)).length === 0, 'the instance to leave');
+      const empty = await eureka('POST', '/peerreplication/batch/', { at: one.discovery, headers: JSON_TYPE, body: { replicationList: [] } });
+      assert.deepEqual([empty.status, empty.json], [200, { responseList: [] }]);
+      const odd = await eureka('POST', '/peerreplication/batch', { at: one.discovery, headers: JSON_TYPE, body: { replicationList: [
+        { appName: 'X', id: 'y', action: 'Heartbeat', lastDirtyTimestamp: 5, status: 'UP', overriddenStatus: 'UNKNOWN' },
+        { appName: 'X', id: 'y', action: 'Dance' },
+        { appName: 'X', id: 'y', action: 'Register', lastDirtyTimestamp: 5, instanceInfo: springInstance('X', 'y').instance },
+        { appName: 'X', id: 'y', action: 'Heartbeat', lastDirtyTimestamp: 5 }, { appName: 'X', id: 'y', action: 'Cancel' }] } });
+      assert.deepEqual(odd.json.responseList.map((r) => r.statusCode), [404, 400, 200, 409, 200]);
+      assert.equal(odd.json.responseList[3].responseEntity.instanceId, 'y');
+    } finally {
+      await one.stop();
+      await two.stop();
+    }
+  });
+
+  test('a client that falls silent is taken out', async () => {
+    const registry = await jumun.start({ args: ['--discovery-listen', '127.0.0.1:0', '--discovery-evict', '1', '--discovery-evict-always'] });
+    try {
+      await register('silent', 's-1', { leaseInfo: { renewalIntervalInSecs: 1, durationInSecs: 1 } }, { at: registry.discovery });
+      await has(registry.discovery, 'SILENT');
+      await jumun.until(async () => (await names(registry.discovery)).length === 0, 'the lease to end');
+      const { applications } = (await eureka('GET', '/apps/delta', { at: registry.discovery })).json;
+      assert.deepEqual([applications.apps__hashcode, applications.application[0].instance[0].actionType], ['', 'DELETED']);
+    } finally {
+      await registry.stop();
+    }
   });
 });

@@ -1,0 +1,118 @@
+/* join.c -- keeps the services of this process registered while it runs. */
+#include <unistd.h>
+
+#include "discovery/client.h"
+#include "discovery/discovery.h"
+#include "discovery/ticker.h"
+#include "obs/log.h"
+
+#define TURN_MS 500 /* what is due is decided by the client */
+#define LEAVE_US (3 * US_PER_S)
+
+struct discovery_member {
+    struct arena arena; /* itself */
+    struct client *client;
+    struct platform *platform;
+    struct ticker ticker;
+    void (*found)(void *arg, struct str service, const struct str *addresses, size_t n);
+    void *found_arg;
+};
+
+static void turn(void *arg, struct arena *a)
+{
+    struct discovery_member *m = arg;
+    struct ctx cx;
+
+    platform_ctx(m->platform, NULL, a, &cx);
+    client_turn(&cx, m->client);
+}
+
+static void found(void *arg, struct str service, const struct str *addresses, size_t n)
+{
+    const struct discovery_member *m = arg;
+
+    log_event(NULL, LOG_INFO, "discovery: %.*s is at %.*s and %zu more", STR_ARG(service),
+              STR_ARG(addresses[0]), n - 1);
+    if (m->found)
+        m->found(m->found_arg, service, addresses, n);
+}
+
+/* What others can call: the listener's own host says nothing when it listens on all. */
+static struct str own_host(struct ctx *cx, struct platform *p, struct str given)
+{
+    struct str listen = platform_options(p)->listen, host = listen;
+    char name[256] = "";
+
+    if (given.n)
+        return given;
+    while (host.n && host.p[host.n - 1] != ':')
+        host.n--;
+    host.n -= host.n > 0;
+    bool all = host.n == 0 || str_eq(host, STR("0.0.0.0")) || str_eq(host, STR("[::]"));
+    if (!all)
+        return host;
+    if (gethostname(name, sizeof name - 1) != 0 || !name[0])
+        return STR("127.0.0.1");
+    return arena_copy(cx->arena, str_from(name));
+}
+
+/* Public services are those that others have a use for; a simulator is not one of them. */
+static void choose(const struct service *const *from, struct str *names, size_t *ret_n)
+{
+    *ret_n = 0;
+    for (size_t i = 0; from && from[i] && *ret_n < CLIENT_SERVICES_MAX; i++)
+        if (!from[i]->listener && from[i]->routes)
+            names[(*ret_n)++] = str_from(from[i]->name);
+}
+
+enum err discovery_join(struct ctx *cx, struct platform *p, const struct discovery_join *options,
+                        struct discovery_member **ret)
+{
+    struct arena arena;
+    struct client_options client = {
+        .urls = options->urls,
+        .host = own_host(cx, p, options->host),
+        .port = platform_port(p, 0),
+        .internal_port = platform_port(p, 1),
+        .every_s = options->renew_s,
+        .found = found,
+    };
+
+    choose(platform_options(p)->services, client.services, &client.n_services);
+    choose(options->wanted, client.wanted, &client.n_wanted);
+    arena_init(&arena, 16 * 1024);
+    struct discovery_member *m = ARENA_NEW(&arena, struct discovery_member);
+    m->platform = p;
+    m->found = options->found;
+    m->found_arg = options->found_arg;
+    m->arena = arena;
+    client.found_arg = m;
+    enum err e = client_open(cx, &client, &m->client);
+    if (e == ERR_OK)
+        e = ticker_start(cx, &m->ticker, "discovery", TURN_MS, turn, m);
+    if (e != ERR_OK) {
+        client_close(m->client);
+        arena_release(&arena);
+        return e;
+    }
+    *ret = m;
+    return ERR_OK;
+}
+
+void discovery_leave(struct discovery_member *m)
+{
+    struct arena scratch;
+    struct ctx cx;
+
+    if (!m)
+        return;
+    ticker_stop(&m->ticker);
+    arena_init(&scratch, 4 * 1024 * 1024);
+    platform_ctx(m->platform, NULL, &scratch, &cx);
+    cx.deadline_us = clock_monotonic_us() + LEAVE_US;
+    client_leave(&cx, m->client);
+    client_close(m->client);
+    arena_release(&scratch);
+    struct arena arena = m->arena;
+    arena_release(&arena);
+}
