@@ -19,7 +19,7 @@ extern char **environ;
     "blobs blobsAccessKey blobsSecretKey "                                                         \
     "otlpEndpoint env log logRequests threads slowThreads rateLimit proxies streamsPerUser "       \
     "outboxKeepMinutes busKeepHours busMaxMb inboxKeepHours demo "                                 \
-    "discovery discoveryHost discoveryRenew discoveryListen discoveryPeers discoveryEvict "        \
+    "peers upstreams serviceKeys discovery discoveryHost discoveryRenew discoveryListen discoveryPeers discoveryEvict "        \
     "discoveryEvictAlways"
 
 /* clang-format off */

@@ -9,6 +9,7 @@ struct settings {
     struct str toss_url, toss_secret_key, toss_client_key, database, cache;
     struct str blobs, blobs_access_key, blobs_secret_key;
     struct str otlp_endpoint, env;
+    struct str peers, upstreams, service_keys;
     struct str discovery, discovery_listen, discovery_peers, discovery_host;
     int64_t discovery_renew, discovery_evict;
     bool discovery_evict_always;
