@@ -9,13 +9,13 @@
 /* clang-format off */
 static const struct route routes[] = {
     {HTTP_GET, "/v1/cart", BUYER, cart_get, NULL, NULL, cart_fields, 0, 200, NULL, "The cart, priced now; a guest's is named by Jumun-Cart."},
-    {HTTP_POST, "/v1/cart/items", BUYER, cart_add, cart_add_fields, NULL, cart_fields, 0, 201, NULL, "Adds; the same item with the same options adds up."},
+    {HTTP_POST, "/v1/cart/items", BUYER, cart_add, cart_add_fields, NULL, cart_fields, BEGINS, 201, NULL, "Adds; the same item with the same options adds up."},
     {HTTP_PATCH, "/v1/cart/items/{cartItemId}", BUYER, cart_change, cart_change_fields, NULL, cart_fields, 0, 200, NULL, "Another quantity."},
     {HTTP_DELETE, "/v1/cart/items/{cartItemId}", BUYER, cart_remove, NULL, NULL, cart_fields, 0, 200, NULL, "Takes it out."},
     {HTTP_DELETE, "/v1/cart", BUYER, cart_clear, NULL, NULL, NULL, 0, 204, NULL, "Empties it."},
     {HTTP_POST, "/internal/v1/carts/merge", SERVICE, cart_merge, cart_merge_fields, NULL, NULL, INTERNAL, 204, NULL, "A guest's cart becomes the customer's, at login."},
 
-    {HTTP_POST, "/v1/orders", CUSTOMER, order_place, place_fields, NULL, order_fields, IDEMPOTENT | CALLS_OUT | WAITS, 201, NULL, "Orders the cart. Prefer: wait=N waits for the stock's answer."},
+    {HTTP_POST, "/v1/orders", CUSTOMER, order_place, place_fields, NULL, order_fields, IDEMPOTENT | CALLS_OUT | WAITS | BEGINS, 201, NULL, "Orders the cart. Prefer: wait=N waits for the stock's answer."},
     {HTTP_GET, "/v1/orders", CUSTOMER, order_list, NULL, order_list_query_fields, order_fields, LIST, 200, NULL, "One's own, newest first."},
     {HTTP_GET, "/v1/orders/{orderId}", CUSTOMER, order_get, NULL, NULL, order_fields, 0, 200, guard_customer, "One of one's own."},
     {HTTP_POST, "/v1/orders/{orderId}/cancel", CUSTOMER, order_cancel, cancel_fields, NULL, order_fields, IDEMPOTENT, 200, guard_customer, "200: cancelled. 202: money or stock still moves. 409: too late."},

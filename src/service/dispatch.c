@@ -200,7 +200,9 @@ void work_count(struct work *w)
         metric_add(w->bound->answers[status / 100], 1);
         metric_observe_us(w->bound->seconds, took_us);
     }
-    if (status >= 500 || took_us > SLOW_REQUEST_US || w->platform->options.log_requests)
+    /* What is shed is counted, not told one by one: that would cost more than the answer. */
+    bool is_ours = status >= 500 && !w->is_shed;
+    if (is_ours || took_us > SLOW_REQUEST_US || w->platform->options.log_requests)
         log_work(&w->cx, http_method_names[w->rq.head->method],
                  w->bound ? str_from(w->bound->route->path) : STR("-"), w->result, status, took_us);
 }

@@ -82,20 +82,15 @@ static void refuse(struct work *w, enum err e)
 
 static void run(struct work *w)
 {
-    /* The simulator stands for another company: our pool may be full of requests that wait for it.
-     */
-    bool elsewhere = w->listener->kind == LISTEN_TOSS;
-    unsigned flags = w->bound->route->flags;
-    struct pool *pool = flags & SLOW    ? w->platform->hashing
-                        : flags & WAITS ? w->platform->waiting
-                                        : w->platform->slow;
-    if (!(flags & (SLOW | CALLS_OUT)) || !pool || elsewhere) {
+    struct pool *pool = pool_of(w);
+
+    if (!pool) {
         run_and_answer(w);
         return;
     }
     w->job = (struct pool_job){.run = run_and_answer, .arg = w};
     if (!pool_put(pool, &w->job))
-        refuse(w, fail(&w->cx, ERR_BUSY, "the slow pool's queue is full"));
+        refuse(w, fail(&w->cx, ERR_BUSY, "the pool's queue is full"));
 }
 
 static bool asks_for_contract(const struct http_head *head)
@@ -135,6 +130,8 @@ void edge_handle(void *arg, struct exchange *x)
     }
     if (e == ERR_OK)
         e = work_match(w, head);
+    if (e == ERR_OK)
+        e = shed(w);
     if (e == ERR_OK)
         e = work_admit(w, exchange_body(x), NULL);
     if (e == ERR_OK)

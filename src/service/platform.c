@@ -174,6 +174,9 @@ static enum err open_engines(struct ctx *cx, struct platform *p)
     TRY(cache_open(cx, arena_cstr(cx->arena, cache), CACHE_BYTES, &p->cache));
     TRY(blobs_open(cx, blobs_url(p), &p->options.blob_keys, &p->blobs));
     TRY(bus_open(cx, url(p, "log", ""), &p->bus));
+    p->shed =
+        metric_get(METRIC_COUNTER, "jumun_http_shed_total",
+                   "Requests refused because there is too much to do.", NULL, NULL, NULL, NULL);
     p->bus_syncs = metric_get(METRIC_COUNTER, "jumun_bus_syncs_total", "Syncs of the embedded bus.",
                               NULL, NULL, NULL, NULL);
     p->events = sse_hub_open(p->options.threads > 0 ? HEARTBEAT_MS : 0,

@@ -3,6 +3,7 @@
 #include "base/thread.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct pool {
     pthread_mutex_t lock;
@@ -10,6 +11,7 @@ struct pool {
     struct pool_job *first, **end;
     int waiting, queue_max, n_threads;
     bool stop;
+    _Atomic int64_t oldest_us; /* put_us of the first; 0: nobody waits */
     const char *name;
     pthread_t threads[];
 };
@@ -29,6 +31,7 @@ static void *worker(void *arg)
         p->first = job->next;
         if (!p->first)
             p->end = &p->first;
+        p->oldest_us = p->first ? p->first->put_us : 0;
         p->waiting--;
         pthread_mutex_unlock(&p->lock);
         job->run(job->arg);
@@ -64,6 +67,9 @@ bool pool_put(struct pool *p, struct pool_job *job)
     bool taken = !p->stop && p->waiting < p->queue_max;
     if (taken) {
         job->next = NULL;
+        job->put_us = clock_monotonic_us();
+        if (!p->first)
+            p->oldest_us = job->put_us;
         *p->end = job;
         p->end = &job->next;
         p->waiting++;
@@ -94,4 +100,11 @@ size_t pool_waiting(struct pool *p)
     size_t n = (size_t)p->waiting;
     pthread_mutex_unlock(&p->lock);
     return n;
+}
+
+int64_t pool_delay_us(struct pool *p)
+{
+    int64_t oldest_us = p->oldest_us;
+
+    return oldest_us ? clock_monotonic_us() - oldest_us : 0;
 }

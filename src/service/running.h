@@ -74,7 +74,9 @@ struct platform {
     struct sse_hub *events;
     /* Apart: neither logins nor who waits for a store's answer may hold up who pays. */
     struct pool *slow, *hashing, *waiting;
-    struct arena arena; /* lives as long as the platform */
+    struct metric *shed;
+    _Atomic int64_t shed_said_us; /* when the log last heard of it */
+    struct arena arena;           /* lives as long as the platform */
     struct rng seeded;
     struct str contract; /* OpenAPI of what runs here */
     int lock_fd;
@@ -94,7 +96,7 @@ struct work {
     enum err result;
     int64_t started_us;
     struct idempotency key;
-    bool is_replay;
+    bool is_replay, is_shed;
     struct str allow; /* of a path that has other methods only */
     struct db_waiter waiter;
     struct pool_job job;
@@ -119,6 +121,11 @@ struct str forwarded_client(const struct http_head *head, struct str peer, int64
 struct str client_network(struct arena *a, struct str address);
 /* admit.c */
 enum err admit_edge(struct work *w) MUST_USE;
+/* shed.c: the pool that runs it; NULL: the thread that read the request. */
+struct pool *pool_of(const struct work *w);
+/* ERR_BUSY for what would wait too long, at next to no cost: before token and body are looked at.
+ * Who begins an order is refused long before who pays for one. */
+enum err shed(struct work *w) MUST_USE;
 /* pump.c */
 enum err pump_start(struct svc *s) MUST_USE;
 void pump_ring(struct svc *s);
