@@ -333,7 +333,11 @@ static void refused(struct ctx *cx, struct eureka_call *c, enum err e, struct ht
 {
     struct str detail = cx->story.public_detail;
 
-    if (e == ERR_MALFORMED)
+    /* Netflix's client reads whatever body a renewal is answered with as an instance, fails over a
+     * complaint, and then never registers again. */
+    if (e == ERR_NOT_FOUND)
+        a->status = 404;
+    else if (e == ERR_MALFORMED)
         complain(cx, c, 400, STR("cannot parse request body"), detail, a);
     else
         complain(cx, c, err_row(e)->status, detail.p ? detail : str_from(err_row(e)->en), STR_NONE,
