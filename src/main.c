@@ -15,7 +15,7 @@ extern char **environ;
 
 /* Flags of everything that runs or opens services. */
 #define PLATFORM_FLAGS                                                                             \
-    "data database cache config listen internalListen tossListen issuer tossUrl tossSecretKey tossClientKey "     \
+    "data database bus cache config listen internalListen tossListen issuer tossUrl tossSecretKey tossClientKey "     \
     "blobs blobsAccessKey blobsSecretKey "                                                         \
     "otlpEndpoint env log logRequests threads slowThreads rateLimit proxies streamsPerUser "       \
     "outboxKeepMinutes busKeepHours busMaxMb inboxKeepHours demo "                                 \

@@ -4,7 +4,7 @@
 
 #include "base/fault.h"
 
-static const struct bus_driver *const drivers[] = {&bus_log};
+static const struct bus_driver *const drivers[] = {&bus_log, &bus_kafka};
 
 enum err bus_open(struct ctx *cx, const char *url, struct bus **ret)
 {
@@ -13,7 +13,7 @@ enum err bus_open(struct ctx *cx, const char *url, struct bus **ret)
         if (strncmp(url, drivers[i]->scheme, n) == 0)
             return drivers[i]->open(cx, url + n, ret);
     }
-    return fail(cx, ERR_INVALID, "no bus driver for this URL's scheme (log:DIR)");
+    return fail(cx, ERR_INVALID, "no bus driver for this URL's scheme (log:DIR, kafka://HOST:PORT)");
 }
 
 void bus_close(struct bus *bus)

@@ -32,4 +32,4 @@ struct bus_reader {
     struct bus *bus;
 };
 
-extern const struct bus_driver bus_log;
+extern const struct bus_driver bus_log, bus_kafka;

@@ -6,7 +6,7 @@
 struct settings {
     struct str data, config;
     struct str listen, internal_listen, toss_listen, issuer;
-    struct str toss_url, toss_secret_key, toss_client_key, database, cache;
+    struct str toss_url, toss_secret_key, toss_client_key, database, bus, cache;
     struct str blobs, blobs_access_key, blobs_secret_key;
     struct str otlp_endpoint, env;
     struct str peers, upstreams, service_keys;

@@ -52,6 +52,7 @@ struct platform_options settings_platform(struct ctx *cx, const struct settings 
         .services = services,
         .data_dir = s->data,
         .database_url = s->database,
+        .bus_url = s->bus,
         .cache_url = s->cache,
         .blobs_url = s->blobs,
         .blob_keys = {s->blobs_access_key, s->blobs_secret_key},

@@ -159,6 +159,11 @@ static const char *database_url(struct platform *p)
                                      : url(p, "sqlite", "");
 }
 
+static const char *bus_url(struct platform *p)
+{
+    return p->options.bus_url.p ? arena_cstr(&p->arena, p->options.bus_url) : url(p, "log", "");
+}
+
 static const char *blobs_url(struct platform *p)
 {
     return p->options.blobs_url.p ? arena_cstr(&p->arena, p->options.blobs_url)
@@ -173,7 +178,7 @@ static enum err open_engines(struct ctx *cx, struct platform *p)
     const struct str cache = p->options.cache_url.p ? p->options.cache_url : STR("memory:");
     TRY(cache_open(cx, arena_cstr(cx->arena, cache), CACHE_BYTES, &p->cache));
     TRY(blobs_open(cx, blobs_url(p), &p->options.blob_keys, &p->blobs));
-    TRY(bus_open(cx, url(p, "log", ""), &p->bus));
+    TRY(bus_open(cx, bus_url(p), &p->bus));
     p->shed =
         metric_get(METRIC_COUNTER, "jumun_http_shed_total",
                    "Requests refused because there is too much to do.", NULL, NULL, NULL, NULL);

@@ -21,6 +21,7 @@ struct platform_options {
     const struct service *const *services; /* NULL-terminated */
     struct str data_dir;
     struct str database_url; /* none: files in data_dir */
+    struct str bus_url;      /* none: a file in data_dir */
     struct str cache_url;                            /* none: in this process */
     struct str blobs_url;                            /* none: files in data_dir */
     struct blob_keys blob_keys;

@@ -212,8 +212,9 @@ static enum err consume(struct svc *s, struct arena *arena, int wait_ms, size_t 
     if (e != ERR_OK)
         bus_rewind(s->reader);
     TRY(e);
-    for (size_t i = 0; i < *ret_n; i++) /* the last of each topic */
-        if (i + 1 == *ret_n || !str_eq(events[i + 1].source, events[i].source))
+    for (size_t i = 0; i < *ret_n; i++) /* the last of each run of a partition */
+        if (i + 1 == *ret_n || events[i + 1].partition != events[i].partition ||
+            !str_eq(events[i + 1].source, events[i].source))
             bus_ack(s->reader, &events[i]);
     if (*ret_n < EVENTS_MAX)
         s->caught_up_us = clock_now(s->platform->options.clock);

@@ -14,7 +14,8 @@
 
 extern char **environ;
 
-static const char *urls[4]; /* the drivers under test */
+/* The drivers under test. TEST_KAFKA: address of a broker of its own (tests/servers/kafka). */
+static const char *urls[3];
 static const char *url;
 static int topic_number; /* each test has its own topic */
 
@@ -264,6 +265,7 @@ static void waking(void)
 #define KEYS 1000
 #define PER_KEY 10
 #define TOPICS 4
+#define PARTITIONS_MAX 8
 #define PUBLISHERS 4
 #define READERS 4
 
@@ -273,7 +275,7 @@ static char story_topics[TOPICS][32];
 struct store {
     pthread_mutex_t mutex;
     int64_t sequence[KEYS];
-    int64_t next[TOPICS];
+    int64_t next[TOPICS][PARTITIONS_MAX];
     int applied, repeated, gaps;
 };
 static struct store store = {.mutex = PTHREAD_MUTEX_INITIALIZER};
@@ -289,9 +291,8 @@ static int topic_index(struct str topic)
 static int64_t from_store(void *arg, struct str topic, int partition)
 {
     struct store *s = arg;
-    (void)partition;
     pthread_mutex_lock(&s->mutex);
-    int64_t next = s->next[topic_index(topic)];
+    int64_t next = s->next[topic_index(topic)][partition];
     pthread_mutex_unlock(&s->mutex);
     return next;
 }
@@ -315,9 +316,9 @@ static void apply(struct store *s, const struct event *e)
         s->sequence[key] = e->sequence;
         s->applied++;
     }
-    int topic = topic_index(e->source);
-    if (e->position + 1 > s->next[topic])
-        s->next[topic] = e->position + 1;
+    int64_t *next = &s->next[topic_index(e->source)][e->partition];
+    if (e->position + 1 > *next)
+        *next = e->position + 1;
     pthread_mutex_unlock(&s->mutex);
 }
 
@@ -432,8 +433,9 @@ static void members_share(void)
     work_init(&w);
     CHECK_INT(bus_subscribe(bus, "share", topics, 2, from_start, NULL, &a), ERR_OK);
     CHECK_INT(bus_subscribe(bus, "share", topics, 2, from_start, NULL, &b), ERR_OK);
-    /* Everybody has polled once before anything is there: the topics have found their readers. */
-    for (int i = 0; i < 4; i++) {
+    /* Everybody polls before anything is there, until the topics have found their readers. */
+    int rounds = strncmp(url, "log:", 4) == 0 ? 4 : 250;
+    for (int i = 0; i < rounds; i++) {
         CHECK_INT(bus_poll(a, &w.arena, 10, got, 64, &n), ERR_OK);
         CHECK_INT(bus_poll(b, &w.arena, 10, got, 64, &n), ERR_OK);
     }
@@ -448,7 +450,7 @@ static void members_share(void)
         from_b += n;
     }
     CHECK_INT(from_a + from_b, 20); /* each event went to one member only */
-    CHECK_INT(from_a, 10);
+    CHECK(from_a > 0 && from_b > 0);
     bus_unsubscribe(a);
     for (int i = 0; i < 20; i++) {
         struct event e = event_of(&w.cx, topics[i % 2], ctx_uuid(&w.cx), 1);
@@ -615,11 +617,18 @@ int main(int argc, char **argv)
 {
     if (argc == 4 && strcmp(argv[1], "--child") == 0)
         return child(argv[2], argv[3]);
-    static char dir[] = "/tmp/jumun-bus-test-XXXXXX", log_url[64];
+    static char dir[] = "/tmp/jumun-bus-test-XXXXXX", log_url[64], kafka_url[128];
     if (!mkdtemp(dir))
         return 1;
     snprintf(log_url, sizeof(log_url), "log:%s", dir);
     urls[0] = log_url;
+    if (getenv("TEST_KAFKA")) {
+        snprintf(kafka_url, sizeof(kafka_url), "kafka://%s?partitions=4&prefix=test%d.",
+                 getenv("TEST_KAFKA"), (int)getpid());
+        urls[1] = kafka_url;
+    } else {
+        printf("# no TEST_KAFKA: the Kafka driver is not tested here\n");
+    }
     for (size_t i = 0; urls[i]; i++) {
         url = urls[i];
         RUN(open_refuses);

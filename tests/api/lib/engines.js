@@ -7,6 +7,7 @@ const NAMED = Object.fromEntries(['JUMUN_CACHE', 'JUMUN_DATABASE', 'JUMUN_BUS', 
   'JUMUN_BLOBS_ACCESS_KEY', 'JUMUN_BLOBS_SECRET_KEY']
   .filter((name) => process.env[name]).map((name) => [name, process.env[name]]));
 const SERVER = /^postgres/.test(NAMED.JUMUN_DATABASE || '') && NAMED.JUMUN_DATABASE;
+const BROKER = /^kafka/.test(NAMED.JUMUN_BUS || '') && NAMED.JUMUN_BUS;
 const made = new Set();
 
 const nameOf = (dir) => `t_${path.basename(dir).toLowerCase().replace(/[^a-z0-9]/g, '_')}`;
@@ -16,13 +17,29 @@ function psql(sql) {
   if (r.status !== 0) throw new Error(`psql: ${r.stderr || r.error}`);
 }
 
-// The environment of whatever works on the data of `dir`: on a PostgreSQL server that is a database of its own.
+// The environment of whatever works on the data of `dir`: on a PostgreSQL server that is a database of its own, on a Kafka
+// broker topics of its own.
 function engines(dir) {
-  if (!SERVER) return NAMED;
+  const env = { ...NAMED };
   const name = nameOf(dir);
+  if (BROKER) env.JUMUN_BUS = `${BROKER}?partitions=3&prefix=${name}.`;
+  if (!SERVER) return env;
   if (!made.has(name)) psql(`create database ${name}`);
   made.add(name);
-  return { ...NAMED, JUMUN_DATABASE: SERVER.replace(/\/[^/]*$/, `/${name}`) };
+  return { ...env, JUMUN_DATABASE: SERVER.replace(/\/[^/]*$/, `/${name}`) };
+}
+
+// On a broker it takes a moment until consumers have their partitions: until everything said at start has been applied.
+async function settled(internal) {
+  if (!BROKER) return;
+  for (let quiet = 0, before = -1, i = 0; quiet < 3 && i < 300; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const text = await (await fetch(`${internal}/metrics`)).text();
+    const sum = (word) => [...text.matchAll(new RegExp(`^${word}\\{[^}]*\\} (\\d+)`, 'gm'))].reduce((n, m) => n + Number(m[1]), 0);
+    const applied = sum('jumun_events_applied_total');
+    quiet = (applied > 0 || i > 20) && applied === before && sum('jumun_outbox_rows') + sum('jumun_consumer_lag_events') === 0 ? quiet + 1 : 0;
+    before = applied;
+  }
 }
 
 // What the databases of `from` hold, for `to` (files are the caller's to copy). Nothing may run on either.
@@ -36,4 +53,4 @@ function dropDatabases(dir) {
   if (SERVER && made.delete(nameOf(dir))) psql(`drop database ${nameOf(dir)} with (force)`);
 }
 
-module.exports = { engines, copyDatabases, dropDatabases };
+module.exports = { engines, settled, copyDatabases, dropDatabases };

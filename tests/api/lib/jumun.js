@@ -7,7 +7,7 @@ const http = require('node:http');
 const os = require('node:os');
 const path = require('node:path');
 
-const { engines, dropDatabases } = require('./engines.js');
+const { engines, settled, dropDatabases } = require('./engines.js');
 
 const root = path.join(__dirname, '..', '..', '..');
 
@@ -68,6 +68,7 @@ async function start({ args = [], env = {}, data } = {}) {
     const [name, url] = [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)];
     world[name] = url;
   }
+  await settled(world.internal);
   world.kill = async () => { child.kill('SIGKILL'); await gone; };
   world.end = async () => {
     child.kill('SIGTERM');

@@ -6,7 +6,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { randomUUID } = require('node:crypto');
 
-const { engines, dropDatabases } = require('./engines.js');
+const { engines, settled, dropDatabases } = require('./engines.js');
 
 const ROOT = path.join(__dirname, '..', '..', '..');
 const BINARY = process.env.JUMUN || path.join(ROOT, 'build', process.env.PRESET || 'dev', 'jumun');
@@ -62,7 +62,7 @@ class Platform {
         if (!m) return;
         clearTimeout(timer);
         [, this.public, this.internal, this.toss] = m;
-        resolve(this);
+        settled(this.internal).then(() => resolve(this));
       });
       this.exited.then((e) => { clearTimeout(timer); reject(new Error(`ended before it was ready: ${JSON.stringify(e)} ${this.log}`)); });
     });
