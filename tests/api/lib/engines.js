@@ -37,7 +37,7 @@ async function settled(internal) {
     const text = await (await fetch(`${internal}/metrics`)).text();
     const sum = (word) => [...text.matchAll(new RegExp(`^${word}\\{[^}]*\\} (\\d+)`, 'gm'))].reduce((n, m) => n + Number(m[1]), 0);
     const applied = sum('jumun_events_applied_total');
-    quiet = (applied > 0 || i > 20) && applied === before && sum('jumun_outbox_rows') + sum('jumun_consumer_lag_events') === 0 ? quiet + 1 : 0;
+    quiet = (applied > 0 || i > 60) && applied === before && sum('jumun_outbox_rows') + sum('jumun_consumer_lag_events') === 0 ? quiet + 1 : 0;
     before = applied;
   }
 }
