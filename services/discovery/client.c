@@ -21,8 +21,8 @@ struct registered {
 struct client {
     struct arena arena; /* itself */
     struct client_options options;
-    struct peers servers; /* its addresses and its way to call */
-    size_t at;            /* of the one that answered last */
+    struct replicas servers; /* its addresses and its way to call */
+    size_t at;               /* of the one that answered last */
     struct registry *copy;
     bool has_all; /* the copy was whole at some time */
     int64_t fetch_due_us;
@@ -80,7 +80,7 @@ enum err client_open(struct ctx *cx, const struct client_options *options, struc
     c->options.host = arena_copy(&arena, options->host);
     for (size_t i = 0; i < options->n_wanted; i++)
         c->options.wanted[i] = arena_copy(&arena, options->wanted[i]);
-    enum err e = peers_parse(cx, arena_copy(&arena, options->urls), &c->servers);
+    enum err e = replicas_parse(cx, arena_copy(&arena, options->urls), &c->servers);
     if (e == ERR_OK && c->servers.n == 0)
         e = fail(cx, ERR_INVALID, "no address of a discovery server");
     if (e == ERR_OK)
@@ -126,7 +126,7 @@ static enum err ask(struct ctx *cx, struct client *c, enum http_method method, s
             .timeout_ms = CALL_TIMEOUT_MS,
             .answer_max = LIST_MAX,
         };
-        e = peers_call(cx, &c->servers, &call, ret);
+        e = replicas_call(cx, &c->servers, &call, ret);
         if (e == ERR_OK && ret->status < 500)
             return ERR_OK;
         c->failures++;

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "discovery/peers.h"
+#include "discovery/replicas.h"
 
 #define CLIENT_SERVICES_MAX 16
 

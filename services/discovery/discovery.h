@@ -5,6 +5,7 @@
 #include "service/platform.h"
 
 struct registry;
+struct peers; /* service/peers.h */
 
 struct discovery_options {
     struct str listen; /* "127.0.0.1:8761" */
@@ -24,10 +25,7 @@ struct discovery_join {
     struct str host; /* by which others reach us; none: that of the public listener */
     int64_t renew_s;
     const struct service *const *wanted; /* NULL-terminated: whose addresses are told */
-    /* On a thread of its own; the addresses "HOST:PORT" live until it returns. NULL: only logged.
-     */
-    void (*found)(void *arg, struct str service, const struct str *addresses, size_t n);
-    void *found_arg;
+    struct peers *peers; /* told where the wanted services are; NULL: the log only */
 };
 struct discovery_member;
 /* The platform runs already and outlives the member. ERR_INVALID: the URLs. */

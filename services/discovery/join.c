@@ -5,6 +5,7 @@
 #include "discovery/discovery.h"
 #include "discovery/ticker.h"
 #include "obs/log.h"
+#include "service/peers.h"
 
 #define TURN_MS 500 /* what is due is decided by the client */
 #define LEAVE_US (3 * US_PER_S)
@@ -14,8 +15,7 @@ struct discovery_member {
     struct client *client;
     struct platform *platform;
     struct ticker ticker;
-    void (*found)(void *arg, struct str service, const struct str *addresses, size_t n);
-    void *found_arg;
+    struct peers *peers;
 };
 
 static void turn(void *arg, struct arena *a)
@@ -27,14 +27,27 @@ static void turn(void *arg, struct arena *a)
     client_turn(&cx, m->client);
 }
 
+/* Their internal listeners, as URLs. More than there is room for would not spread calls better. */
 static void found(void *arg, struct str service, const struct str *addresses, size_t n)
 {
     const struct discovery_member *m = arg;
+    struct str urls[PEER_ADDRESSES_MAX];
+    struct arena arena;
+    struct ctx cx;
 
     log_event(NULL, LOG_INFO, "discovery: %.*s is at %.*s and %zu more", STR_ARG(service),
               STR_ARG(addresses[0]), n - 1);
-    if (m->found)
-        m->found(m->found_arg, service, addresses, n);
+    if (!m->peers)
+        return;
+    arena_init(&arena, 256 * 1024);
+    platform_ctx(m->platform, NULL, &arena, &cx);
+    n = n < PEER_ADDRESSES_MAX ? n : PEER_ADDRESSES_MAX;
+    for (size_t i = 0; i < n; i++)
+        urls[i] = arena_printf(&arena, "http://%.*s", STR_ARG(addresses[i]));
+    if (peers_set(&cx, m->peers, arena_cstr(&arena, service), urls, n) != ERR_OK)
+        log_event(&cx, LOG_WARN, "discovery: the addresses of %.*s are not taken: %s",
+                  STR_ARG(service), cx.story.detail);
+    arena_release(&arena);
 }
 
 /* What others can call: the listener's own host says nothing when it listens on all. */
@@ -83,8 +96,7 @@ enum err discovery_join(struct ctx *cx, struct platform *p, const struct discove
     arena_init(&arena, 16 * 1024);
     struct discovery_member *m = ARENA_NEW(&arena, struct discovery_member);
     m->platform = p;
-    m->found = options->found;
-    m->found_arg = options->found_arg;
+    m->peers = options->peers;
     m->arena = arena;
     client.found_arg = m;
     enum err e = client_open(cx, &client, &m->client);

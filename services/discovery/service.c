@@ -1,7 +1,7 @@
 /* service.c -- starts and stops the discovery service: its listener and the thread that tells
  * peers. */
 #include "discovery/discovery.h"
-#include "discovery/peers.h"
+#include "discovery/replicas.h"
 #include "discovery/rest.h"
 #include "discovery/ticker.h"
 #include "obs/metrics.h"
@@ -13,7 +13,7 @@
 struct discovery {
     struct arena arena; /* itself */
     struct registry *registry;
-    struct peers peers;
+    struct replicas peers;
     struct server *server;
     struct platform *platform;
     struct svc *svc;
@@ -49,8 +49,8 @@ static void turn(void *arg, struct arena *a)
 
     platform_ctx(d->platform, d->svc, a, &cx);
     metric_set(d->instances, (int64_t)registry_figures(&cx, d->registry).instances);
-    peers_sync(&cx, &d->peers);
-    peers_turn(&cx, &d->peers);
+    replicas_sync(&cx, &d->peers);
+    replicas_turn(&cx, &d->peers);
 }
 
 static void make_metrics(struct discovery *d)
@@ -94,7 +94,7 @@ static enum err start(struct ctx *cx)
     d->svc = cx->svc;
     d->arena = arena;
     svc_set_state(cx->svc, d); /* stop() takes down what stands, also after a failure */
-    TRY(peers_parse(cx, o->peers, &d->peers));
+    TRY(replicas_parse(cx, o->peers, &d->peers));
     const struct registry_options registry = {
         .evict_ms = o->evict_s * 1000,
         .evict_always = o->evict_always,

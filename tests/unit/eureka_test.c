@@ -302,43 +302,43 @@ static void two_servers(void)
     const struct registry_options one_peer = {.n_peers = 1};
     struct net net = {.a = open_registry(one_peer)};
     struct registry *b = open_registry(one_peer);
-    struct peers to_b = {
+    struct replicas to_b = {
         .registry = net.a, .urls = {STR("http://b/eureka")}, .n = 1, .call = carry, .arg = &net};
-    struct peers to_a = {
+    struct replicas to_a = {
         .registry = b, .urls = {STR("http://a/eureka")}, .n = 1, .call = carry, .arg = &net};
 
     enrol(net.a, "APP", "1");
-    peers_turn(&cx, &to_b); /* b is away: a still owes it */
+    replicas_turn(&cx, &to_b); /* b is away: a still owes it */
     net.b = b;
-    peers_turn(&cx, &to_b);
+    replicas_turn(&cx, &to_b);
     CHECK_STR(registry_hash(&cx, b), "UP_1_");
     net.calls = 0;
-    peers_turn(&cx, &to_a); /* what came from a peer is not told on */
+    replicas_turn(&cx, &to_a); /* what came from a peer is not told on */
     CHECK_INT(net.calls, 0);
     CHECK_INT(
         ask(b, HTTP_PUT, "/eureka/apps/APP/1/status?value=OUT_OF_SERVICE", STR_NONE, false, NULL),
         200);
-    peers_turn(&cx, &to_a);
+    replicas_turn(&cx, &to_a);
     CHECK_STR(registry_hash(&cx, net.a), "OUT_OF_SERVICE_1_");
     CHECK_INT(ask(b, HTTP_DELETE, "/eureka/apps/APP/1/status?value=UP", STR_NONE, false, NULL),
               200);
-    peers_turn(&cx, &to_a);
+    replicas_turn(&cx, &to_a);
     CHECK_STR(registry_hash(&cx, net.a), "UP_1_");
     /* b loses everything: a renewal is answered 404 there, and a registers it again. */
     registry_close(b);
     net.b = b = open_registry(one_peer);
     CHECK_INT(renew(net.a, "APP", "1"), 200);
-    peers_turn(&cx, &to_b);
-    peers_turn(&cx, &to_b);
+    replicas_turn(&cx, &to_b);
+    replicas_turn(&cx, &to_b);
     CHECK_STR(registry_hash(&cx, b), "UP_1_");
     CHECK_INT(ask(net.a, HTTP_DELETE, "/eureka/apps/APP/1", STR_NONE, false, NULL), 200);
-    peers_turn(&cx, &to_b);
+    replicas_turn(&cx, &to_b);
     CHECK_STR(registry_hash(&cx, b), "");
     /* A server that starts takes over what the others know. */
     enrol(net.a, "APP", "2");
-    struct peers starting = {
+    struct replicas starting = {
         .registry = b, .urls = {STR("http://a/eureka")}, .n = 1, .call = carry, .arg = &net};
-    peers_sync(&cx, &starting);
+    replicas_sync(&cx, &starting);
     CHECK(starting.synced);
     CHECK_STR(registry_hash(&cx, b), "UP_1_");
     registry_close(net.a);

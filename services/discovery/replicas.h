@@ -1,4 +1,5 @@
-/* peers.h -- tells the other servers of this registry what clients said, and learns from them. */
+/* replicas.h -- tells the other servers of this registry what clients said, and learns from them.
+ */
 #pragma once
 
 #include "discovery/registry.h"
@@ -8,7 +9,7 @@
 typedef enum err discovery_call(void *arg, struct ctx *cx, const struct http_call *call,
                                 struct http_result *ret);
 
-struct peers {
+struct replicas {
     struct registry *registry;           /* borrowed */
     struct str urls[REGISTRY_PEERS_MAX]; /* "http://HOST:8761/eureka", without a slash at the end */
     size_t n;
@@ -18,10 +19,10 @@ struct peers {
 };
 
 /* Cuts "URL,URL" into urls. ERR_INVALID: not http(s), or too many. */
-enum err peers_parse(struct ctx *cx, struct str text, struct peers *ret) MUST_USE;
-enum err peers_call(struct ctx *cx, struct peers *p, const struct http_call *c,
-                    struct http_result *ret) MUST_USE;
+enum err replicas_parse(struct ctx *cx, struct str text, struct replicas *ret) MUST_USE;
+enum err replicas_call(struct ctx *cx, struct replicas *p, const struct http_call *c,
+                       struct http_result *ret) MUST_USE;
 /* Takes over what the first peer that answers knows; again until one does. */
-void peers_sync(struct ctx *cx, struct peers *p);
+void replicas_sync(struct ctx *cx, struct replicas *p);
 /* One batch to each of them that is owed something. A peer that is away is owed it still. */
-void peers_turn(struct ctx *cx, struct peers *p);
+void replicas_turn(struct ctx *cx, struct replicas *p);

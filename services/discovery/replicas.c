@@ -1,5 +1,5 @@
-/* peers.c -- replication: batches of what is owed, and what their answers tell us. */
-#include "discovery/peers.h"
+/* replicas.c -- replication: batches of what is owed, and what their answers tell us. */
+#include "discovery/replicas.h"
 
 #include "data/json.h"
 #include "discovery/apps.h"
@@ -11,7 +11,7 @@
 /* With instances of 16 KiB still within the 1 MiB of a body. */
 #define BATCH_SENT 60
 
-enum err peers_parse(struct ctx *cx, struct str text, struct peers *ret)
+enum err replicas_parse(struct ctx *cx, struct str text, struct replicas *ret)
 {
     struct str rest = text, url;
 
@@ -31,8 +31,8 @@ enum err peers_parse(struct ctx *cx, struct str text, struct peers *ret)
     return ERR_OK;
 }
 
-enum err peers_call(struct ctx *cx, struct peers *p, const struct http_call *c,
-                    struct http_result *ret)
+enum err replicas_call(struct ctx *cx, struct replicas *p, const struct http_call *c,
+                       struct http_result *ret)
 {
     return p->call ? p->call(p->arg, cx, c, ret) : http_call(cx, c, ret);
 }
@@ -40,7 +40,7 @@ enum err peers_call(struct ctx *cx, struct peers *p, const struct http_call *c,
 static const char *const peer_headers[] = {"Accept: application/json",
                                            "x-netflix-discovery-replication: true", NULL};
 
-void peers_sync(struct ctx *cx, struct peers *p)
+void replicas_sync(struct ctx *cx, struct replicas *p)
 {
     for (size_t i = 0; i < p->n && !p->synced; i++) {
         const struct http_call get = {
@@ -52,7 +52,7 @@ void peers_sync(struct ctx *cx, struct peers *p)
         };
         struct http_result result;
         struct apps apps;
-        if (peers_call(cx, p, &get, &result) != ERR_OK || result.status != 200 ||
+        if (replicas_call(cx, p, &get, &result) != ERR_OK || result.status != 200 ||
             apps_decode(cx, result.body, &apps) != ERR_OK)
             continue;
         for (size_t k = 0; k < apps.instances.n; k++)
@@ -66,7 +66,7 @@ void peers_sync(struct ctx *cx, struct peers *p)
     }
 }
 
-static void owe_again(struct peers *p, size_t peer, struct list items)
+static void owe_again(struct replicas *p, size_t peer, struct list items)
 {
     for (size_t i = 0; i < items.n; i++) {
         const struct peer_item *item = LIST_AT(struct peer_item, items, i);
@@ -75,7 +75,7 @@ static void owe_again(struct peers *p, size_t peer, struct list items)
 }
 
 /* 404: it does not know the instance, or has an older one. 409: it knows a newer one. */
-static void heard(struct ctx *cx, struct peers *p, size_t peer, const struct peer_item *item,
+static void heard(struct ctx *cx, struct replicas *p, size_t peer, const struct peer_item *item,
                   const struct batch_answer *answer)
 {
     struct instance theirs;
@@ -89,7 +89,7 @@ static void heard(struct ctx *cx, struct peers *p, size_t peer, const struct pee
                   cx->story.detail);
 }
 
-static enum err tell(struct ctx *cx, struct peers *p, size_t peer, struct list items)
+static enum err tell(struct ctx *cx, struct replicas *p, size_t peer, struct list items)
 {
     const struct http_call post = {
         .method = HTTP_POST,
@@ -103,7 +103,7 @@ static enum err tell(struct ctx *cx, struct peers *p, size_t peer, struct list i
     struct http_result result;
     struct batch_answers answers;
 
-    TRY(peers_call(cx, p, &post, &result));
+    TRY(replicas_call(cx, p, &post, &result));
     if (result.status != 200)
         return fail(cx, ERR_UPSTREAM, "a peer answered %d", result.status);
     TRY(json_decode_lenient(cx, batch_answers_fields, &answers, result.body));
@@ -113,7 +113,7 @@ static enum err tell(struct ctx *cx, struct peers *p, size_t peer, struct list i
     return ERR_OK;
 }
 
-void peers_turn(struct ctx *cx, struct peers *p)
+void replicas_turn(struct ctx *cx, struct replicas *p)
 {
     for (size_t i = 0; i < p->n; i++) {
         struct list items = registry_pending(cx, p->registry, i, BATCH_SENT);
