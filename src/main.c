@@ -96,10 +96,9 @@ int command_misused(const char *command, const char *format, ...)
 
 int command_failed(struct ctx *cx, const char *command, enum err e)
 {
-    fprintf(stderr, "jumun %s: %s", command, err_row(e)->en);
-    if (cx->story.detail[0])
-        fprintf(stderr, " (%s)", cx->story.detail);
-    fputc('\n', stderr);
+    /* The titles are for people behind HTTP: "try again" frees no port. */
+    fprintf(stderr, "jumun %s: %s\n", command,
+            cx->story.detail[0] ? cx->story.detail : err_row(e)->en);
     return err_row(e)->retry == RETRY_LATER && e != ERR_INTERNAL ? EXIT_TRY_AGAIN : EXIT_FAILED;
 }
 

@@ -192,8 +192,12 @@ static const char *number_from_text(const struct field *f, struct str text, int6
                : f->type == FIELD_DECIMAL ? "expected a decimal number"
                : f->type == FIELD_TIME    ? "expected an RFC 3339 time"
                                           : "expected HH:MM";
-    if (f->type != FIELD_TIME && (v < f->min || v > f->max))
-        return "is out of range";
+    if (f->type != FIELD_TIME && (v < f->min || v > f->max)) {
+        static _Thread_local char range[96]; /* read before this thread reads another field */
+        snprintf(range, sizeof range, "expected a number from %" PRId64 " to %" PRId64, f->min,
+                 f->max);
+        return f->type == FIELD_INT ? range : "is out of range";
+    }
     *out = v;
     return NULL;
 }

@@ -13,6 +13,9 @@
 enum err sqlite_error(struct ctx *cx, sqlite3 *handle, int rc, const char *what)
 {
     enum err e = ERR_INTERNAL;
+    const char *text = handle ? sqlite3_errmsg(handle) : sqlite3_errstr(rc);
+    bool damaged = (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB;
+
     switch (rc & 0xff) {
     case SQLITE_CONSTRAINT:
         e = rc == SQLITE_CONSTRAINT_UNIQUE || rc == SQLITE_CONSTRAINT_PRIMARYKEY ||
@@ -39,8 +42,8 @@ enum err sqlite_error(struct ctx *cx, sqlite3 *handle, int rc, const char *what)
     default:
         break;
     }
-    return fail(cx, e, "%s (%d): %s", handle ? sqlite3_errmsg(handle) : sqlite3_errstr(rc), rc,
-                what);
+    return fail(cx, e, "%s (%d): %s%s", text, rc, what,
+                damaged ? "; the file is damaged: stop, and `jumun restore` a backup" : "");
 }
 
 void sqlite_abort_if_io(const struct sqlite_db *s, int rc)

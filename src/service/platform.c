@@ -26,6 +26,8 @@
 #define LARGE_BODY_MAX (5 * 1024 * 1024)
 
 static const char *const listener_names[LISTENERS] = {"public", "internal", "toss"};
+static const char *const listen_flags[LISTENERS] = {"--listen", "--internal-listen",
+                                                    "--toss-listen"};
 
 const struct service *svc_service(const struct svc *svc)
 {
@@ -111,15 +113,20 @@ static enum err lock_directory(struct ctx *cx, struct platform *p)
     char owner[32] = "";
 
     if (mkdir(dir, 0700) != 0 && errno != EEXIST)
-        return fail(cx, ERR_UNAVAILABLE, "cannot make the data directory %s: %s", dir,
+        return fail(cx, ERR_UNAVAILABLE,
+                    "cannot make the data directory %s: %s; --data takes another", dir,
                     strerror(errno));
     p->lock_fd = open(path.p, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (p->lock_fd < 0)
-        return fail(cx, ERR_UNAVAILABLE, "cannot open %s: %s", path.p, strerror(errno));
+        return fail(cx, ERR_UNAVAILABLE, "cannot open %s: %s; --data takes another directory",
+                    path.p, strerror(errno));
     if (flock(p->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         ssize_t n = read(p->lock_fd, owner, sizeof owner - 1);
         owner[n > 0 ? strcspn(owner, "\n") : 0] = '\0';
-        return fail(cx, ERR_BUSY, "data directory %s is in use by process %s", dir, owner);
+        return fail(cx, ERR_BUSY,
+                    "data directory %s is in use by process %s: stop that one, or take "
+                    "another with --data",
+                    dir, owner);
     }
     int n = snprintf(owner, sizeof owner, "%ld\n", (long)getpid());
     if (ftruncate(p->lock_fd, 0) != 0 || write(p->lock_fd, owner, (size_t)n) != n)
@@ -325,7 +332,12 @@ static enum err listen_on(struct ctx *cx, struct platform *p, enum listener_kind
         .body_max = body_max,
         .arg = l,
     };
-    TRY(server_start(cx, &options, &l->server));
+    enum err e = server_start(cx, &options, &l->server);
+    if (e != ERR_OK) {
+        struct str why = arena_printf(cx->arena, "%s", cx->story.detail);
+        return fail(cx, e, "%.*s; %s takes another address, with port 0 a free one", STR_ARG(why),
+                    listen_flags[kind]);
+    }
     l->port = server_port(l->server);
     return ERR_OK;
 }
