@@ -64,12 +64,14 @@ static enum err authenticate(struct work *w)
     /* The simulator has its own keys: its handlers read Basic credentials themselves. */
     if (a.scheme == AUTH_ABSENT || w->listener->kind == LISTEN_TOSS)
         return ERR_OK;
+    cx->story.public_detail = STR("The token is not one of ours or has run out.");
     if (a.scheme != AUTH_BEARER)
         return fail(cx, ERR_UNAUTHENTICATED, "not a bearer token");
     const struct jwt_expect expect = {.issuer = w->platform->options.issuer,
                                       .audience = STR(JWT_AUDIENCE),
                                       .type = STR(JWT_TYPE)};
     TRY(jwt_verify(cx, w->platform->keys, a.token, &expect, &claims));
+    cx->story.public_detail = STR_NONE;
     cx->caller = (struct caller){claims.role, claims.user_id, claims.session_id, claims.service};
     return ERR_OK;
 }
@@ -185,8 +187,10 @@ static enum err read_body(struct work *w, struct str body)
         w->cx.story.public_detail = STR("A JSON body is expected.");
         return fail(&w->cx, ERR_MALFORMED, "no body");
     }
-    if (!is_json(content_type))
+    if (!is_json(content_type)) {
+        w->cx.story.public_detail = STR("Content-Type: application/json is expected.");
         return fail(&w->cx, ERR_MEDIA_TYPE, "content type %.*s", STR_ARG(content_type));
+    }
     void *out = arena_alloc(w->cx.arena, fields_size(route->body));
     w->rq.body = out;
     return json_decode(&w->cx, route->body, out, body);
