@@ -200,9 +200,11 @@ enum err board_events(struct ctx *cx, const struct request *rq, struct reply *rp
     return reply_live(cx, rq, rp, opening, rows, after);
 }
 
-/* Once per event, behind its commit: the inbox sees to that. */
-static void count(const struct status_changed *s)
+enum err on_status_changed(struct ctx *cx, const struct event *e, const void *data)
 {
+    const struct status_changed *s = data;
+
+    (void)cx, (void)e;
     for (size_t i = 0; status_names[i]; i++)
         if (str_eq(s->to, str_from(status_names[i])) && !str_eq(s->from, s->to))
             metric_add(metric_get(METRIC_COUNTER, "jumun_orders_total",
@@ -213,9 +215,10 @@ static void count(const struct status_changed *s)
         metric_add(metric_get(METRIC_COUNTER, "jumun_paid_won_total", "Won of paid orders.", NULL,
                               NULL, NULL, NULL),
                    s->total_won);
+    return ERR_OK;
 }
 
-enum err on_status_changed(struct ctx *cx, const struct event *e, const void *data)
+enum err show_status(struct ctx *cx, const struct event *e, const void *data)
 {
     const struct status_changed *s = data;
     struct sse_hub *hub = platform_events(svc_platform(cx->svc));
@@ -232,7 +235,6 @@ enum err on_status_changed(struct ctx *cx, const struct event *e, const void *da
     struct str json = live_json(cx, &l);
 
     (void)e;
-    count(s);
     sse_publish(hub, s->order_id, s->n, "status", json);
     if (s->board_n)
         sse_publish(hub, s->store_id, s->board_n, "status", json);
@@ -277,7 +279,7 @@ enum err order_remind(struct ctx *cx, const struct order *o, const char *type, c
 }
 
 /* The order did not move: the step shown with it is its last one. */
-enum err on_reminder(struct ctx *cx, const struct event *e, const void *data)
+enum err show_reminder(struct ctx *cx, const struct event *e, const void *data)
 {
     const struct reminder *r = data;
     struct live l = r->live;

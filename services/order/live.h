@@ -12,9 +12,11 @@ struct status_changed { /* order.status_changed: what the board and the live pag
 };
 extern const struct field status_changed_fields[];
 
-/* live.c: own events to the streams that follow them. */
+/* live.c: counts what became of orders, once per event. */
 enum err on_status_changed(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
-enum err on_reminder(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
+/* Own events to the streams that follow them: watchers. */
+enum err show_status(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
+enum err show_reminder(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
 extern const struct field live_fields[], reminder_fields[];
 /* Inside a transaction: the next position of the store's stream, for the order's latest step or a
  * reminder. */

@@ -134,9 +134,14 @@ const struct consumer order_consumers[] = {
     {"payment.declined", on_declined, money_moved_fields, "not paid"},
     {"payment.refunded", on_refunded, money_moved_fields, "money went back"},
     {"payment.late_captured", on_late_captured, money_moved_fields, "captured for a dead order; goes back"},
-    {"order.status_changed", on_status_changed, status_changed_fields, "to those who follow it live"},
-    {"order.waiting_for_owner", on_reminder, reminder_fields, "rings at the store's board"},
-    {"order.overdue", on_reminder, reminder_fields, "rings at the store's board"},
+    {"order.status_changed", on_status_changed, status_changed_fields, "counts what became of orders"},
+    {0},
+};
+
+const struct consumer order_watchers[] = {
+    {"order.status_changed", show_status, status_changed_fields, "to those who follow it live"},
+    {"order.waiting_for_owner", show_reminder, reminder_fields, "rings at the store's board"},
+    {"order.overdue", show_reminder, reminder_fields, "rings at the store's board"},
     {0},
 };
 /* clang-format on */

@@ -58,6 +58,7 @@ const struct service order_service = {
     .routes = routes,
     .topics = topics,
     .consumers = order_consumers,
+    .watchers = order_watchers,
     .timers = order_timers,
     .jobs = order_jobs,
     .sweeps = order_sweeps,

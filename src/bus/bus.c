@@ -13,13 +13,19 @@ enum err bus_open(struct ctx *cx, const char *url, struct bus **ret)
         if (strncmp(url, drivers[i]->scheme, n) == 0)
             return drivers[i]->open(cx, url + n, ret);
     }
-    return fail(cx, ERR_INVALID, "no bus driver for this URL's scheme (log:DIR, kafka://HOST:PORT)");
+    return fail(cx, ERR_INVALID,
+                "no bus driver for this URL's scheme (log:DIR, kafka://HOST:PORT)");
 }
 
 void bus_close(struct bus *bus)
 {
     if (bus)
         bus->driver->close(bus);
+}
+
+bool bus_is_shared(const struct bus *bus)
+{
+    return bus->driver->shared;
 }
 
 enum err bus_publish(struct ctx *cx, struct bus *bus, const struct event *events, size_t n)

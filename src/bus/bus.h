@@ -32,6 +32,8 @@ struct bus_reader;
 /* "log:DIR" or "kafka://...". */
 enum err bus_open(struct ctx *cx, const char *url, struct bus **ret) MUST_USE;
 void bus_close(struct bus *bus);
+/* Members of a group may be in other processes, which then get their part of the events. */
+bool bus_is_shared(const struct bus *bus);
 
 /*
  * Appends events in order; returns when all are durable at the broker. On failure any prefix may be

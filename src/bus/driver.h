@@ -5,6 +5,7 @@
 
 struct bus_driver {
     const char *scheme;
+    bool shared; /* see bus_is_shared */
     enum err (*open)(struct ctx *cx, const char *location, struct bus **ret);
     void (*close)(struct bus *bus);
     /* Every event's data is within BUS_EVENT_MAX; n > 0. */

@@ -364,6 +364,7 @@ static enum err kafka_open(struct ctx *cx, const char *location, struct bus **re
 
 const struct bus_driver bus_kafka = {
     .scheme = "kafka://",
+    .shared = true,
     .open = kafka_open,
     .close = kafka_close,
     .publish = kafka_publish,

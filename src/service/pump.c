@@ -212,6 +212,8 @@ static enum err consume(struct svc *s, struct arena *arena, int wait_ms, size_t 
     if (e != ERR_OK)
         bus_rewind(s->reader);
     TRY(e);
+    if (!watch_is_apart(s))
+        watch_tell(s, events, *ret_n);
     for (size_t i = 0; i < *ret_n; i++) /* the last of each run of a partition */
         if (i + 1 == *ret_n || events[i + 1].partition != events[i].partition ||
             !str_eq(events[i + 1].source, events[i].source))
@@ -356,6 +358,7 @@ enum err pump_start(struct svc *s)
     if (!s->db)
         return ERR_OK;
     TRY(subscribe(s));
+    TRY(watch_start(s));
     if (s->platform->options.threads == 0)
         return ERR_OK;
     db_on_commit(s->db, on_commit, s);
@@ -385,6 +388,7 @@ void pump_stop(struct svc *s)
         pthread_join(s->relay_thread, NULL);
         s->has_threads = false;
     }
+    watch_stop(s);
     if (s->reader)
         bus_unsubscribe(s->reader);
     s->reader = NULL;

@@ -49,10 +49,10 @@ struct svc {
     const struct service *service;
     struct db *db;
     void *state;
-    struct bus_reader *reader;
+    struct bus_reader *reader, *watcher;
     int passed; /* events of no interest since the position was stored */
     struct bell relay_bell, timer_bell;
-    pthread_t relay_thread, consume_thread, timer_thread;
+    pthread_t relay_thread, consume_thread, timer_thread, watch_thread;
     bool has_threads, has_consumer_thread;
     _Atomic bool stop;
     _Atomic int64_t caught_up_us; /* when there was nothing more to read; 0: not yet */
@@ -130,6 +130,14 @@ enum err shed(struct work *w) MUST_USE;
 enum err pump_start(struct svc *s) MUST_USE;
 void pump_ring(struct svc *s);
 void pump_stop(struct svc *s);
+
+/* watch.c */
+/* Events that the consumer has applied, to the watchers among them. */
+void watch_tell(struct svc *s, const struct event *events, size_t n);
+bool watch_is_apart(const struct svc *s); /* a reader of its own tells them */
+enum err watch_start(struct svc *s) MUST_USE;
+void watch_stop(struct svc *s); /* after s->stop */
+
 enum err pump_turn(struct svc *s, int kind, bool *ret_did) MUST_USE;
 /* health.c: the answer to /livez, /readyz, /startupz, /metrics, or false when it is another path.
  */

@@ -74,6 +74,9 @@ struct service {
     const struct route *routes;
     const char *const *topics; /* services whose events it reads; NULL-terminated */
     const struct consumer *consumers;
+    /* Hear this service's own events in every process that runs it, outside any transaction and
+     * without a trace: live streams. May be NULL. */
+    const struct consumer *watchers;
     const struct timer_row *timers;
     const struct job *jobs;
     const struct migration *migrations; /* NULL: no database */
