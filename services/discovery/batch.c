@@ -4,6 +4,8 @@
 #include "data/json.h"
 #include "discovery/rest.h"
 
+#define ITEM_AROUND 8192 /* the longest names, escaped */
+
 static const char *const action_names[] = {"Register",  "StatusUpdate", "DeleteStatusOverride",
                                            "Heartbeat", "Cancel",       NULL};
 
@@ -57,7 +59,7 @@ struct str batch_write(struct ctx *cx, struct list items)
 {
     struct buf b;
 
-    buf_init_arena(&b, cx->arena, items.n * (INSTANCE_BYTES_MAX + 1024) + 64);
+    buf_init_arena(&b, cx->arena, items.n * (INSTANCE_BYTES_MAX + ITEM_AROUND) + 64);
     buf_lit(&b, "{\"replicationList\":[");
     for (size_t i = 0; i < items.n; i++) {
         if (i)

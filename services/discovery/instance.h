@@ -4,7 +4,7 @@
 #include "base/ctx.h"
 #include "data/field.h"
 
-#define INSTANCE_BYTES_MAX 16384 /* of one instance as JSON */
+#define INSTANCE_BYTES_MAX 16384 /* of one instance as JSON or XML */
 #define METADATA_MAX 100         /* keys */
 
 enum instance_status {

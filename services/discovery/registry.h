@@ -13,7 +13,7 @@
 #include "discovery/write.h"
 
 #define REGISTRY_INSTANCES_MAX 4096
-#define REGISTRY_BYTES_MAX (4 * 1024 * 1024) /* of all instances as JSON */
+#define REGISTRY_BYTES_MAX (4 * 1024 * 1024) /* of all instances */
 #define REGISTRY_PEERS_MAX 8
 #define REGISTRY_DELTA_MS (180 * 1000) /* a change is told for so long */
 

@@ -2,8 +2,8 @@
  */
 #include "discovery/registry_inside.h"
 
-/* XML has each name twice; what stands around the instances is little. */
-#define XML_TIMES 3
+/* Around each instance: its application's name, and what a change of status makes it longer. */
+#define AROUND_EACH 1024
 #define AROUND 4096
 
 static int64_t enter(struct ctx *cx, struct registry *r)
@@ -104,8 +104,8 @@ static enum err write_view(struct ctx *cx, struct registry *r, enum registry_vie
         }
     if (found.n == 0 && (view == VIEW_APPLICATION || view == VIEW_INSTANCE))
         return not_found(cx, view, name, id);
-    buf_init_arena(w->b, cx->arena, bytes * XML_TIMES + found.n * 512 + AROUND);
-    (void)buf_reserve(w->b, bytes + bytes / 2 + AROUND); /* grown once at most */
+    buf_init_arena(w->b, cx->arena, bytes + found.n * AROUND_EACH + AROUND);
+    (void)buf_reserve(w->b, bytes + found.n * 64 + AROUND); /* grown once at most */
     struct str version = view == VIEW_ALL       ? STR("1")
                          : view == VIEW_CHANGES ? arena_printf(cx->arena, "%" PRId64, r->version)
                                                 : STR("-1");

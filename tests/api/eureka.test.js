@@ -160,7 +160,7 @@ describe('what is wrong', () => {
     const many = Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`k${i}`, 'v']));
     await refused(springInstance('BAD', 'b-1', { metadata: many }), 400, 'metadata: expected at most 100 keys');
     const large = Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`k${i}`, 'v'.repeat(4000)]));
-    await refused(springInstance('BAD', 'b-1', { metadata: large }), 413, 'The instance is larger than 16384 bytes of JSON.');
+    await refused(springInstance('BAD', 'b-1', { metadata: large }), 413, 'The instance is larger than 16384 bytes of JSON or XML.');
     await refused('a=b', 415, 'Content-Type: expected application/json or application/xml', 'BAD', { 'content-type': 'text/plain', accept: 'application/json' });
     assert.equal((await eureka('PUT', '/apps/BAD/b-1?lastDirtyTimestamp=abc')).status, 400);
     assert.equal((await eureka('GET', '/apps/BAD')).status, 404);

@@ -1,6 +1,7 @@
 /* eureka_test.c -- a registry of services under a moved clock, two servers, and our client against
  * them. */
 #include "data/json.h"
+#include "discovery/batch.h"
 #include "discovery/client.h"
 #include "discovery/rest.h"
 #include "discovery/xml.h"
@@ -416,6 +417,37 @@ static void our_client(void)
     CHECK(client_open(&cx, &bad, &c) == ERR_INVALID);
 }
 
+/* A list fits in its buffer in both forms, whatever must be escaped in it. */
+static void escapes(void)
+{
+    struct registry *r = open_registry((struct registry_options){.n_peers = 1});
+    struct instance is;
+    struct buf b;
+    char value[1501], id[513];
+
+    memset(value, '\'', 1500);
+    memset(id, '"', 512);
+    value[1500] = id[512] = '\0';
+    CHECK(instance_decode(&cx, instance_text("A", "x", "UP", 1), &is) == ERR_OK);
+    is.id = str_from(id);
+    is.app = (struct str){id, 128};
+    struct pair one = {STR("k"), str_from(value)};
+    is.metadata = (struct list){&one, 1};
+    CHECK(registry_register(&cx, r, &is, FROM_CLIENT) == ERR_OK);
+    for (enum wire_form form = FORM_JSON; form <= FORM_XML; form++) {
+        struct writer w = {.b = &b, .form = form};
+        CHECK(registry_write(&cx, r, VIEW_ALL, STR_NONE, STR_NONE, &w) == ERR_OK);
+        CHECK(!b.overflow);
+    }
+    struct list owed = registry_pending(&cx, r, 0, 10);
+    CHECK_INT(owed.n, 1);
+    CHECK(json_is_valid(batch_write(&cx, owed)));
+    const struct pair many[2] = {{STR("a"), str_from(value)}, {STR("b"), str_from(value)}};
+    is.metadata = (struct list){(void *)(uintptr_t)many, 2};
+    CHECK(registry_register(&cx, r, &is, FROM_CLIENT) == ERR_TOO_LARGE);
+    registry_close(r);
+}
+
 static void xml_means_json(void)
 {
     static const char *const pairs[][2] = {
@@ -469,6 +501,7 @@ int main(void)
     RUN(many_fall_silent);
     RUN(renewals);
     RUN(bounds);
+    RUN(escapes);
     RUN(two_servers);
     RUN(our_client);
     RUN(xml_means_json);
