@@ -3,11 +3,16 @@
  *
  * Publishers share fsyncs through the database's group commit. Readers read durable events only and
  * know from memory whether a topic has anything new, so an idle bus runs no statements. One process
- * owns the directory, hence what it remembers is all there is.
+ * owns the directory, hence what it remembers is all there is; or, opened as "log:DIR?shared", some
+ * processes use it, each group in one of them, and each watches the file for what others published.
  */
 #include "bus/log.h"
 
 #include <errno.h>
+#include <time.h>
+
+#define OPEN_TRIES 100
+#define OPEN_PAUSE_MS 50
 
 static const char schema[] =
     "create table if not exists events (position integer primary key autoincrement,"
@@ -63,12 +68,15 @@ static void log_close(struct bus *bus)
     if (b->keeper_runs) {
         pthread_mutex_lock(&b->mutex);
         b->stopping = true;
-        pthread_cond_signal(&b->keeper_wake);
+        pthread_cond_broadcast(&b->keeper_wake);
         pthread_mutex_unlock(&b->mutex);
         pthread_join(b->keeper, NULL);
+        if (b->watcher_runs)
+            pthread_join(b->watcher, NULL);
         log_store_hints(b);
     }
-    db_close(b->db);
+    if (b->db)
+        db_close(b->db);
     while (b->groups) {
         struct log_group *g = b->groups;
         b->groups = g->next;
@@ -92,35 +100,69 @@ static void log_close(struct bus *bus)
     free(b);
 }
 
-static enum err log_open(struct ctx *cx, const char *location, struct bus **ret)
+static enum err log_prepare(struct log_bus *b)
 {
     struct log_work w;
-    /* Under a virtual clock there are no threads: commits are durable at once, hints are
-     * stored when they are asked for. */
-    bool alone = cx->clock->is_virtual;
-    struct db_options options = {.group_commit = !alone, .clock = &clock_system};
-    struct db *db = NULL;
-    if (strchr(location, '?'))
-        return fail(cx, ERR_INVALID, "log:DIR takes no options");
-    TRY(db_open(cx, arena_printf(cx->arena, "sqlite:%s", location).p, "bus", &options, &db));
 
-    struct log_bus *b = log_must(calloc(1, sizeof(*b)));
-    b->base.driver = &bus_log;
-    b->db = db;
-    pthread_mutex_init(&b->mutex, NULL);
-    log_condition_init(&b->keeper_wake);
     log_work_init(&w, b);
     enum err e = db_script(&w.cx, schema);
     if (e == ERR_OK)
         e = heads_load(&w.cx, b);
-    if (e == ERR_OK && !alone) {
-        b->keeper_runs = pthread_create(&b->keeper, NULL, log_keeper_main, b) == 0;
-        if (!b->keeper_runs)
-            e = ERR_UNAVAILABLE;
-    }
-    if (e != ERR_OK)
-        e = fail(cx, e, "bus: %s", w.cx.story.detail);
     log_work_release(&w);
+    return e;
+}
+
+/* Others may be opening, or closing as the last one, at this moment: then SQLite wants the file for
+ * itself. */
+static enum err open_database(struct ctx *cx, struct log_bus *b, const char *url)
+{
+    const struct timespec pause = {.tv_nsec = OPEN_PAUSE_MS * 1000000L};
+    /* Under a virtual clock there are no threads: commits are durable at once, hints are stored
+     * when they are asked for. What other processes see must be durable: SQLite shows a commit
+     * after its sync, but a group is ours alone to know. */
+    struct db_options options = {.group_commit = !cx->clock->is_virtual && !b->shared,
+                                 .clock = &clock_system};
+
+    for (int tries = 1;; tries++) {
+        enum err e = db_open(cx, url, "bus", &options, &b->db);
+        if (e == ERR_OK)
+            e = log_prepare(b);
+        if (e == ERR_OK)
+            return ERR_OK;
+        if (b->db)
+            db_close(b->db);
+        b->db = NULL;
+        if (!b->shared || tries == OPEN_TRIES)
+            return fail(cx, e, "bus %s cannot be opened", url);
+        nanosleep(&pause, NULL);
+    }
+}
+
+static enum err log_threads(struct ctx *cx, struct log_bus *b)
+{
+    b->keeper_runs = pthread_create(&b->keeper, NULL, log_keeper_main, b) == 0;
+    if (b->keeper_runs && b->shared)
+        b->watcher_runs = pthread_create(&b->watcher, NULL, log_watcher_main, b) == 0;
+    return b->keeper_runs && b->watcher_runs == b->shared
+               ? ERR_OK
+               : fail(cx, ERR_UNAVAILABLE, "no thread for the bus");
+}
+
+static enum err log_open(struct ctx *cx, const char *location, struct bus **ret)
+{
+    struct str dir, option;
+    bool has_option = str_cut(str_from(location), '?', &dir, &option);
+
+    if (has_option && !str_eq(option, STR("shared")))
+        return fail(cx, ERR_INVALID, "log:DIR takes no option but ?shared");
+    struct log_bus *b = log_must(calloc(1, sizeof(*b)));
+    b->base.driver = &bus_log;
+    b->shared = has_option && !cx->clock->is_virtual;
+    pthread_mutex_init(&b->mutex, NULL);
+    log_condition_init(&b->keeper_wake);
+    enum err e = open_database(cx, b, arena_printf(cx->arena, "sqlite:%.*s", STR_ARG(dir)).p);
+    if (e == ERR_OK && !cx->clock->is_virtual)
+        e = log_threads(cx, b);
     if (e != ERR_OK) {
         log_close(&b->base);
         return e;

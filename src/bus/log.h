@@ -49,11 +49,12 @@ struct log_reader {
 struct log_bus {
     struct bus base;
     struct db *db;
-    pthread_t keeper;
-    bool keeper_runs;
+    pthread_t keeper, watcher;
+    bool keeper_runs, watcher_runs;
+    bool shared; /* other processes publish to it as well */
 
-    pthread_mutex_t mutex; /* over everything below and all of the above's structs */
-    pthread_cond_t keeper_wake;
+    pthread_mutex_t mutex;      /* over everything below and all of the above's structs */
+    pthread_cond_t keeper_wake; /* of keeper and watcher */
     bool stopping;
     struct log_topic *topics;
     struct log_group *groups;
@@ -89,6 +90,9 @@ int64_t log_hint(struct log_bus *b, const char *group,
 /* False: they could not be stored, what the table says may be out of date. */
 bool log_store_hints(struct log_bus *b);
 void *log_keeper_main(void *bus);
+
+/* log_watch.c: looks for what other processes published, until the bus is stopping. */
+void *log_watcher_main(void *bus);
 
 /* log_sweep.c */
 enum err log_sweep(struct ctx *cx, struct bus *bus, const char *topic, const struct bus_keep *keep,

@@ -2,6 +2,8 @@
 #include "bus/log.h"
 
 #define KEEP_EVERY_S 3600
+/* Another process sweeps by the table; it must soon know of every group. */
+#define KEEP_EVERY_SHARED_S 60
 
 struct hint {
     struct str group_name, topic;
@@ -89,11 +91,12 @@ bool log_store_hints(struct log_bus *b)
 void *log_keeper_main(void *bus)
 {
     struct log_bus *b = bus;
+    int64_t every_us = (b->shared ? KEEP_EVERY_SHARED_S : KEEP_EVERY_S) * US_PER_S;
     pthread_mutex_lock(&b->mutex);
     while (!b->stopping) {
         pthread_mutex_unlock(&b->mutex);
         log_store_hints(b);
-        int64_t until_us = clock_monotonic_us() + KEEP_EVERY_S * US_PER_S;
+        int64_t until_us = clock_monotonic_us() + every_us;
         struct timespec until = {.tv_sec = (time_t)(until_us / US_PER_S)};
         pthread_mutex_lock(&b->mutex);
         while (!b->stopping && clock_monotonic_us() < until_us - US_PER_S)
