@@ -28,6 +28,8 @@ static const struct route routes[] = {
      NULL, "No login and no refresh any more; access tokens end at once."},
     {HTTP_POST, "/v1/admin/users/{userId}/unban", ADMIN, account_unban, ban_fields, NULL, NULL, 0,
      204, NULL, "Lets the user in again."},
+    {HTTP_GET, "/internal/v1/jwks", SERVICE, auth_jwks, NULL, NULL, NULL, INTERNAL | NOT_JSON, 200,
+     NULL, "The same keys, for services in other processes."},
     {HTTP_GET, "/internal/v1/accounts/{userId}", SERVICE, account_read, NULL, NULL, account_fields,
      INTERNAL, 200, NULL, "The profile, for the user service."},
     {HTTP_PATCH, "/internal/v1/accounts/{userId}", SERVICE, account_patch, account_patch_fields,

@@ -19,6 +19,7 @@ extern const struct command commands[]; /* ends with a NULL name */
 
 int command_up(struct ctx *cx, const struct settings *s, struct list words);
 int command_serve(struct ctx *cx, const struct settings *s, struct list words);
+int command_service_keys(struct ctx *cx, const struct settings *s, struct list words);
 int command_migrate(struct ctx *cx, const struct settings *s, struct list words);
 int command_config(struct ctx *cx, const struct settings *s, struct list words);
 int command_openapi(struct ctx *cx, const struct settings *s, struct list words);

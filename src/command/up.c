@@ -50,6 +50,9 @@ struct platform_options settings_platform(struct ctx *cx, const struct settings 
 {
     return (struct platform_options){
         .services = services,
+        .peers = s->peers,
+        .upstreams = s->upstreams,
+        .service_keys = s->service_keys,
         .data_dir = s->data,
         .database_url = s->database,
         .bus_url = s->bus,
@@ -122,8 +125,15 @@ static void block_signals(sigset_t *set)
     signal(SIGPIPE, SIG_IGN);
 }
 
+static bool has(const struct service *const *services, const struct service *wanted)
+{
+    while (*services && *services != wanted)
+        services++;
+    return *services != NULL;
+}
+
 static int run_services(struct ctx *cx, const struct settings *s, const char *command,
-                        const struct service *const *services)
+                        const struct service *const *services, bool apart)
 {
     struct platform_options options = settings_platform(cx, s, services);
     const struct discovery_options discovery = {
@@ -139,6 +149,9 @@ static int run_services(struct ctx *cx, const struct settings *s, const char *co
     if (s->demo && s->env.p && str_eq_nocase(s->env, STR("production")))
         return command_misused(command, "--demo is refused because JUMUN_ENV is production");
     options.discovery = &discovery;
+    options.apart = apart;
+    if (apart && !has(services, &toss_service))
+        options.toss_listen = STR_NONE;
     block_signals(&set);
     if (trace_export_start(s->otlp_endpoint.p ? arena_cstr(cx->arena, s->otlp_endpoint) : NULL,
                            "jumun") != ERR_OK)
@@ -174,10 +187,10 @@ int command_up(struct ctx *cx, const struct settings *s, struct list words)
 
     (void)words;
     if (!s->discovery_listen.p)
-        return run_services(cx, s, "up", all_services);
+        return run_services(cx, s, "up", all_services, false);
     memcpy(with_discovery, all_services, sizeof all_services);
     with_discovery[COUNT_OF(all_services) - 1] = &discovery_service;
-    return run_services(cx, s, "up", with_discovery);
+    return run_services(cx, s, "up", with_discovery, false);
 }
 
 int command_serve(struct ctx *cx, const struct settings *s, struct list words)
@@ -204,5 +217,5 @@ int command_serve(struct ctx *cx, const struct settings *s, struct list words)
             if (chosen[k] == chosen[i])
                 return command_misused("serve", "\"%.*s\" is there twice", STR_ARG(word));
     }
-    return run_services(cx, s, "serve", chosen);
+    return run_services(cx, s, "serve", chosen, true);
 }

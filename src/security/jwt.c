@@ -226,6 +226,21 @@ static enum err check_signature(struct ctx *cx, struct jwt_keys *keys, struct st
     return ok ? ERR_OK : refuse(cx, "wrong signature");
 }
 
+bool jwt_read_kid(struct ctx *cx, struct str token, struct str *ret)
+{
+    struct str parts[3], signed_text = STR_NONE, json = STR_NONE;
+    struct story story = cx->story; /* that it is no token is no failure yet */
+    struct header header;
+
+    bool ok = split(cx, token, parts, &signed_text) == ERR_OK &&
+              decode_part(cx, parts[0], HEADER_MAX, "header", &json) == ERR_OK &&
+              decode_json(cx, header_fields, &header, json, "header") == ERR_OK;
+    cx->story = story;
+    if (ok)
+        *ret = header.kid;
+    return ok;
+}
+
 /* aud is one text or a list of them; ours must be there. */
 static enum err check_audience(struct ctx *cx, struct str raw, struct str expected)
 {

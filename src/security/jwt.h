@@ -75,6 +75,11 @@ enum err jwt_sign(struct ctx *cx, struct jwt_keys *keys, const struct jwt_claims
 enum err jwt_verify(struct ctx *cx, struct jwt_keys *keys, struct str token,
                     const struct jwt_expect *expect, struct jwt_claims *ret) MUST_USE;
 
+/* The kid that a token names, unverified and in the arena: only good for asking whether that key is
+ * known. False: it is no token. */
+bool jwt_read_kid(struct ctx *cx, struct str token, struct str *ret) MUST_USE;
+bool jwt_keys_know(struct jwt_keys *keys, struct str kid);
+
 /*
  * Both tables are bounded. A full one fails closed: everything issued before now is refused, which
  * costs each client one refresh. A session is forgotten at until_us (the last possible expiry of

@@ -197,6 +197,14 @@ size_t jwt_keys_count(struct jwt_keys *keys)
     return n;
 }
 
+bool jwt_keys_know(struct jwt_keys *keys, struct str kid)
+{
+    pthread_rwlock_rdlock(&keys->lock);
+    bool known = find(keys, kid) < keys->n;
+    pthread_rwlock_unlock(&keys->lock);
+    return known;
+}
+
 static bool is_alive(const struct jwt_key *key, int64_t now_us)
 {
     return key->times.expires_us == 0 || now_us < key->times.expires_us;

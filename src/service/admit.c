@@ -4,6 +4,7 @@
 #include "obs/trace.h"
 #include "security/authorization.h"
 #include "security/secret.h"
+#include "service/key_watch.h"
 #include "service/reply.h"
 #include "service/running.h"
 
@@ -53,12 +54,56 @@ enum err admit_edge(struct work *w)
     return check_origin(w);
 }
 
+/* A service of another process brings the deadline of its own caller. */
+static void take_deadline(struct work *w)
+{
+    int64_t left_ms;
+
+    if (!str_i64(http_field(w->rq.head, STR(DEADLINE_HEADER)), 0, INT32_MAX, &left_ms))
+        return;
+    int64_t deadline_us = clock_monotonic_us() + left_ms * US_PER_MS;
+    if (deadline_us < w->cx.deadline_us)
+        w->cx.deadline_us = deadline_us;
+}
+
+/* ERR_NOT_FOUND: no service's token; then it may be a user's. */
+static enum err authenticate_service(struct work *w, struct str token)
+{
+    struct platform *p = w->platform;
+    struct str from = STR_NONE;
+
+    if (!p->service_keys || w->listener->kind != LISTEN_INTERNAL)
+        return ERR_NOT_FOUND;
+    TRY(service_keys_verify(&w->cx, p->service_keys, token, w->bound->svc->service->name, &from));
+    w->cx.caller = (struct caller){.role = SERVICE, .service = from};
+    take_deadline(w);
+    return ERR_OK;
+}
+
+static enum err authenticate_user(struct work *w, struct str token)
+{
+    struct platform *p = w->platform;
+    struct ctx *cx = &w->cx;
+    struct jwt_claims claims;
+    struct str kid;
+
+    const struct jwt_expect expect = {
+        .issuer = p->options.issuer, .audience = STR(JWT_AUDIENCE), .type = STR(JWT_TYPE)};
+    if (p->key_watch && jwt_read_kid(cx, token, &kid) && !jwt_keys_know(p->keys, kid))
+        TRY(key_watch_ask(cx, p->key_watch));
+    TRY(jwt_verify(cx, p->keys, token, &expect, &claims));
+    /* Where services have keys, auth's key says who a user is and nothing about services. */
+    if (claims.role == SERVICE && p->service_keys)
+        return fail(cx, ERR_UNAUTHENTICATED, "a service without its own key");
+    cx->caller = (struct caller){claims.role, claims.user_id, claims.session_id, claims.service};
+    return ERR_OK;
+}
+
 static enum err authenticate(struct work *w)
 {
     struct ctx *cx = &w->cx;
     struct authorization a =
         authorization_parse(cx->arena, http_field(w->rq.head, STR("Authorization")));
-    struct jwt_claims claims;
 
     cx->caller = (struct caller){.role = GUEST};
     /* The simulator has its own keys: its handlers read Basic credentials themselves. */
@@ -67,13 +112,12 @@ static enum err authenticate(struct work *w)
     cx->story.public_detail = STR("The token is not one of ours or has run out.");
     if (a.scheme != AUTH_BEARER)
         return fail(cx, ERR_UNAUTHENTICATED, "not a bearer token");
-    const struct jwt_expect expect = {.issuer = w->platform->options.issuer,
-                                      .audience = STR(JWT_AUDIENCE),
-                                      .type = STR(JWT_TYPE)};
-    TRY(jwt_verify(cx, w->platform->keys, a.token, &expect, &claims));
-    cx->story.public_detail = STR_NONE;
-    cx->caller = (struct caller){claims.role, claims.user_id, claims.session_id, claims.service};
-    return ERR_OK;
+    enum err e = authenticate_service(w, a.token);
+    if (e == ERR_NOT_FOUND)
+        e = authenticate_user(w, a.token);
+    if (e != ERR_UNAUTHENTICATED)
+        cx->story.public_detail = STR_NONE;
+    return e;
 }
 
 static enum err check_policy(struct work *w)

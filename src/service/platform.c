@@ -1,17 +1,11 @@
 /* platform.c -- starts everything a process runs, in order, and stops it in the other one. */
 #include "service/platform.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "flow/lease.h"
 #include "flow/outbox.h"
 #include "obs/log.h"
-#include "security/keys.h"
 #include "service/contract.h"
+#include "service/key_watch.h"
 #include "service/running.h"
 #include "service/sweep.h"
 
@@ -104,57 +98,6 @@ struct blobs *platform_blobs(struct platform *p)
     return p->blobs;
 }
 
-/* One process owns a data directory: the lock names it, and the kernel drops it with the process.
- */
-static enum err lock_directory(struct ctx *cx, struct platform *p)
-{
-    const char *dir = arena_cstr(cx->arena, p->options.data_dir);
-    struct str path = arena_printf(cx->arena, "%s/lock", dir);
-    char owner[32] = "";
-
-    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
-        return fail(cx, ERR_UNAVAILABLE,
-                    "cannot make the data directory %s: %s; --data takes another", dir,
-                    strerror(errno));
-    p->lock_fd = open(path.p, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (p->lock_fd < 0)
-        return fail(cx, ERR_UNAVAILABLE, "cannot open %s: %s; --data takes another directory",
-                    path.p, strerror(errno));
-    if (flock(p->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        ssize_t n = read(p->lock_fd, owner, sizeof owner - 1);
-        owner[n > 0 ? strcspn(owner, "\n") : 0] = '\0';
-        return fail(cx, ERR_BUSY,
-                    "data directory %s is in use by process %s: stop that one, or take "
-                    "another with --data",
-                    dir, owner);
-    }
-    int n = snprintf(owner, sizeof owner, "%ld\n", (long)getpid());
-    if (ftruncate(p->lock_fd, 0) != 0 || write(p->lock_fd, owner, (size_t)n) != n)
-        return fail(cx, ERR_UNAVAILABLE, "cannot write %s: %s", path.p, strerror(errno));
-    return ERR_OK;
-}
-
-/* The same process again is known by a file, and is another one where the file is not whole. */
-static enum err know_instance(struct ctx *cx, struct platform *p)
-{
-    struct str path = arena_printf(cx->arena, "%.*s/instance", STR_ARG(p->options.data_dir));
-    char text[UUID_TEXT_SIZE] = "";
-    enum err e = ERR_OK;
-
-    int fd = open(path.p, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return fail(cx, ERR_UNAVAILABLE, "cannot open %s: %s", path.p, strerror(errno));
-    ssize_t n = read(fd, text, sizeof text - 1);
-    if (n != UUID_TEXT_SIZE - 1 || !uuid_parse((struct str){text, (size_t)n}, &p->instance)) {
-        p->instance = ctx_uuid(cx);
-        uuid_format(p->instance, text);
-        if (ftruncate(fd, 0) != 0 || pwrite(fd, text, sizeof text - 1, 0) != sizeof text - 1)
-            e = fail(cx, ERR_UNAVAILABLE, "cannot write %s: %s", path.p, strerror(errno));
-    }
-    close(fd);
-    return e;
-}
-
 static const char *url(struct platform *p, const char *scheme, const char *below)
 {
     return arena_printf(&p->arena, "%s:%.*s%s", scheme, STR_ARG(p->options.data_dir), below).p;
@@ -168,7 +111,8 @@ static const char *database_url(struct platform *p)
 
 static const char *bus_url(struct platform *p)
 {
-    return p->options.bus_url.p ? arena_cstr(&p->arena, p->options.bus_url) : url(p, "log", "");
+    return p->options.bus_url.p ? arena_cstr(&p->arena, p->options.bus_url)
+                                : url(p, "log", p->options.apart ? "?shared" : "");
 }
 
 static const char *blobs_url(struct platform *p)
@@ -179,9 +123,8 @@ static const char *blobs_url(struct platform *p)
 
 static enum err open_engines(struct ctx *cx, struct platform *p)
 {
-    TRY(lock_directory(cx, p));
-    TRY(know_instance(cx, p));
-    TRY(keys_open(cx, arena_cstr(cx->arena, p->options.data_dir), &p->keys));
+    TRY(directory_take(cx, p));
+    TRY(apart_open(cx, p));
     const struct str cache = p->options.cache_url.p ? p->options.cache_url : STR("memory:");
     TRY(cache_open(cx, arena_cstr(cx->arena, cache), CACHE_BYTES, &p->cache));
     TRY(blobs_open(cx, blobs_url(p), &p->options.blob_keys, &p->blobs));
@@ -420,6 +363,7 @@ static enum err start_all(struct ctx *cx, struct platform *p)
     }
     TRY(listen_on(cx, p, LISTEN_TOSS, p->options.toss_listen));
     find_toss(p);
+    TRY(apart_start(cx, p));
     TRY(listen_on(cx, p, LISTEN_INTERNAL, p->options.internal_listen));
     TRY(listen_on(cx, p, LISTEN_PUBLIC, p->options.listen));
     for (size_t i = 0; i < p->n_services; i++)
@@ -438,6 +382,8 @@ enum err platform_start(struct ctx *cx, const struct platform_options *options,
         return fail(cx, ERR_UNAVAILABLE, "out of memory");
     p->options = *options;
     p->lock_fd = -1;
+    for (size_t i = 0; i < SERVICES_MAX; i++)
+        p->service_locks[i] = -1;
     arena_init(&p->arena, ARENA_MAX);
     rng_seed(&p->seeded, options->seed);
     for (; options->services[p->n_services]; p->n_services++) {
@@ -467,9 +413,8 @@ static void close_engines(struct platform *p)
         blobs_close(p->blobs);
     if (p->cache)
         cache_close(p->cache);
-    jwt_keys_close(p->keys);
-    if (p->lock_fd >= 0)
-        close(p->lock_fd);
+    apart_close(p);
+    directory_leave(p);
     arena_release(&p->arena);
     free(p);
 }
@@ -484,6 +429,8 @@ void platform_stop(struct platform *p, int timeout_ms)
     for (int i = 0; i < LISTENERS; i++)
         if (p->listeners[i].server)
             server_stop(p->listeners[i].server, timeout_ms);
+    key_watch_stop(p->key_watch);
+    p->key_watch = NULL;
     pool_close(p->slow);
     pool_close(p->hashing);
     pool_close(p->waiting);

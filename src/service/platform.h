@@ -19,6 +19,8 @@ struct platform_keep {
 struct discovery_options;
 struct platform_options {
     const struct service *const *services; /* NULL-terminated */
+    bool apart; /* other services run in other processes, perhaps on the same data_dir */
+    struct str peers, upstreams, service_keys; /* see peers.h and service_keys.h; apart only */
     struct str data_dir;
     struct str database_url; /* none: files in data_dir */
     struct str bus_url;      /* none: a file in data_dir */

@@ -12,6 +12,7 @@
 #include "net/server.h"
 #include "obs/metrics.h"
 #include "security/jwt.h"
+#include "security/service_keys.h"
 #include "service/platform.h"
 #include "service/pool.h"
 #include "service/service.h"
@@ -19,6 +20,7 @@
 #define SERVICES_MAX 12
 #define REQUEST_DEADLINE_US (10 * US_PER_S)
 #define SLOW_DEADLINE_US (40 * US_PER_S)
+#define DEADLINE_HEADER "Jumun-Deadline-Ms" /* of the calling service: what it has left */
 
 enum listener_kind { LISTEN_PUBLIC, LISTEN_INTERNAL, LISTEN_TOSS, LISTENERS };
 
@@ -70,7 +72,10 @@ struct platform {
     struct metric *bus_syncs;
     struct cache *cache;
     struct blobs *blobs;
-    struct jwt_keys *keys;
+    struct jwt_keys *keys; /* of auth: its own, or a copy that key_watch keeps */
+    struct key_watch *key_watch;
+    struct peers *peers, *upstreams; /* NULL: not apart */
+    struct service_keys *service_keys;
     struct sse_hub *events;
     /* Apart: neither logins nor who waits for a store's answer may hold up who pays. */
     struct pool *slow, *hashing, *waiting;
@@ -79,7 +84,7 @@ struct platform {
     struct arena arena;           /* lives as long as the platform */
     struct rng seeded;
     struct str contract; /* OpenAPI of what runs here */
-    int lock_fd;
+    int lock_fd, service_locks[SERVICES_MAX]; /* -1: not held */
     struct uuid instance;
     _Atomic bool is_ready, is_draining;
 };
@@ -145,5 +150,12 @@ bool health_answer(struct platform *p, const struct http_head *head, struct aren
                    struct http_answer *ret);
 /* dead_letters.c: the rows of one service, ended by a row without path. */
 const struct route *dead_letter_routes(struct arena *a, const struct service *s);
+/* directory.c: locks the data directory, or our services in it; and which process this is. */
+enum err directory_take(struct ctx *cx, struct platform *p) MUST_USE;
+void directory_leave(struct platform *p);
+/* apart.c: what services in other processes need: peers, keys, and words about what is missing. */
+enum err apart_open(struct ctx *cx, struct platform *p) MUST_USE;
+enum err apart_start(struct ctx *cx, struct platform *p) MUST_USE;
+void apart_close(struct platform *p);
 /* problem.c */
 void problem_write(struct work *w, enum err e);

@@ -1,0 +1,80 @@
+/* apart.c -- services in other processes: where they are, by which keys we know each other, whose
+ * tokens we can check. */
+#include "obs/log.h"
+#include "security/keys.h"
+#include "service/key_watch.h"
+#include "service/peers.h"
+#include "service/running.h"
+
+static bool takes_user_tokens(const struct platform *p)
+{
+    for (size_t i = 0; i < p->n_services; i++)
+        for (const struct route *r = p->services[i].service->routes; r && r->path; r++)
+            if (!(r->flags & INTERNAL) && (r->who & ~(unsigned)SERVICE) != GUEST &&
+                !p->services[i].service->listener)
+                return true;
+    return false;
+}
+
+static enum err open_service_keys(struct ctx *cx, struct platform *p)
+{
+    const char *names[SERVICES_MAX];
+    size_t n = 0;
+
+    for (size_t i = 0; i < p->n_services; i++)
+        if (!p->services[i].service->listener) /* those neither call nor are called */
+            names[n++] = p->services[i].service->name;
+    return service_keys_open(cx, arena_cstr(cx->arena, p->options.service_keys), names, n,
+                             &p->service_keys);
+}
+
+/* What will not work is said at start, not found out at the first order. */
+static void say_what_is_missing(struct ctx *cx, struct platform *p)
+{
+    bool has_auth = platform_service(p, "auth") != NULL;
+
+    if (!takes_user_tokens(p))
+        return;
+    if (!p->options.service_keys.p)
+        log_event(cx, LOG_WARN,
+                  "no --service-keys: this process can neither call services in other processes "
+                  "nor be called by them; `jumun service-keys DIR` makes keys");
+    if (!p->options.peers.p)
+        log_event(cx, LOG_WARN, "no --peers: this process does not know where other services are");
+    else if (!has_auth && !peers_know(p->peers, "auth"))
+        log_event(cx, LOG_WARN,
+                  "--peers does not say where auth is: users' tokens cannot be checked");
+}
+
+enum err apart_open(struct ctx *cx, struct platform *p)
+{
+    if (!p->options.apart || platform_service(p, "auth"))
+        TRY(keys_open(cx, arena_cstr(cx->arena, p->options.data_dir), &p->keys));
+    else
+        TRY(jwt_keys_open(cx, &p->keys));
+    if (!p->options.apart)
+        return ERR_OK;
+    TRY(peers_read(cx, p->options.peers, &p->peers));
+    TRY(peers_read(cx, p->options.upstreams, &p->upstreams));
+    if (p->options.service_keys.p)
+        TRY(open_service_keys(cx, p));
+    say_what_is_missing(cx, p);
+    return ERR_OK;
+}
+
+enum err apart_start(struct ctx *cx, struct platform *p)
+{
+    if (!p->options.apart || p->options.threads == 0 || platform_service(p, "auth") ||
+        !takes_user_tokens(p))
+        return ERR_OK;
+    return key_watch_start(cx, p, &p->key_watch);
+}
+
+void apart_close(struct platform *p)
+{
+    key_watch_stop(p->key_watch);
+    jwt_keys_close(p->keys);
+    service_keys_close(p->service_keys);
+    peers_close(p->peers);
+    peers_close(p->upstreams);
+}

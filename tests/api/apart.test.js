@@ -1,0 +1,138 @@
+// apart.test.js -- every service in its own process: the main job, a crash in the middle, and who believes whom.
+'use strict';
+const test = require('node:test');
+const assert = require('node:assert/strict');
+const crypto = require('node:crypto');
+const fs = require('node:fs');
+const path = require('node:path');
+const { spawnSync } = require('node:child_process');
+const { startApart, NAMES } = require('./lib/apart.js');
+const { binary, call, want, person, store, order, authorize, confirm, reaches, paid, follow, until } = require('./lib/jumun.js');
+
+const shuffled = [...NAMES].sort(() => Math.random() - 0.5);
+let world, owner, minji, shop;
+
+test.before(async () => {
+  world = await startApart({ order: shuffled });
+  await want(world, 200, 'PUT', '/simulator/faults', { at: 'toss',
+    body: { webhookTo: `${world.services.payment.public}/v1/webhooks/toss` } });
+}, { timeout: 60000 });
+test.after(() => world && world.stop());
+
+test(`from signup to a delivered order, started as ${shuffled.join(', ')}`, { timeout: 60000 }, async () => {
+  owner = await person(world, 'owner');
+  minji = await person(world);
+  // A token that a service cannot check yet waits for the keys; it is never refused as a wrong one.
+  for (const where of ['/v1/cart', '/v1/me', '/v1/owner/stores']) {
+    await until(async () => {
+      const reply = await call(world, 'GET', where, { token: where.includes('owner') ? owner.token : minji.token });
+      assert.ok([200, 503].includes(reply.status), `${where}: ${reply.status} ${reply.text}`);
+      if (reply.status === 503) assert.ok(reply.headers.get('retry-after'));
+      return reply.status === 200;
+    }, `${where} to answer`);
+  }
+  shop = await store(world, owner);
+  const placed = await order(world, minji, shop);
+  assert.equal(placed.status, 'AWAITING_PAYMENT', JSON.stringify(placed));
+  const live = await follow(world, `/v1/orders/${placed.orderId}/events`, { token: minji.token });
+  assert.equal(live.status, 200);
+  const reply = await confirm(world, minji, placed, await authorize(world, placed));
+  assert.equal(reply.status, 200, reply.text);
+  await reaches(world, minji, placed.orderId, 'PAID');
+  for (const [action, body] of [['accept', { minutes: 30 }], ['cook'], ['ready'], ['deliver'], ['complete']]) {
+    await want(world, 200, 'POST', `${shop.orders}/${placed.orderId}/${action}`, { token: owner.token, body });
+  }
+  await reaches(world, minji, placed.orderId, 'COMPLETED');
+  await live.until((e) => e.data.status === 'COMPLETED' || e.data.to === 'COMPLETED', 'the live event of the end');
+  live.close();
+});
+
+test('a service that is killed in the middle goes on where it was', { timeout: 60000 }, async () => {
+  for (const name of ['order', 'payment', 'store', 'auth']) {
+    const placed = await order(world, minji, shop);
+    const paymentKey = await authorize(world, placed);
+    await world.services[name].kill();
+    const key = crypto.randomUUID();
+    const first = await confirm(world, minji, placed, paymentKey, { key }).catch(() => null);
+    if (name === 'payment') assert.ok(!first || first.status >= 500, 'nobody answers for a dead service');
+    await world.services[name].start();
+    await until(async () => (await confirm(world, minji, placed, paymentKey, { key })).status === 200,
+      `the payment to be confirmed after ${name} came back`, 40000);
+    await reaches(world, minji, placed.orderId, 'PAID');
+  }
+  await paid(world, minji, shop);
+});
+
+const base64url = (o) => Buffer.from(typeof o === 'string' ? o : JSON.stringify(o)).toString('base64url');
+const nowS = () => Math.floor(Date.now() / 1000);
+const privateKey = (name) => fs.readFileSync(path.join(world.keys, `${name}.key`));
+
+// A service's token, made by hand; what is given replaces what would be right.
+function serviceToken({ by = 'payment', kid = by, key = privateKey(by), header = {}, claims = {} } = {}) {
+  const text = `${base64url({ alg: 'RS256', typ: 'at+jwt', kid, ...header })}.${base64url({ iss: kid, sub: kid, aud: 'order',
+    iat: nowS(), exp: nowS() + 60, jti: crypto.randomUUID(), role: 'service', ...claims })}`;
+  return `${text}.${crypto.sign('sha256', text, key).toString('base64url')}`;
+}
+
+async function internalStatus(token) {
+  const reply = await fetch(`${world.services.order.internal}/internal/v1/orders/${crypto.randomUUID()}/status`,
+    { headers: token ? { authorization: `Bearer ${token}` } : {} });
+  return reply.status;
+}
+
+test('the internal listener believes only services that were made known', { timeout: 30000 }, async () => {
+  const stranger = crypto.generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+  assert.equal(await internalStatus(serviceToken()), 404, 'a good token is let in: there is no such order');
+  assert.equal(await internalStatus(), 401, 'no token');
+  for (const [what, token] of Object.entries({
+    'another key': serviceToken({ key: stranger }),
+    'an unknown service': serviceToken({ kid: 'nobody', key: stranger }),
+    'one service in the name of another': serviceToken({ by: 'toss', kid: 'payment', key: privateKey('store') }),
+    'a subject that is not the key\'s': serviceToken({ claims: { sub: 'store' } }),
+    'an issuer that is not the key\'s': serviceToken({ claims: { iss: 'store' } }),
+    'a token for another service': serviceToken({ claims: { aud: 'auth' } }),
+    'a token for users': serviceToken({ claims: { aud: 'jumun' } }),
+    'an expired one': serviceToken({ claims: { iat: nowS() - 200, exp: nowS() - 140 } }),
+    'one that lives too long': serviceToken({ claims: { exp: nowS() + 3600 } }),
+    'no algorithm': serviceToken({ header: { alg: 'none' } }),
+    'another role': serviceToken({ claims: { role: 'admin' } }),
+    'rubbish': 'a.b.c',
+  })) assert.equal(await internalStatus(token), 401, what);
+});
+
+test('a user is no service, and a service is no user', { timeout: 30000 }, async () => {
+  assert.equal(await internalStatus(minji.token), 403, 'internal routes are not for users');
+  for (const at of ['/v1/cart', '/v1/orders']) {
+    const reply = await call(world, 'GET', at, { token: serviceToken({ claims: { aud: 'jumun', iss: 'http://jumun.test' } }) });
+    assert.ok([401, 503].includes(reply.status), `${at}: ${reply.status}`);
+  }
+});
+
+test('health and metrics need no token', async () => {
+  for (const name of NAMES) {
+    for (const where of ['/livez', '/readyz', '/metrics']) {
+      assert.equal((await fetch(world.services[name].internal + where)).status, 200, `${name} ${where}`);
+    }
+  }
+});
+
+test('two processes with the same service on one directory: the second one says so', () => {
+  const r = spawnSync(binary(), ['serve', 'order', '--data', world.dir, '--listen', '127.0.0.1:0', '--internal-listen',
+    '127.0.0.1:0'], { encoding: 'utf8', timeout: 20000 });
+  assert.notEqual(r.status, 0);
+  assert.match(r.stderr, /service order of data directory .* is in use by process \d+/);
+  const up = spawnSync(binary(), ['up', '--data', world.dir, '--listen', '127.0.0.1:0', '--internal-listen',
+    '127.0.0.1:0', '--toss-listen', '127.0.0.1:0'], { encoding: 'utf8', timeout: 20000 });
+  assert.match(up.stderr, /is in use/);
+});
+
+test('what is wrong with peers and keys is named at start', () => {
+  const dir = fs.mkdtempSync(path.join(world.dir, 'wrong-'));
+  const run = (...args) => spawnSync(binary(), ['serve', 'user', '--data', dir, '--listen', '127.0.0.1:0',
+    '--internal-listen', '127.0.0.1:0', ...args], { encoding: 'utf8', timeout: 20000 }).stderr;
+  assert.match(run('--peers', 'order'), /"order" is not SERVICE=http/);
+  assert.match(run('--service-keys', dir), /user\.key.*service-keys/);
+  fs.copyFileSync(path.join(world.keys, 'user.key'), path.join(dir, 'user.key'));
+  fs.chmodSync(path.join(dir, 'user.key'), 0o644);
+  assert.match(run('--service-keys', dir), /must be a file of mode 0600/);
+});

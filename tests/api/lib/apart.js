@@ -1,0 +1,124 @@
+// apart.js -- every service in a process of its own, and a small gateway in front that routes by their contracts.
+'use strict';
+const { spawn, spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const http = require('node:http');
+const net = require('node:net');
+const os = require('node:os');
+const path = require('node:path');
+const { binary, until } = require('./jumun.js');
+const { engines, dropDatabases } = require('./engines.js');
+
+const NAMES = ['auth', 'user', 'store', 'order', 'payment', 'toss'];
+
+// Ports that nothing listens on, below those that the kernel gives to clients.
+async function freePorts(n) {
+  const ports = [];
+  for (let port = 20000 + Math.floor(Math.random() * 10000); ports.length < n; port++) {
+    const free = await new Promise((done) => {
+      const server = net.createServer().once('error', () => done(false));
+      server.listen(port, '127.0.0.1', () => server.close(() => done(true)));
+    });
+    if (free) ports.push(port);
+  }
+  return ports;
+}
+
+class Service {
+  constructor(world, name, [listen, internal, toss]) {
+    Object.assign(this, { world, name, log: '' });
+    this.public = `http://127.0.0.1:${listen}`;
+    this.internal = `http://127.0.0.1:${internal}`;
+    this.toss = `http://127.0.0.1:${toss}`;
+  }
+
+  // Resolves when it says that it is ready.
+  start() {
+    const { dir, keys, peers, tossUrl } = this.world;
+    const at = (url) => url.slice('http://'.length);
+    this.child = spawn(binary(), ['serve', this.name, '--data', dir, '--listen', at(this.public), '--internal-listen',
+      at(this.internal), '--toss-listen', at(this.toss), '--peers', peers, '--service-keys', keys, '--toss-url', tossUrl,
+      '--issuer', 'http://jumun.test', '--rate-limit', '0', ...(this.args || [])],
+    { env: { ...process.env, JUMUN_BIN: undefined, ...engines(dir) }, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child.stderr.on('data', (bytes) => { this.log = (this.log + bytes).slice(-100000); });
+    this.gone = new Promise((done) => this.child.on('exit', (code, signal) => done({ code, signal })));
+    const ready = new Promise((done) => {
+      let out = '';
+      this.child.stdout.on('data', (bytes) => { out += bytes; if (/^ready /m.test(out)) done(true); });
+    });
+    return Promise.race([ready, this.gone]).then((ok) => {
+      if (ok !== true) throw new Error(`${this.name} did not start: ${JSON.stringify(ok)}\n${this.log}`);
+    });
+  }
+
+  async kill() { this.child.kill('SIGKILL'); await this.gone; }
+
+  async end() {
+    this.child.kill('SIGTERM');
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), 15000);
+    const exit = await this.gone;
+    clearTimeout(timer);
+    return exit;
+  }
+}
+
+// Which service answers a path, by the contracts that they print themselves; literal segments win over parameters.
+async function routesOf(services) {
+  const routes = [];
+  for (const s of services) {
+    const contract = await (await fetch(`${s.public}/openapi.json`)).json();
+    for (const template of Object.keys(contract.paths)) {
+      routes.push({ to: s, params: template.split('{').length,
+        regex: new RegExp(`^${template.replace(/\./g, '\\.').replace(/\{[^}]+\}/g, '[^/]+')}$`) });
+    }
+  }
+  return routes.sort((a, b) => a.params - b.params);
+}
+
+function gateway(world) {
+  return http.createServer((request, reply) => {
+    const where = request.url.split('?')[0];
+    const route = world.routes.find((r) => r.regex.test(where));
+    if (!route) { reply.writeHead(404).end(); return; }
+    const { hostname, port } = new URL(route.to.public);
+    const onward = http.request({ hostname, port, path: request.url, method: request.method, headers: request.headers },
+      (answer) => { reply.writeHead(answer.statusCode, answer.headers); answer.pipe(reply); });
+    onward.on('error', () => { if (!reply.headersSent) reply.writeHead(503); reply.end(); });
+    reply.on('close', () => onward.destroy());
+    request.pipe(onward);
+  });
+}
+
+// Starts all, in the given order, each without waiting for the others. world.public is the gateway.
+async function startApart({ order = NAMES } = {}) {
+  const world = { dir: fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-apart-')), services: {} };
+  const ports = await freePorts(3 * NAMES.length);
+  for (const name of NAMES) world.services[name] = new Service(world, name, ports.splice(0, 3));
+  const all = Object.values(world.services);
+  world.keys = path.join(world.dir, 'service-keys');
+  world.peers = all.map((s) => `${s.name}=${s.internal}`).join(',');
+  world.toss = world.tossUrl = world.services.toss.toss;
+  const made = spawnSync(binary(), ['service-keys', world.keys], { encoding: 'utf8' });
+  if (made.status !== 0) throw new Error(made.stderr);
+  world.stop = async () => {
+    if (world.server) world.server.closeAllConnections();
+    if (world.server) await new Promise((done) => world.server.close(done));
+    const exits = await Promise.all(all.filter((s) => s.child).map((s) => s.end()));
+    fs.rmSync(world.dir, { recursive: true, force: true });
+    dropDatabases(world.dir);
+    return exits;
+  };
+  try {
+    await Promise.all(order.map((name) => world.services[name].start()));
+    world.routes = await routesOf(all);
+    world.server = gateway(world);
+    await new Promise((done) => world.server.listen(0, '127.0.0.1', done));
+  } catch (e) {
+    await world.stop();
+    throw e;
+  }
+  world.public = `http://127.0.0.1:${world.server.address().port}`;
+  return world;
+}
+
+module.exports = { startApart, NAMES, until };
