@@ -117,10 +117,17 @@ void replicas_turn(struct ctx *cx, struct replicas *p)
 {
     for (size_t i = 0; i < p->n; i++) {
         struct list items = registry_pending(cx, p->registry, i, BATCH_SENT);
-        if (items.n == 0 || tell(cx, p, i, items) == ERR_OK)
+        if (items.n == 0)
             continue;
-        owe_again(p, i, items);
-        log_event(cx, LOG_WARN, "discovery: %.*s is not told of %zu changes yet: %s",
-                  STR_ARG(p->urls[i]), items.n, cx->story.detail);
+        bool was_away = p->away[i];
+        p->away[i] = tell(cx, p, i, items) != ERR_OK;
+        if (p->away[i])
+            owe_again(p, i, items);
+        if (p->away[i] && !was_away)
+            log_event(cx, LOG_WARN, "discovery: %.*s is not told of changes now: %s",
+                      STR_ARG(p->urls[i]), cx->story.detail);
+        if (!p->away[i] && was_away)
+            log_event(cx, LOG_INFO, "discovery: %.*s is told of changes again",
+                      STR_ARG(p->urls[i]));
     }
 }

@@ -13,8 +13,9 @@ struct replicas {
     struct registry *registry;           /* borrowed */
     struct str urls[REGISTRY_PEERS_MAX]; /* "http://HOST:8761/eureka", without a slash at the end */
     size_t n;
-    bool synced;          /* once the registry of one of them was taken over */
-    discovery_call *call; /* NULL: http_call */
+    bool away[REGISTRY_PEERS_MAX]; /* did not answer last time: said once in the log */
+    bool synced;                   /* once the registry of one of them was taken over */
+    discovery_call *call;          /* NULL: http_call */
     void *arg;
 };
 
