@@ -5,7 +5,6 @@
 #include "service/platform.h"
 
 struct registry;
-struct peers; /* service/peers.h */
 
 struct discovery_options {
     struct str listen; /* "127.0.0.1:8761" */
@@ -24,8 +23,7 @@ struct discovery_join {
     struct str urls; /* "http://HOST:8761/eureka,..." */
     struct str host; /* by which others reach us; none: that of the public listener */
     int64_t renew_s;
-    const struct service *const *wanted; /* NULL-terminated: whose addresses are told */
-    struct peers *peers; /* told where the wanted services are; NULL: the log only */
+    const struct service *const *wanted; /* NULL-terminated: whose addresses the platform is told */
 };
 struct discovery_member;
 /* The platform runs already and outlives the member. ERR_INVALID: the URLs. */

@@ -96,7 +96,7 @@ enum err discovery_join(struct ctx *cx, struct platform *p, const struct discove
     arena_init(&arena, 16 * 1024);
     struct discovery_member *m = ARENA_NEW(&arena, struct discovery_member);
     m->platform = p;
-    m->peers = options->peers;
+    m->peers = platform_peers(p);
     m->arena = arena;
     client.found_arg = m;
     enum err e = client_open(cx, &client, &m->client);

@@ -93,6 +93,11 @@ struct sse_hub *platform_events(struct platform *p)
     return p->events;
 }
 
+struct peers *platform_peers(struct platform *p)
+{
+    return p->peers;
+}
+
 struct blobs *platform_blobs(struct platform *p)
 {
     return p->blobs;

@@ -17,6 +17,7 @@ struct platform_keep {
 };
 
 struct discovery_options;
+struct peers;
 struct platform_options {
     const struct service *const *services; /* NULL-terminated */
     bool apart; /* other services run in other processes, perhaps on the same data_dir */
@@ -58,6 +59,7 @@ struct cache *platform_cache(struct platform *p);
 struct bus *platform_bus(struct platform *p);
 struct sse_hub *platform_events(struct platform *p);
 struct blobs *platform_blobs(struct platform *p);
+struct peers *platform_peers(struct platform *p); /* other processes; NULL: not apart */
 
 /* A ctx for work of this service on the calling thread; the arena is the caller's. */
 void platform_ctx(struct platform *p, struct svc *svc, struct arena *a, struct ctx *ret);
