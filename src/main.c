@@ -41,7 +41,7 @@ const struct command commands[] = {
      "jumun doctor --audit --data /var/lib/jumun", command_doctor, "data database config audit log"},
     {"dlq", "list | show|retry|discard SERVICE NUMBER", "dead letters of a running platform",
      "Events that a service could not apply. Others of the same key wait behind them.",
-     "jumun dlq retry order 7", command_dlq, "data config listen internalListen issuer service log"},
+     "jumun dlq retry order 7", command_dlq, "data serviceKeys config listen internalListen issuer service log"},
     {"replay", "ORDER", "explains one order's whole story", "And checks that today's rules would tell it the same way.",
      "jumun replay 01a208bc-99b9-748b-9a35-fa4e257ccd15", command_replay, "data database config log"},
     {"backup", "DIR", "copies a data directory", "Also of a running platform; DIR must not exist yet.",

@@ -7,13 +7,14 @@
 #include "security/service_keys.h"
 #include "services.h"
 
-/* The caller's own services sign; the simulator and discovery neither call nor are called. */
+/* Of everything that signs, and of the operator, for `jumun dlq`. */
 static size_t default_names(struct str names[16])
 {
     size_t n = 0;
 
-    for (; all_services[n] && n < 16; n++)
+    for (; all_services[n] && n < 15; n++)
         names[n] = str_from(all_services[n]->name);
+    names[n++] = STR("operator");
     return n;
 }
 
@@ -30,7 +31,7 @@ int command_service_keys(struct ctx *cx, const struct settings *s, struct list w
         return command_misused("service-keys", "at most %zu names", COUNT_OF(names));
     for (size_t i = 1; i < words.n; i++) {
         names[i - 1] = *LIST_AT(struct str, words, i);
-        if (!service_named(names[i - 1]))
+        if (!service_named(names[i - 1]) && !str_eq(names[i - 1], STR("operator")))
             return command_misused("service-keys", "there is no service \"%.*s\"",
                                    STR_ARG(names[i - 1]));
         n = i;

@@ -116,6 +116,13 @@ test('health and metrics need no token', async () => {
   }
 });
 
+test('an operator has a key as well', () => {
+  const run = (...args) => spawnSync(binary(), ['dlq', 'list', '--service', 'order', '--internal-listen',
+    world.services.order.internal.slice('http://'.length), ...args], { encoding: 'utf8', timeout: 20000 });
+  assert.equal(run('--service-keys', world.keys).stdout, 'no dead letters\n');
+  assert.match(run('--data', world.dir).stderr, /401/, 'auth\'s key is not good for that');
+});
+
 test('two processes with the same service on one directory: the second one says so', () => {
   const r = spawnSync(binary(), ['serve', 'order', '--data', world.dir, '--listen', '127.0.0.1:0', '--internal-listen',
     '127.0.0.1:0'], { encoding: 'utf8', timeout: 20000 });
