@@ -98,7 +98,7 @@ describe('an operator gives back', () => {
     assert.equal((await refund(payment, 1000)).status, 202, 'the same amount again, on purpose');
     await given(order, 2000);
     assert.equal((await till.state(order)).status, 'PAID');
-    assert.equal((await till.state(order)).refundedWon, 2000);
+    await until('the order to hear of it', async () => (await till.state(order)).refundedWon === 2000);
     assert.equal((await till.cancel(order)).status, 202);
     await till.reaches(order, 'CANCELLED');
     const all = await given(order, order.totalWon);
