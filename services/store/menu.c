@@ -113,13 +113,14 @@ enum err menu_load(struct ctx *cx, struct uuid store_id, bool with_deleted, stru
     return ERR_OK;
 }
 
-enum err menu_announce(struct ctx *cx, struct uuid store_id)
+static enum err announce(struct ctx *cx, struct uuid store_id, int64_t *ret_version)
 {
     struct menu menu = {0};
 
     TRY(db_exec(cx, "update stores set menu_version = menu_version + 1 where store_id = $1",
                 ARGS(db_uuid(store_id))));
     TRY(menu_load(cx, store_id, true, &menu));
+    *ret_version = menu.version;
     return outbox_append(cx, "store.menu.changed", store_id, menu_event_fields, &menu);
 }
 
@@ -144,16 +145,22 @@ enum err menu_commit_larger(struct ctx *cx, struct uuid store_id)
     return menu_commit(cx, store_id);
 }
 
+enum err menu_announce(struct ctx *cx, struct uuid store_id)
+{
+    int64_t version;
+
+    return announce(cx, store_id, &version);
+}
+
 enum err menu_commit(struct ctx *cx, struct uuid store_id)
 {
-    TRY(menu_announce(cx, store_id));
+    int64_t version = 0;
+
+    TRY(announce(cx, store_id, &version));
     if (FAULT("menu.commit.before"))
         return fail(cx, ERR_UNAVAILABLE, "fault: menu.commit.before");
-    TRY(db_commit(cx));
-    /* Readers see what is durable: forgetting earlier would let the old menu come back. */
-    TRY(db_durable(cx));
-    menu_cache_forget(svc_state(cx->svc), store_id);
-    return ERR_OK;
+    menu_cache_outdate(cx, svc_state(cx->svc), store_id, version);
+    return db_commit(cx);
 }
 
 /* The version a client holds, from If-None-Match; 0: none of ours. */
@@ -200,10 +207,9 @@ enum err menu_get(struct ctx *cx, const struct request *rq, struct reply *rp)
     struct menu_hit hit = {{NULL, 0}, 0};
     struct menu menu = {0};
     struct buf json;
-    uint64_t generation = 0;
     int64_t version = 0, known = held_version(rq);
 
-    enum menu_cache_state state = menu_cache_find(cx, cache, rq->id[0], known, &hit, &generation);
+    enum menu_cache_state state = menu_cache_find(cx, cache, rq->id[0], known, &hit);
     if (state == MENU_FRESH)
         return reply_menu(cx, rp, &hit);
     TRY(check_shown(cx, rq->id[0], &version));
@@ -219,7 +225,7 @@ enum err menu_get(struct ctx *cx, const struct request *rq, struct reply *rp)
     /* The version was read first: a menu changed in between is newer than its tag, and is asked for
      * again. */
     hit = (struct menu_hit){buf_str(&json), menu.version};
-    menu_cache_put(cx, cache, rq->id[0], hit.version, hit.json, generation);
+    menu_cache_put(cx, cache, rq->id[0], hit.version, hit.json);
     if (known == hit.version)
         hit.json = STR_NONE;
     return reply_menu(cx, rp, &hit);

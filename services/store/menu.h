@@ -65,7 +65,7 @@ enum err menu_load(struct ctx *cx, struct uuid store_id, bool with_deleted,
                    struct menu *ret) MUST_USE;
 /* Inside a transaction: the next menu version, and store.menu.changed with the whole menu. */
 enum err menu_announce(struct ctx *cx, struct uuid store_id) MUST_USE;
-/* Ends an owner's edit: announces, commits, waits until durable, forgets the cached menu. */
+/* Ends an owner's edit: announces, outdates the cached menu, commits. */
 enum err menu_commit(struct ctx *cx, struct uuid store_id) MUST_USE;
 /* The same for an edit that may have made the menu larger. ERR_CONSTRAINT: larger than a menu may
  * be. */
@@ -80,15 +80,19 @@ struct menu_hit {
     int64_t version;
 };
 enum menu_cache_state { MENU_MISSING, MENU_STALE, MENU_FRESH };
-/* known: the version the client holds, or 0. *ret_generation goes to menu_cache_put. */
+/* known: the version the client holds, or 0. */
 enum menu_cache_state menu_cache_find(struct ctx *cx, struct menu_cache *c, struct uuid store_id,
-                                      int64_t known, struct menu_hit *ret,
-                                      uint64_t *ret_generation);
+                                      int64_t known, struct menu_hit *ret);
 void menu_cache_put(struct ctx *cx, struct menu_cache *c, struct uuid store_id, int64_t version,
-                    struct str json, uint64_t generation);
+                    struct str json);
 void menu_cache_confirm(struct ctx *cx, struct menu_cache *c, struct uuid store_id,
                         int64_t version);
-void menu_cache_forget(struct menu_cache *c, struct uuid store_id);
+/*
+ * Inside the edit's transaction: from here on only this version or a newer one is kept. What a
+ * failed commit outdated in vain is kept again a little later.
+ */
+void menu_cache_outdate(struct ctx *cx, struct menu_cache *c, struct uuid store_id,
+                        int64_t version);
 
 /* menu_edit.c */
 enum err section_create(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;

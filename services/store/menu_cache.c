@@ -7,23 +7,27 @@
 /*
  * DESIGN
  *
- * A slot per store by hash; a newcomer evicts whoever was there. An edit of this process forgets
- * the slot once it is durable, and raises its generation, so that a reader who began before the
- * edit cannot put the old menu back. Edits of other processes, and items that run out, are seen
- * because an entry older than FRESH_US is compared with the version in the database before it is
- * served again.
+ * A slot per store by hash; a newcomer evicts whoever was there. An edit of this process empties
+ * the slot before it commits, and for longer than any request takes the slot accepts nothing but
+ * that store's new version, so that readers of the old menu, who may go on until the commit is
+ * durable, cannot put it back. Edits of other processes, and items that run out, are seen because
+ * an entry older than FRESH_US is compared with the version in the database before it is served
+ * again.
  */
 #define SLOTS 512
 #define ENTRY_MAX (256 * 1024)
 #define ALL_MAX (32 * 1024 * 1024)
 #define FRESH_US US_PER_S
+#define EDIT_US (30 * US_PER_S)
 
 struct slot {
     pthread_mutex_t lock;
     struct uuid store_id;
     int64_t version, checked_at;
-    uint64_t generation;
-    struct buf json; /* empty: nothing here */
+    struct buf json;        /* empty: nothing here */
+    struct uuid edited;     /* the store last edited here, */
+    int64_t edited_version; /* what the edit made of it */
+    int64_t edited_at;      /* and when; 0: none */
 };
 
 struct menu_cache {
@@ -79,13 +83,12 @@ static void slot_empty(struct menu_cache *c, struct slot *s)
 }
 
 enum menu_cache_state menu_cache_find(struct ctx *cx, struct menu_cache *c, struct uuid store_id,
-                                      int64_t known, struct menu_hit *ret, uint64_t *ret_generation)
+                                      int64_t known, struct menu_hit *ret)
 {
     enum menu_cache_state state = MENU_MISSING;
     int64_t now = ctx_now(cx);
     struct slot *s = slot_lock(c, store_id);
 
-    *ret_generation = s->generation;
     if (s->json.n > 0 && uuid_eq(s->store_id, store_id)) {
         int64_t age = now - s->checked_at;
         state = age >= 0 && age < FRESH_US ? MENU_FRESH : MENU_STALE;
@@ -96,14 +99,25 @@ enum menu_cache_state menu_cache_find(struct ctx *cx, struct menu_cache *c, stru
     return state;
 }
 
+/* An edit may not be durable yet: who reads beside it reads the menu before it. */
+static bool may_be_outdated(struct ctx *cx, const struct slot *s, struct uuid store_id,
+                            int64_t version)
+{
+    int64_t age = ctx_now(cx) - s->edited_at;
+
+    if (s->edited_at == 0 || age < 0 || age >= EDIT_US)
+        return false;
+    return !uuid_eq(s->edited, store_id) || version < s->edited_version;
+}
+
 void menu_cache_put(struct ctx *cx, struct menu_cache *c, struct uuid store_id, int64_t version,
-                    struct str json, uint64_t generation)
+                    struct str json)
 {
     if (json.n > ENTRY_MAX || c->bytes + (int64_t)json.n > ALL_MAX)
         return;
     struct slot *s = slot_lock(c, store_id);
     bool older = uuid_eq(s->store_id, store_id) && s->json.n > 0 && s->version > version;
-    if (s->generation == generation && !older) {
+    if (!older && !may_be_outdated(cx, s, store_id, version)) {
         slot_empty(c, s);
         buf_str_add(&s->json, json);
         c->bytes += (int64_t)s->json.cap;
@@ -123,11 +137,13 @@ void menu_cache_confirm(struct ctx *cx, struct menu_cache *c, struct uuid store_
     pthread_mutex_unlock(&s->lock);
 }
 
-void menu_cache_forget(struct menu_cache *c, struct uuid store_id)
+void menu_cache_outdate(struct ctx *cx, struct menu_cache *c, struct uuid store_id, int64_t version)
 {
     struct slot *s = slot_lock(c, store_id);
 
-    s->generation++;
     slot_empty(c, s);
+    s->edited = store_id;
+    s->edited_version = version;
+    s->edited_at = ctx_now(cx);
     pthread_mutex_unlock(&s->lock);
 }

@@ -14,7 +14,7 @@ static const struct route routes[] = {
     {HTTP_GET, "/v1/me/addresses", CUSTOMER, address_list, NULL, NULL, address_fields, LIST, 200,
      NULL, "The default first, then the newest."},
     {HTTP_POST, "/v1/me/addresses", CUSTOMER, address_add, address_new_fields, NULL, address_fields,
-     0, 201, NULL, "Adds one, at most 20; the first one is the default."},
+     IDEMPOTENT, 201, NULL, "Adds one, at most 20; the first one is the default."},
     {HTTP_PATCH, "/v1/me/addresses/{addressId}", CUSTOMER, address_change, address_patch_fields,
      NULL, address_fields, 0, 200, NULL, "Changes what is sent; takes If-Match."},
     {HTTP_DELETE, "/v1/me/addresses/{addressId}", CUSTOMER, address_remove, NULL, NULL, NULL, 0,

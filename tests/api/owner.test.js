@@ -53,6 +53,38 @@ describe('a store of one\'s own', () => {
       assert.deepEqual([rp.status, rp.fields], [400, { [field]: code }], `${field}: ${rp.text}`);
     }
   });
+  test('is opened once per Idempotency-Key, and so is all that is made in it', async () => {
+    const dish = { sectionId: section.sectionId, name: '열쇠김밥', priceWon: 4000, stock: 5 };
+    const choice = { menuItemId: item.menuItemId, name: '열쇠', min: 0, max: 1, options: [{ name: '하나', priceWon: 0 }] };
+    for (const [where, body, other, id] of [
+      [BASE, fresh({ name: '한 번만' }), fresh({ name: '두 번' }), 'storeId'],
+      [at('sections'), { name: '한 번만' }, { name: '두 번' }, 'sectionId'],
+      [at('menu-items'), dish, { ...dish, name: '두 번' }, 'menuItemId'],
+      [at('option-groups'), choice, { ...choice, name: '두 번' }, 'optionGroupId'],
+    ]) {
+      const key = randomUUID();
+      assert.deepEqual(status(await owner.post(where, body, { key: null })), [400, 'IDEMPOTENCY_KEY_MISSING'], where);
+      const all = await Promise.all([1, 2, 3].map(() => owner.post(where, body, { key })));
+      const made = all.filter((rp) => rp.status === 201);
+      assert.ok(made.length >= 1 && all.every((rp) => rp.status === 201 || rp.code === 'IDEMPOTENCY_KEY_IN_USE'), all.map((rp) => rp.text).join());
+      const again = await owner.post(where, body, { key });
+      assert.deepEqual([again.status, again.header('idempotent-replayed'), again.text], [201, 'true', made[0].text], where);
+      assert.equal(again.header('location'), made[0].header('location'));
+      assert.ok(again.header('location').endsWith(`/${again.json[id]}`), again.header('location'));
+      assert.deepEqual(status(await owner.post(where, other, { key })), [422, 'IDEMPOTENCY_KEY_REUSED'], where);
+      const shown = where === BASE ? (await owner.get(BASE)).text : JSON.stringify(await menu());
+      assert.equal(shown.split(`"${id}":"${again.json[id]}"`).length, 2, where); /* there, and at once */
+      assert.ok(!shown.includes('"name":"두 번"'), where);
+      assert.equal((await owner.delete(`${where}/${again.json[id]}`)).status, 204);
+    }
+  });
+  test('an edit that failed leaves its key free', async () => {
+    const key = randomUUID(), body = { sectionId: section.sectionId, name: '나중 김밥', priceWon: 100 };
+    assert.equal((await owner.post(at('menu-items'), { ...body, sectionId: randomUUID() }, { key })).status, 400);
+    const made = await owner.post(at('menu-items'), body, { key });
+    assert.deepEqual([made.status, made.json.name], [201, '나중 김밥']);
+    assert.equal((await owner.delete(at('menu-items', made.json.menuItemId))).status, 204);
+  });
   test('changes what is sent, for the version it was sent for', async () => {
     const before_ = await owner.get(at());
     const rp = await owner.patch(at(), { name: '새벽 김밥집', deliveryFeeWon: 2500 }, tagged(before_.header('etag')));
@@ -140,6 +172,19 @@ describe('sections', () => {
 });
 
 describe('menu items', () => {
+  test('are on the menu the moment they are answered, however many read it meanwhile', async () => {
+    let done = false, reads = 0;
+    const reader = async () => { while (!done) { await menu(); reads++; } };
+    const readers = [1, 2, 3, 4].map(reader);
+    for (let i = 0; i < 15; i++) {
+      const made = await owner.post(at('menu-items'), { sectionId: section.sectionId, name: `빠른김밥 ${i}`, priceWon: 1000 });
+      assert.ok(JSON.stringify(await menu()).includes(made.json.menuItemId), `${i} after ${reads} reads`);
+      assert.equal((await owner.delete(at('menu-items', made.json.menuItemId))).status, 204);
+      assert.ok(!JSON.stringify(await menu()).includes(made.json.menuItemId), `${i} after ${reads} reads`);
+    }
+    done = true;
+    await Promise.all(readers);
+  });
   test('are added, changed, ordered and taken off, and guests see it at once', async () => {
     const made = await owner.post(at('menu-items'), { sectionId: section.sectionId, name: '참치김밥', description: '마요 듬뿍', priceWon: 4500, allergens: '달걀, 대두', origin: '쌀(국내산)' });
     assert.equal(made.status, 201);
@@ -223,7 +268,10 @@ describe('stock', () => {
   const counts = ({ json }) => [json.infinite, json.available, json.reserved, json.sold];
   test('is adjusted with a reason, and the ledger tells of it', async () => {
     assert.deepEqual(counts(await owner.get(stock())), [false, 10, 0, 0]);
-    const more = await owner.post(stock('adjustments'), { delta: 5, reason: '새로 말았음' });
+    const key = randomUUID(), made = { delta: 5, reason: '새로 말았음' };
+    assert.equal((await owner.post(stock('adjustments'), made, { key: null })).code, 'IDEMPOTENCY_KEY_MISSING');
+    const more = await owner.post(stock('adjustments'), made, { key });
+    assert.equal((await owner.post(stock('adjustments'), made, { key })).text, more.text); /* five more, not ten */
     assert.deepEqual([more.status, ...counts(more)], [200, false, 15, 0, 0]);
     assert.deepEqual([more.json.ledger[0].kind, more.json.ledger[0].availableDelta, more.json.ledger[0].reason, more.json.ledger[0].actorId], ['ADJUST', 5, '새로 말았음', owner.userId]);
     assert.deepEqual(counts(await owner.post(stock('adjustments'), { setTo: 7, reason: '다시 셈' })), [false, 7, 0, 0]);

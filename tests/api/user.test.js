@@ -52,6 +52,16 @@ describe('me', () => {
 });
 
 describe('addresses', () => {
+  test('one Idempotency-Key adds one, whatever becomes of the answer', async () => {
+    const p = await j.newcomer(), key = randomUUID();
+    assert.equal((await p.post('/v1/me/addresses', place(), { key: null })).code, 'IDEMPOTENCY_KEY_MISSING');
+    const first = await p.post('/v1/me/addresses', place(), { key }), again = await p.post('/v1/me/addresses', place(), { key });
+    assert.deepEqual([first.status, again.status, again.text, again.header('location')], [201, 201, first.text, first.header('location')]);
+    assert.equal((await p.post('/v1/me/addresses', place({ label: '집' }), { key })).code, 'IDEMPOTENCY_KEY_REUSED');
+    assert.equal((await p.get('/v1/me/addresses')).json.items.length, 1);
+    /* another's key is another key */
+    assert.equal((await (await j.newcomer()).post('/v1/me/addresses', place({ label: '집' }), { key })).status, 201);
+  });
   test('the first is the default, and a new default steps before it', async () => {
     const p = await j.newcomer();
     const first = await p.post('/v1/me/addresses', place());

@@ -124,7 +124,7 @@ const stories = {
   async 'out of stock'(c) {
     const owner = await c.login('owner1');
     await c.want('one is left', 200, () => c.p.post(`/v1/owner/stores/${demoId('store', 1)}/menu-items/${demoId('item', 1, 5)}/stock/adjustments`,
-      { setTo: 1, reason: '재고 조사' }, { as: owner }));
+      { setTo: 1, reason: '재고 조사' }, { as: owner, key: true }));
     const minji = await c.login('minji');
     const order = await c.order(minji, 1, 1, 5, 3);
     await c.reaches(minji, order.orderId, 'REJECTED');

@@ -248,7 +248,7 @@ static void keep_shop(struct sim *s, struct arena *a, unsigned store)
         (void)ask(s, a, &as, 0, HTTP_POST,
                   arena_printf(a, "%s/menu-items/%s/stock/adjustments", own, item),
                   arena_printf(a, "{\"delta\":%d,\"reason\":\"counted\"}", (int)pick(s, 30) - 8),
-                  STR_NONE, &answer);
+                  arena_printf(a, "count-%lld", (long long)s->counts++), &answer);
         break;
     case 2:
         (void)ask(s, a, &as, 0, HTTP_POST, arena_printf(a, "%s/pause", own),

@@ -70,6 +70,7 @@ struct sim {
     struct told told[OLD_MAX];
     size_t n_told;
     int64_t paid;   /* orders that were PAID at some time */
+    int64_t counts; /* how often somebody counted portions, for a key each */
     uint64_t trace; /* hash over everything that was answered */
     bool verbose;
     char problem[600]; /* the first thing that was wrong; empty: nothing */

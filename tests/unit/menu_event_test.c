@@ -113,12 +113,19 @@ static const char *id_text(struct uuid id)
 /* By the owner, below the store's own path. */
 static int owner_does(enum http_method method, const char *path, struct str body)
 {
+    static int keys;
     int status = 0;
 
     arena_reset(&w.answers);
     struct str full = arena_printf(&w.arena, "/v1/owner/stores/%s%s", id_text(w.store_id), path);
-    const struct local_request rq = {
-        .method = method, .path = full.p, .body = body, .as = &w.owner};
+    const struct http_field key = {STR("Idempotency-Key"),
+                                   arena_printf(&w.arena, "key-%d", ++keys)};
+    const struct local_request rq = {.method = method,
+                                     .path = full.p,
+                                     .body = body,
+                                     .headers = &key,
+                                     .n_headers = 1,
+                                     .as = &w.owner};
     enum err e = platform_request(w.p, &w.answers, &rq, &status, &w.body);
     CHECK((e == ERR_OK) == (status < 400));
     return status;
