@@ -14,6 +14,7 @@ static const struct route routes[] = {
     {HTTP_GET, "/v1/stores/{storeId}/menu", ANYONE, menu_get, NULL, NULL, menu_fields, 0, 200, NULL, "The whole menu; ETag and 304."},
     {HTTP_GET, "/v1/stores/{storeId}/menu-items/{menuItemId}", ANYONE, menu_item_get, NULL, NULL, menu_item_fields, 0, 200, NULL, "One menu item with its options."},
 
+    {HTTP_GET, "/internal/v1/stores/{storeId}", SERVICE, stores_get, NULL, NULL, store_public_fields, INTERNAL, 200, NULL, "Is there such a store, and what is it?"},
     {HTTP_POST, "/v1/owner/stores", OWNER, owner_store_create, store_new_fields, NULL, store_owner_fields, IDEMPOTENT, 201, NULL, "Opens a store of one's own."},
     {HTTP_GET, "/v1/owner/stores", SHOP, owner_store_list, NULL, owner_list_query_fields, store_owner_fields, LIST, 200, NULL, "One's own stores, and those one works for."},
     {HTTP_GET, OWN, SHOP, owner_store_get, NULL, NULL, store_owner_fields, 0, 200, guard_menu, "A store as its owner sees it."},

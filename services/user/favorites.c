@@ -1,4 +1,5 @@
 /* favorites.c -- the stores a customer likes; putting one there twice is the same as once. */
+#include "service/call.h"
 #include "user/user.h"
 
 const struct field favorite_fields[] = {
@@ -38,10 +39,20 @@ enum err favorite_list(struct ctx *cx, const struct request *rq, struct reply *r
     return reply_list(cx, rq, rp, favorite_fields, rows, next);
 }
 
+/* Stores are the store service's: it is asked, before the transaction. ERR_NOT_FOUND. */
+static enum err check_store(struct ctx *cx, struct uuid store_id)
+{
+    struct str path =
+        arena_printf(cx->arena, "/internal/v1/stores/%s", ctx_uuid_text(cx, store_id));
+
+    return call_service(cx, "store", HTTP_GET, path.p, NULL, NULL, NULL, NULL);
+}
+
 enum err favorite_put(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     int64_t n;
 
+    TRY(check_store(cx, rq->id[0]));
     TRY(db_begin(cx));
     TRY(db_int_of(cx, &n, "select count(*) from favorites where user_id = $1 and store_id <> $2",
                   ARGS(db_uuid(cx->caller.user_id), db_uuid(rq->id[0]))));

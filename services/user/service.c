@@ -23,7 +23,7 @@ static const struct route routes[] = {
      address_fields, 0, 200, NULL, "Makes it the default."},
     {HTTP_GET, "/v1/me/favorites", CUSTOMER, favorite_list, NULL, favorite_query_fields,
      favorite_fields, LIST, 200, NULL, "Newest first."},
-    {HTTP_PUT, "/v1/me/favorites/{storeId}", CUSTOMER, favorite_put, NULL, NULL, NULL, 0, 204, NULL,
+    {HTTP_PUT, "/v1/me/favorites/{storeId}", CUSTOMER, favorite_put, NULL, NULL, NULL, CALLS_OUT, 204, NULL,
      "Remembers a store."},
     {HTTP_DELETE, "/v1/me/favorites/{storeId}", CUSTOMER, favorite_remove, NULL, NULL, NULL, 0, 204,
      NULL, "Forgets a store."},

@@ -173,6 +173,7 @@ describe('favourites', () => {
   test('wrong ids, wrong people', async () => {
     const p = await j.newcomer();
     assert.deepEqual((await p.put('/v1/me/favorites/x')).fields, { storeId: 'FORMAT' });
+    assert.equal((await p.put('/v1/me/favorites/019b76da-a800-7005-8000-00ffff000000')).status, 404, 'no such store');
     assert.deepEqual((await p.get('/v1/me/favorites?cursor=AAAA')).fields, { cursor: 'FORMAT' });
     assert.equal((await (await j.as('owner1')).put(`/v1/me/favorites/${demoId('store', 1)}`)).status, 403);
     assert.equal((await j.put(`/v1/me/favorites/${demoId('store', 1)}`)).status, 401);
