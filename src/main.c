@@ -15,12 +15,12 @@ extern char **environ;
 
 /* Flags of everything that runs or opens services. */
 #define PLATFORM_FLAGS                                                                             \
-    "data database bus cache config listen internalListen tossListen issuer tossUrl tossSecretKey tossClientKey "     \
-    "blobs blobsAccessKey blobsSecretKey "                                                         \
-    "otlpEndpoint env log logRequests threads slowThreads rateLimit proxies streamsPerUser "       \
-    "outboxKeepMinutes busKeepHours busMaxMb inboxKeepHours demo "                                 \
-    "peers upstreams serviceKeys discovery discoveryHost discoveryRenew discoveryListen discoveryPeers discoveryEvict "        \
-    "discoveryEvictAlways"
+    "data database bus cache config listen internalListen tossListen issuer tossUrl "              \
+    "tossSecretKey tossClientKey blobs blobsAccessKey blobsSecretKey otlpEndpoint "                \
+    "env log logRequests threads slowThreads rateLimit proxies streamsPerUser "                    \
+    "outboxKeepMinutes busKeepHours busMaxMb inboxKeepHours demo peers upstreams "                 \
+    "serviceKeys discovery discoveryHost discoveryRenew discoveryListen "                          \
+    "discoveryPeers discoveryEvict discoveryEvictAlways"
 
 /* clang-format off */
 const struct command commands[] = {

@@ -66,7 +66,8 @@ struct ctx {
     struct rng *rng;
     int64_t deadline_us; /* clock_monotonic_us scale; 0: none */
     struct trace trace;
-    struct uuid instance; /* this process, the same again after a restart; nil where none is needed */
+    struct uuid
+        instance; /* this process, the same again after a restart; nil where none is needed */
     struct caller caller;
     bool korean; /* language of titles and messages */
     struct story story;

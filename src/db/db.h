@@ -8,10 +8,10 @@
  * Transactions. db_begin nests: an inner begin/commit pair only counts, and the outermost commit is
  * the real one (the dispatcher opens one around idempotent handlers). A failed statement leaves the
  * whole transaction unusable (as in PostgreSQL): only db_rollback may follow, except ERR_DUPLICATE
- * and ERR_CONSTRAINT inside db_savepoint. Isolation: repeatable read. A transaction sees one moment;
- * whoever writes a row that somebody else has written since gets ERR_CONFLICT (PostgreSQL; in SQLite
- * writers go one after another), and the work is run again from its begin. A row that a decision
- * rests on without being changed by it may change meanwhile: write it as well
+ * and ERR_CONSTRAINT inside db_savepoint. Isolation: repeatable read. A transaction sees one
+ * moment; whoever writes a row that somebody else has written since gets ERR_CONFLICT (PostgreSQL;
+ * in SQLite writers go one after another), and the work is run again from its begin. A row that a
+ * decision rests on without being changed by it may change meanwhile: write it as well
  * (`update ... set version = version`). Reads outside a transaction see the last durable commit.
  *
  * Durability. db_commit makes the work atomic and visible; the fsync is shared with other writers

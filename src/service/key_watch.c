@@ -10,8 +10,9 @@
 #include "service/call.h"
 #include "service/running.h"
 
-#define FETCH_EVERY_US (15 * US_PER_MIN) /* a new key is published for two hours before it signs   \
-                                          */
+#define FETCH_EVERY_US                                                                             \
+    (15 * US_PER_MIN) /* a new key is published for two hours before it signs                      \
+                       */
 #define RETRY_US (500 * US_PER_MS)
 #define ASK_AGAIN_US (5 * US_PER_S) /* forged tokens make us ask no more often than this */
 #define FETCH_TIMEOUT_US (3 * US_PER_S)

@@ -25,8 +25,8 @@ struct platform_options {
     struct str data_dir;
     struct str database_url; /* none: files in data_dir */
     struct str bus_url;      /* none: a file in data_dir */
-    struct str cache_url;                            /* none: in this process */
-    struct str blobs_url;                            /* none: files in data_dir */
+    struct str cache_url;    /* none: in this process */
+    struct str blobs_url;    /* none: files in data_dir */
     struct blob_keys blob_keys;
     struct str listen, internal_listen, toss_listen; /* STR_NONE: no listener */
     int64_t threads, slow_threads;

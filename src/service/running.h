@@ -83,7 +83,7 @@ struct platform {
     _Atomic int64_t shed_said_us; /* when the log last heard of it */
     struct arena arena;           /* lives as long as the platform */
     struct rng seeded;
-    struct str contract; /* OpenAPI of what runs here */
+    struct str contract;                      /* OpenAPI of what runs here */
     int lock_fd, service_locks[SERVICES_MAX]; /* -1: not held */
     struct uuid instance;
     _Atomic bool is_ready, is_draining;
