@@ -124,10 +124,12 @@ static bool make_room(struct registry *r, const struct lease *keep, size_t bytes
 {
     while (r->bytes + bytes > REGISTRY_BYTES_MAX || (!keep && r->n_unused == 0)) {
         size_t oldest = SIZE_MAX;
-        for (size_t i = 0; i < r->n; i++)
-            if (r->sorted[i]->gone && r->sorted[i] != keep &&
-                (oldest == SIZE_MAX || r->sorted[i]->changed_ms < r->sorted[oldest]->changed_ms))
+        for (size_t i = 0; i < r->n; i++) {
+            const struct lease *l = r->sorted[i];
+            bool older = oldest == SIZE_MAX || l->changed_ms < r->sorted[oldest]->changed_ms;
+            if (l != keep && l->gone && older)
                 oldest = i;
+        }
         if (oldest == SIZE_MAX)
             return false;
         lease_forget(r, oldest);

@@ -143,7 +143,7 @@ static bool take_entity(struct xml *x, struct buf *b)
 /* Characters up to one of `stops`, with their entities. */
 static bool take_text(struct xml *x, const char *stops, struct buf *b)
 {
-    while (x->p < x->end && !memchr(stops, *x->p, strlen(stops))) {
+    while (x->p < x->end && (*x->p == '\0' || !strchr(stops, *x->p))) {
         unsigned char c = (unsigned char)*x->p;
         if (c == '&') {
             if (!take_entity(x, b))

@@ -93,7 +93,7 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 
 static enum err producer_new(struct ctx *cx, struct kafka_bus *b, rd_kafka_t **ret)
 {
-    rd_kafka_conf_t *conf;
+    rd_kafka_conf_t *conf = NULL;
     char why[200];
 
     TRY(kafka_conf(cx, b, producer_settings, &conf));
@@ -220,13 +220,21 @@ static rd_kafka_resp_err_t produce(struct kafka_bus *b, const struct event *e, s
         rd_kafka_headers_t *headers = kafka_headers(e);
         if (!headers)
             return RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
-        err = rd_kafka_producev(b->producer, RD_KAFKA_V_TOPIC(name), RD_KAFKA_V_KEY(k.p, k.n),
-                                /* copied by the client: the cast takes nothing away */
-                                RD_KAFKA_V_VALUE((void *)(uintptr_t)e->data.p, e->data.n),
-                                RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                                RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(d), RD_KAFKA_V_END);
-        if (err) /* else they are the record's */
+        /* Copied by the client: the casts take nothing away. */
+        const rd_kafka_vu_t record[] = {
+            {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = name},
+            {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)(uintptr_t)k.p, k.n}},
+            {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)(uintptr_t)e->data.p, e->data.n}},
+            {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+            {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+            {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = d},
+        };
+        rd_kafka_error_t *problem = rd_kafka_produceva(b->producer, record, COUNT_OF(record));
+        err = rd_kafka_error_code(problem); /* none of NULL */
+        if (problem) {                      /* else the headers are the record's */
             rd_kafka_headers_destroy(headers);
+            rd_kafka_error_destroy(problem);
+        }
         if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL)
             return err;
         nanosleep(&pause, NULL);

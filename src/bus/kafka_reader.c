@@ -171,7 +171,7 @@ static bool join(struct kafka_reader *r)
 static enum err client_new(struct ctx *cx, struct kafka_reader *r, const char *group)
 {
     const struct kafka_bus *b = bus_of(r);
-    rd_kafka_conf_t *conf;
+    rd_kafka_conf_t *conf = NULL;
     char why[200], name[KAFKA_NAME_SIZE];
 
     TRY(kafka_conf(cx, b, reader_settings, &conf));

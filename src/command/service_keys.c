@@ -12,7 +12,7 @@ static size_t default_names(struct str names[16])
 {
     size_t n = 0;
 
-    for (; all_services[n] && n < 15; n++)
+    for (; n < 15 && all_services[n]; n++)
         names[n] = str_from(all_services[n]->name);
     names[n++] = STR("operator");
     return n;
