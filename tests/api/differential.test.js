@@ -89,7 +89,7 @@ async function counted(front, wire, work) {
   let now;
 
   await work();
-  for (let i = 0; i < 50; i++) {
+  for (let i = 0; i < 500; i++) {
     const mine = front.lines().slice(lines);
     now = { forwarded: mine.filter(front.forwarded).length, whole: mine.filter(front.whole).length,
       answered: wire.answered - answered, after_close: wire.after_close - after_close };
