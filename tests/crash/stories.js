@@ -58,7 +58,10 @@ class Client {
 
   // The cart, then the order; twice with one key, as an impatient browser does.
   async order(as, customer, store, item, quantity = 1) {
-    await this.want('filling the cart', 201, () => this.p.addToCart(as, store, item, quantity, { replace: true }));
+    await this.want('filling the cart', 201, async () => {
+      const r = await this.p.addToCart(as, store, item, quantity, { replace: true });
+      return r.status === 404 ? { ...r, status: 503 } : r; // just started: the order service has not heard of the dish yet
+    });
     const key = randomUUID();
     const first = await this.want('placing the order', 201, () => this.p.place(as, customer, { key, wait: 3 }));
     const again = await this.want('placing it again', 201, () => this.p.place(as, customer, { key, wait: 0 }));
