@@ -96,22 +96,34 @@ async function healthy(dir, timeoutMs) {
 }
 
 const books = (p) => p.get('/simulator/books', { base: p.toss }).then((r) => r.body);
-const alive = (p) => p.child.exitCode === null && p.child.signalCode === null;
+const alive = (p) => p.child && p.child.exitCode === null && p.child.signalCode === null;
+
+// Whatever fails: no process stays behind, or the file would wait for it until its timeout.
+async function andEnd(p, work) {
+  try {
+    return await work();
+  } finally {
+    if (alive(p)) await p.kill();
+  }
+}
 
 // Once without faults: how often each point is passed before, and in, each story.
 async function record(name) {
   const dir = copyOfWorld(`record-${name.replace(/ /g, '-')}`);
   const report = path.join(dir, 'report');
   const p = platformIn(dir);
-  await p.run({ JUMUN_FAULT_REPORT: report });
-  await sleep(100);
-  const before = passes(report);
-  const expected = await stories[name](new Client(p));
-  const health = await healthy(dir, 15000);
-  const after = passes(report);
-  await ends(p, expected);
-  await p.stop();
-  assert.ok(health.ok, `${name}: ${health.text}`);
+  const [before, after] = await andEnd(p, async () => {
+    await p.run({ JUMUN_FAULT_REPORT: report });
+    await sleep(100);
+    const first = passes(report);
+    const expected = await stories[name](new Client(p));
+    const health = await healthy(dir, 15000);
+    const last = passes(report);
+    await ends(p, expected);
+    await p.stop();
+    assert.ok(health.ok, `${name}: ${health.text}`);
+    return [first, last];
+  });
   fs.rmSync(dir, { recursive: true });
   dropDatabases(dir);
   const ranges = new Map();
@@ -158,6 +170,18 @@ async function runCase(c, n) {
   const dir = copyOfWorld(`case-${n}`);
   const report = path.join(dir, 'report');
   const p = platformIn(dir);
+  await andEnd(p, () => dieTwice(c, p, dir, report));
+  assert.deepEqual(c.end, { code: 0, signal: null }, 'it stops cleanly');
+  const last = await doctor(dir);
+  assert.ok(last.ok, last.text);
+  const hits = firedIn(report);
+  for (const name of hits) fired.set(name, (fired.get(name) || 0) + 1);
+  c.hit = hits.includes(c.point);
+  fs.rmSync(dir, { recursive: true });
+  dropDatabases(dir);
+}
+
+async function dieTwice(c, p, dir, report) {
   const client = new Client(p);
   let over = null;
   let running;
@@ -178,25 +202,14 @@ async function runCase(c, n) {
   }
   await p.run();
   running();
-  try {
-    await Promise.race([story, p.exited.then((e) => { throw new Error(`it ended by itself: ${JSON.stringify(e)} ${p.log}`); }),
-      sleep(CASE_MS).then(() => { throw new Error(`"${client.step}" does not end; the last answer: ${client.last}`); })]);
-    if (over.error) throw over.error;
-    const health = await healthy(dir, 15000);
-    assert.ok(health.ok, health.text);
-    await ends(p, over.expected);
-    assert.equal(await ordersOf(p), over.expected.length, 'orders');
-  } finally {
-    if (alive(p)) c.end = await p.stop();
-  }
-  assert.deepEqual(c.end, { code: 0, signal: null }, 'it stops cleanly');
-  const last = await doctor(dir);
-  assert.ok(last.ok, last.text);
-  const hits = firedIn(report);
-  for (const name of hits) fired.set(name, (fired.get(name) || 0) + 1);
-  c.hit = hits.includes(c.point);
-  fs.rmSync(dir, { recursive: true });
-  dropDatabases(dir);
+  await Promise.race([story, p.exited.then((e) => { throw new Error(`it ended by itself: ${JSON.stringify(e)} ${p.log}`); }),
+    sleep(CASE_MS).then(() => { throw new Error(`"${client.step}" does not end; the last answer: ${client.last}`); })]);
+  if (over.error) throw over.error;
+  const health = await healthy(dir, 15000);
+  assert.ok(health.ok, health.text);
+  await ends(p, over.expected);
+  assert.equal(await ordersOf(p), over.expected.length, 'orders');
+  c.end = await p.stop();
 }
 
 // First every point once, then every pair of point and story, then later passes of the same pairs.
@@ -228,11 +241,13 @@ test.before(async () => {
   world = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-crash-'));
   fs.mkdirSync(path.join(world, 'base'));
   const p = await Platform.start({ dir: path.join(world, 'base') });
-  await sleep(500); // the stores' events reach the other services
-  const health = await healthy(p.dir, 15000);
-  assert.ok(health.ok, health.text);
-  baseBooks = await books(p);
-  await p.stop();
+  await andEnd(p, async () => {
+    await sleep(500); // the stores' events reach the other services
+    const health = await healthy(p.dir, 15000);
+    assert.ok(health.ok, health.text);
+    baseBooks = await books(p);
+    await p.stop();
+  });
 });
 test.after(() => {
   if (process.env.CRASH_KEEP) console.log(`# kept: ${world}`);
@@ -246,16 +261,18 @@ test('a first start that dies while it makes its keys starts again', { timeout: 
       fs.mkdirSync(dir);
       const log = path.join(dir, 'report');
       const p = platformIn(dir);
-      await p.run({ JUMUN_FAULT: `${point}:${at}:die`, JUMUN_FAULT_REPORT: log }).catch(() => null);
-      await until(p, sleep(2000), 2000);
-      if (alive(p)) await p.kill();
-      for (const name of firedIn(log)) fired.set(name, (fired.get(name) || 0) + 1);
-      await p.run();
-      const c = new Client(p);
-      await c.paid(await c.login('minji'), 1, 1, 5);
-      const health = await healthy(dir, 15000);
-      await p.stop();
-      assert.ok(health.ok, `${point}:${at}: ${health.text}`);
+      await andEnd(p, async () => {
+        await p.run({ JUMUN_FAULT: `${point}:${at}:die`, JUMUN_FAULT_REPORT: log }).catch(() => null);
+        await until(p, sleep(2000), 2000);
+        if (alive(p)) await p.kill();
+        for (const name of firedIn(log)) fired.set(name, (fired.get(name) || 0) + 1);
+        await p.run();
+        const c = new Client(p);
+        await c.paid(await c.login('minji'), 1, 1, 5);
+        const health = await healthy(dir, 15000);
+        await p.stop();
+        assert.ok(health.ok, `${point}:${at}: ${health.text}`);
+      });
       fs.rmSync(dir, { recursive: true });
       dropDatabases(dir);
     }

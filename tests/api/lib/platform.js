@@ -55,7 +55,10 @@ class Platform {
     this.child.stderr.on('data', (d) => { this.log = (this.log + d).slice(-100000); });
     return new Promise((resolve, reject) => {
       let out = '';
-      const timer = setTimeout(() => reject(new Error(`not ready in 30 s: ${out}${this.log}`)), 30000);
+      const timer = setTimeout(() => {
+        this.child.kill('SIGKILL');
+        reject(new Error(`not ready in 30 s: ${out}${this.log}`));
+      }, 30000);
       this.child.stdout.on('data', (d) => {
         out += d;
         const m = /ready public=(\S+) internal=(\S+) toss=(\S+)/.exec(out);
