@@ -4,7 +4,7 @@
 #include "base/buf.h"
 
 struct key_row {
-    struct str fingerprint, content_type, location, body;
+    struct str fingerprint, content_type, location, etag, body;
     bool is_done;
     int64_t lease_until, status, expires_at;
 };
@@ -13,6 +13,7 @@ static const struct field key_row_fields[] = {
     F_STR(struct key_row, fingerprint, "fingerprint", 0, 0, 64, "of the request"),
     F_STR(struct key_row, content_type, "contentType", 0, 0, 100, "of the answer"),
     F_STR(struct key_row, location, "location", 0, 0, 1000, "of the answer"),
+    F_STR(struct key_row, etag, "etag", 0, 0, 100, "of the answer"),
     F_STR(struct key_row, body, "body", 0, 0, INT32_MAX, "of the answer"),
     F_BOOL(struct key_row, is_done, "isDone", 0, "answered"),
     F_INT(struct key_row, lease_until, "leaseUntil", 0, 0, INT64_MAX, "running until"),
@@ -45,7 +46,7 @@ static enum err insert(struct ctx *cx, const struct idempotency *k, int64_t *ret
         " on conflict (principal, route, key) do update set fingerprint = excluded.fingerprint,"
         " is_done = 0, lease_until = excluded.lease_until, expires_at = excluded.expires_at,"
         " lease_holder = excluded.lease_holder,"
-        " status = null, content_type = null, location = null, body = null"
+        " status = null, content_type = null, location = null, etag = null, body = null"
         " where idempotency.expires_at < $7",
         ARGS(db_str(k->principal), db_str(k->route), db_str(k->key),
              db_str(hex(cx, k->fingerprint)), db_int(now + IDEMPOTENCY_LEASE_US),
@@ -64,14 +65,14 @@ enum err idempotency_take(struct ctx *cx, const struct idempotency *k,
         return ERR_OK;
     TRY(db_one(
         cx, key_row_fields, &row,
-        "select fingerprint, content_type, location, body, is_done, lease_until, status, expires_at"
-        " from idempotency where principal = $1 and route = $2 and key = $3",
+        "select fingerprint, content_type, location, etag, body, is_done, lease_until, status,"
+        " expires_at from idempotency where principal = $1 and route = $2 and key = $3",
         ARGS(db_str(k->principal), db_str(k->route), db_str(k->key))));
     if (!str_eq(row.fingerprint, hex(cx, k->fingerprint)))
         return fail(cx, ERR_IDEMPOTENCY_KEY_REUSED, "key was used with another body");
     if (row.is_done) {
-        *ret =
-            (struct idempotent_answer){true, row.status, row.content_type, row.location, row.body};
+        *ret = (struct idempotent_answer){true,         row.status, row.content_type,
+                                          row.location, row.etag,   row.body};
         return ERR_OK;
     }
     if (row.lease_until > now)
@@ -89,9 +90,9 @@ enum err idempotency_store(struct ctx *cx, const struct idempotency *k,
     return db_exec(
         cx,
         "update idempotency set is_done = 1, status = $4, content_type = $5, location = $6,"
-        " body = $7 where principal = $1 and route = $2 and key = $3",
+        " etag = $7, body = $8 where principal = $1 and route = $2 and key = $3",
         ARGS(db_str(k->principal), db_str(k->route), db_str(k->key), db_int(a->status),
-             db_str(a->content_type), db_str(a->location), db_str(a->body)));
+             db_str(a->content_type), db_str(a->location), db_str(a->etag), db_str(a->body)));
 }
 
 enum err idempotency_drop(struct ctx *cx, const struct idempotency *k)

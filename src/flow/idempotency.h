@@ -19,7 +19,7 @@ struct idempotency {
 struct idempotent_answer {
     bool replayed;
     int64_t status;
-    struct str content_type, location, body;
+    struct str content_type, location, etag, body;
 };
 /*
  * Inside a transaction. Fresh: ERR_OK with replayed false. Done before: replayed true and the

@@ -40,7 +40,11 @@ static const char flow_3[] =
 
 /* Which process wrote an event, and publishes it. */
 static const char flow_4[] = "alter table outbox add column writer uuid;";
+
+/* A stored answer carries the entity tag of the first one. */
+static const char flow_5[] = "alter table idempotency add column etag text;";
 /* clang-format on */
 
-const struct migration flow_migrations[5] = {
-    {"flow_1", flow_1}, {"flow_2", flow_2}, {"flow_3", flow_3}, {"flow_4", flow_4}, {NULL, NULL}};
+const struct migration flow_migrations[6] = {{"flow_1", flow_1}, {"flow_2", flow_2},
+                                             {"flow_3", flow_3}, {"flow_4", flow_4},
+                                             {"flow_5", flow_5}, {NULL, NULL}};

@@ -3,4 +3,4 @@
 
 #include "flow/migrate.h"
 
-extern const struct migration flow_migrations[5];
+extern const struct migration flow_migrations[6];

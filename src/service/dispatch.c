@@ -66,6 +66,7 @@ static enum err store_answer(struct work *w)
     const struct idempotent_answer a = {.status = w->rp.status,
                                         .content_type = w->rp.content_type,
                                         .location = header(&w->rp, STR("Location")),
+                                        .etag = header(&w->rp, STR("ETag")),
                                         .body = buf_str(&w->rp.body)};
 
     return idempotency_store(&w->cx, &w->key, &a);
@@ -80,6 +81,8 @@ static enum err replay(struct work *w, const struct idempotent_answer *a)
     TRY(reply_bytes(cx, &w->rp, (int)a->status, a->content_type, a->body));
     if (a->location.p)
         reply_header(cx, &w->rp, STR("Location"), "%.*s", STR_ARG(a->location));
+    if (a->etag.p)
+        reply_header(cx, &w->rp, STR("ETag"), "%.*s", STR_ARG(a->etag));
     reply_header(cx, &w->rp, STR("Idempotent-Replayed"), "true");
     return ERR_OK;
 }

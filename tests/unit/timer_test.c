@@ -301,8 +301,8 @@ static struct idempotency key(const char *principal, const char *text)
 
 static void store(struct idempotency k)
 {
-    struct idempotent_answer a = {false, 201, STR("application/json"), STR("/v1/orders/1"),
-                                  STR("{\"a\":1}")};
+    struct idempotent_answer a = {
+        false, 201, STR("application/json"), STR("/v1/orders/1"), STR("\"v1\""), STR("{\"a\":1}")};
 
     CHECK_INT(db_begin(&w.cx), ERR_OK);
     CHECK_INT(idempotency_store(&w.cx, &k, &a), ERR_OK);
