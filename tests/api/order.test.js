@@ -3,6 +3,7 @@
 const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
 const { engines } = require('./lib/engines.js');
+const { randomUUID } = require('node:crypto');
 const { after, before, describe, test } = require('node:test');
 const j = require('./lib/jumun.js');
 
@@ -26,8 +27,8 @@ after(async () => {
   assert.equal(audit.status, 0, audit.stdout + audit.stderr);
 });
 
-const act = (placed, verb, body = {}, who = owner) =>
-  world.call('POST', `${shop.orders}/${placed.orderId}/${verb}`, { token: who.token, body });
+const act = (placed, verb, body = {}, who = owner, key = undefined) =>
+  world.call('POST', `${shop.orders}/${placed.orderId}/${verb}`, { token: who.token, body, key });
 const acts = async (placed, verb, body) => {
   const reply = await act(placed, verb, body);
   assert.equal(reply.status, 200, `${verb}: ${reply.text}`);
@@ -69,7 +70,10 @@ describe('the way of an order', () => {
     assert.equal(accepted.status, 'ACCEPTED');
     const eta = Date.parse(accepted.etaAt);
     assert.ok(Math.abs(eta - Date.now() - 35 * 60000) < 60000);
-    assert.equal(Date.parse((await acts(placed, 'delay', { minutes: 10 })).etaAt) - eta, 10 * 60000);
+    const key = randomUUID();
+    for (let times = 0; times < 3; times++) // the same request asked again delays once
+      assert.equal(Date.parse((await act(placed, 'delay', { minutes: 10 }, owner, key)).body.etaAt) - eta, 10 * 60000);
+    refused(await act(placed, 'delay', { minutes: 10 }, owner, null), 400, 'IDEMPOTENCY_KEY_MISSING');
     for (const [verb, status] of [['cook', 'COOKING'], ['ready', 'READY'], ['deliver', 'DELIVERING'], ['complete', 'COMPLETED']]) {
       assert.equal((await acts(placed, verb)).status, status);
     }
@@ -303,8 +307,11 @@ describe('afterwards', () => {
 
   test('the ticket is handed out once', async () => {
     const placed = await j.paid(world, minji, shop);
-    const replies = await Promise.all([1, 2, 3].map(() => act(placed, 'print')));
+    const keys = [1, 2, 3].map(() => randomUUID());
+    const replies = await Promise.all(keys.map((key) => act(placed, 'print', {}, owner, key)));
     assert.deepEqual(replies.map((r) => r.status).sort(), [200, 409, 409]);
+    const printer = replies.findIndex((r) => r.status === 200); // the printer whose answer was lost gets it again
+    assert.equal((await act(placed, 'print', {}, owner, keys[printer])).text, replies[printer].text);
     refused(await act(await j.order(world, minji, shop), 'print'), 409, 'ORDER_STATE');
   });
 

@@ -98,7 +98,8 @@ class Client {
   // An owner's action has no key: after a lost answer 409 means that it was done.
   async act(owner, store, orderId, action, body, status) {
     const at = `/v1/owner/stores/${demoId('store', store)}/orders/${orderId}`;
-    const r = await this.insist(action, () => this.p.post(`${at}/${action}`, body, { as: owner }));
+    const key = randomUUID();
+    const r = await this.insist(action, () => this.p.post(`${at}/${action}`, body, { as: owner, key }));
     if (r.status === 200) return;
     assert.equal(r.status, 409, `${action}: ${r.status} ${JSON.stringify(r.body)}`);
     const order = await this.want(`after ${action}`, 200, () => this.p.get(at, { as: owner }));
