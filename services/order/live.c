@@ -4,7 +4,6 @@
 
 #include "data/json.h"
 #include "net/server.h"
-#include "obs/metrics.h"
 
 /*
  * DESIGN
@@ -198,24 +197,6 @@ enum err board_events(struct ctx *cx, const struct request *rq, struct reply *rp
     if (rows.n)
         after = LIST_AT(struct live, rows, rows.n - 1)->id;
     return reply_live(cx, rq, rp, opening, rows, after);
-}
-
-enum err on_status_changed(struct ctx *cx, const struct event *e, const void *data)
-{
-    const struct status_changed *s = data;
-
-    (void)cx, (void)e;
-    for (size_t i = 0; status_names[i]; i++)
-        if (str_eq(s->to, str_from(status_names[i])) && !str_eq(s->from, s->to))
-            metric_add(metric_get(METRIC_COUNTER, "jumun_orders_total",
-                                  "Orders that came to a status.", "status", status_names[i], NULL,
-                                  NULL),
-                       1);
-    if (str_eq(s->to, STR("PAID")))
-        metric_add(metric_get(METRIC_COUNTER, "jumun_paid_won_total", "Won of paid orders.", NULL,
-                              NULL, NULL, NULL),
-                   s->total_won);
-    return ERR_OK;
 }
 
 enum err show_status(struct ctx *cx, const struct event *e, const void *data)

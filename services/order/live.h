@@ -12,8 +12,6 @@ struct status_changed { /* order.status_changed: what the board and the live pag
 };
 extern const struct field status_changed_fields[];
 
-/* live.c: counts what became of orders, once per event. */
-enum err on_status_changed(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
 /* Own events to the streams that follow them: watchers. */
 enum err show_status(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
 enum err show_reminder(struct ctx *cx, const struct event *e, const void *data) MUST_USE;

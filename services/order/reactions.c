@@ -1,6 +1,6 @@
 /* reactions.c -- what other services' events and time itself do to an order. */
 #include "order/copies.h"
-#include "order/live.h"
+#include "order/counts.h"
 
 #include "base/fault.h"
 #include "obs/log.h"
@@ -59,7 +59,9 @@ static enum err on_stock_refused(struct ctx *cx, const struct event *e, const vo
     TRY(order_load(cx, in->order_id, &o));
     if (o.status == STOCK_PENDING)
         o.stock_back = true; /* nothing was taken */
-    return step(cx, &o, STOCK_REFUSED, in->reason);
+    TRY(step(cx, &o, STOCK_REFUSED, in->reason));
+    count_refusal(in->reason);
+    return ERR_OK;
 }
 
 static enum err on_stock_released(struct ctx *cx, const struct event *e, const void *data)
@@ -82,7 +84,9 @@ static enum err on_captured(struct ctx *cx, const struct event *e, const void *d
     TRY(order_load(cx, in->order_id, &o));
     o.captured_won += in->amount_won;
     o.payment_id = in->payment_id;
-    return step(cx, &o, CAPTURED, in->code); /* code: why it is not what was agreed */
+    TRY(step(cx, &o, CAPTURED, in->code)); /* code: why it is not what was agreed */
+    count_money(MONEY_CAPTURED, in->amount_won);
+    return ERR_OK;
 }
 
 static enum err on_declined(struct ctx *cx, const struct event *e, const void *data)
@@ -91,6 +95,7 @@ static enum err on_declined(struct ctx *cx, const struct event *e, const void *d
     struct order o;
 
     (void)e;
+    count_money(MONEY_DECLINED, 0);
     TRY(order_load(cx, in->order_id, &o));
     if (!uuid_eq(o.payment_id, in->payment_id))
         return ERR_OK; /* another payment has the pin by now */
@@ -105,7 +110,9 @@ static enum err on_refunded(struct ctx *cx, const struct event *e, const void *d
     (void)e;
     TRY(order_load(cx, in->order_id, &o));
     o.refunded_won += in->amount_won;
-    return step(cx, &o, MONEY_BACK, STR_NONE);
+    TRY(step(cx, &o, MONEY_BACK, STR_NONE));
+    count_money(MONEY_REFUNDED, in->amount_won);
+    return ERR_OK;
 }
 
 /* The payment service gives it back by itself; the order only keeps the books complete. */
@@ -118,7 +125,9 @@ static enum err on_late_captured(struct ctx *cx, const struct event *e, const vo
     TRY(order_load(cx, in->order_id, &o));
     o.captured_won += in->amount_won;
     o.late_won += in->amount_won;
-    return step(cx, &o, LATE_CAPTURED, STR_NONE);
+    TRY(step(cx, &o, LATE_CAPTURED, STR_NONE));
+    count_money(MONEY_LATE_CAPTURED, in->amount_won);
+    return ERR_OK;
 }
 
 /* clang-format off */

@@ -1,6 +1,6 @@
 /* service.c -- the order service's tables: who may call what, which events it follows. */
 #include "migrations_order.h"
-#include "order/live.h"
+#include "order/counts.h"
 
 #define BUYER (GUEST | CUSTOMER)
 #define SHOP (OWNER | STAFF)
@@ -58,6 +58,7 @@ const struct service order_service = {
     .routes = routes,
     .topics = topics,
     .consumers = order_consumers,
+    .start = order_counts_start,
     .watchers = order_watchers,
     .timers = order_timers,
     .jobs = order_jobs,

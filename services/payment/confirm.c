@@ -4,6 +4,7 @@
 
 #include "base/fault.h"
 #include "data/json.h"
+#include "obs/metrics.h"
 
 /*
  * DESIGN
@@ -258,6 +259,20 @@ enum err payment_pursue(struct ctx *cx, const struct payment *p, bool is_repeat)
     return settle(cx, p, provider_confirm(cx, p, &a), &a, is_repeat);
 }
 
+static struct metric *unknown(void)
+{
+    return metric_get(METRIC_COUNTER, "jumun_payments_unknown_total",
+                      "Confirmations of which the provider did not say at once what became.", NULL,
+                      NULL, NULL, NULL);
+}
+
+enum err payment_counts_start(struct ctx *cx)
+{
+    (void)cx;
+    metric_add(unknown(), 0);
+    return ERR_OK;
+}
+
 enum err payment_confirm(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     const struct confirm *in = rq->body;
@@ -283,6 +298,7 @@ enum err payment_confirm(struct ctx *cx, const struct request *rq, struct reply 
     e = payment_pursue(cx, &p, false);
     if (e != ERR_OK) {
         /* We do not know: the answer is 202, and the timer looks at once. */
+        metric_add(unknown(), 1);
         db_rollback(cx);
         TRY(db_begin(cx));
         TRY(timer_set(cx, "payment.resolve", p.payment_id, ctx_now(cx) + 2 * US_PER_S));

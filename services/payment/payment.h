@@ -107,6 +107,7 @@ enum err ledger_write(struct ctx *cx, struct uuid transaction_id, struct uuid or
                       int64_t amount_won) MUST_USE;
 
 /* confirm.c */
+enum err payment_counts_start(struct ctx *cx) MUST_USE; /* the series are there from the start */
 /* Pin and confirm, as often as needed: the same keys each time. is_repeat: an earlier confirm of
  * this payment may be under way still. ERR_OK: settled; otherwise it is still unknown. */
 enum err payment_pursue(struct ctx *cx, const struct payment *p, bool is_repeat) MUST_USE;

@@ -112,6 +112,7 @@ const struct service payment_service = {
     .routes = routes,
     .topics = topics,
     .consumers = consumers,
+    .start = payment_counts_start,
     .timers = timers,
     .jobs = jobs,
     .migrations = migrations_payment,

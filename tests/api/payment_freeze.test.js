@@ -28,6 +28,7 @@ describe('another amount is captured than was agreed', () => {
     const order = await till.order();
     const r = await till.confirm(order, await till.authorize(order, 'wrong_amount'));
     assert.deepEqual([r.status, r.body.status, r.body.frozenAt], [202, 'CONFIRMING', null], JSON.stringify(r.body));
+    assert.match(await (await fetch(`${till.p.internal}/metrics`)).text(), /^jumun_payments_unknown_total [1-9]/m);
     await till.reaches(order, 'MANUAL_REVIEW');
     await until('the refund', async () => (await till.paymentsOf(order))[0].status === 'REFUNDED', 20000);
     const [payment] = await till.paymentsOf(order);

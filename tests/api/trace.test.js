@@ -3,7 +3,7 @@
 const test = require('node:test');
 const assert = require('node:assert/strict');
 const http = require('node:http');
-const { Platform, until } = require('./lib/platform.js');
+const { Platform, demoId, until } = require('./lib/platform.js');
 
 let p, collector;
 const spans = [];
@@ -45,6 +45,38 @@ test('a malformed traceparent begins a new trace', async () => {
   const r = await p.get('/v1/stores/not-a-uuid', { headers: { traceparent: '00-zz-zz-01' } });
   assert.equal(r.status, 400);
   assert.match(r.body.traceId, /^[0-9a-f]{32}$/);
+});
+
+test('metrics tell what became of orders, payments and stock', async () => {
+  const metric = async (name) => {
+    const text = await (await fetch(`${p.internal}/metrics`)).text();
+    const line = text.split('\n').find((l) => l.startsWith(`${name} `));
+    assert.ok(line, `${name} is there before anything happens`);
+    return Number(line.split(' ')[1]);
+  };
+  const names = [...['COMPLETED', 'CANCELLED', 'EXPIRED', 'REJECTED', 'PAYMENT_FAILED', 'MANUAL_REVIEW'].map((s) => `jumun_orders_total{status="${s}"}`),
+    ...['captured', 'declined', 'refunded', 'late_captured'].map((r) => `jumun_payments_total{result="${r}"}`),
+    ...['STOCK_SHORT', 'MENU_SOLD_OUT', 'OTHER'].map((r) => `jumun_stock_refused_total{reason="${r}"}`),
+    'jumun_payments_unknown_total', 'jumun_paid_won_total', 'jumun_captured_won_total', 'jumun_refunded_won_total'];
+  for (const name of names) assert.equal(await metric(name), 0, name);
+
+  const minji = await p.login('minji');
+  await p.addToCart(minji, 1, 7, 3, { replace: true });
+  const refused = await p.place(minji, 1);
+  assert.equal((await p.confirm(minji, refused.body, await p.authorize(refused.body, 'decline'))).status, 402);
+  const order = await p.paid(minji, 1, 1, 7, 3);
+  assert.equal((await p.post(`/v1/orders/${order.orderId}/cancel`, {}, { as: minji, key: true })).status, 202);
+  await p.reaches(minji, order.orderId, 'CANCELLED', 20000);
+  const owner = await p.login('owner1');
+  await p.post(`/v1/owner/stores/${demoId('store', 1)}/menu-items/${demoId('item', 1, 5)}/stock/adjustments`, { setTo: 1, reason: '조사' }, { as: owner, key: true });
+  await p.addToCart(minji, 1, 5, 3, { replace: true });
+  await p.reaches(minji, (await p.place(minji, 1)).body.orderId, 'REJECTED');
+  for (const [name, value] of Object.entries({ 'jumun_orders_total{status="CANCELLED"}': 1, 'jumun_orders_total{status="REJECTED"}': 1,
+    'jumun_payments_total{result="captured"}': 1, 'jumun_payments_total{result="declined"}': 1, 'jumun_payments_total{result="refunded"}': 1,
+    'jumun_stock_refused_total{reason="STOCK_SHORT"}': 1, jumun_paid_won_total: order.totalWon, jumun_captured_won_total: order.totalWon,
+    jumun_refunded_won_total: order.totalWon })) {
+    await until(`${name} to be ${value}`, async () => (await metric(name)) === value);
+  }
 });
 
 test('metrics name routes by their pattern, count orders, and stay few', async () => {
