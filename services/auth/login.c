@@ -108,7 +108,8 @@ static void merge_cart(struct ctx *cx, const struct request *rq, const struct ac
     enum err e = call_service(cx, "order", HTTP_POST, "/internal/v1/carts/merge", cart_merge_fields,
                               &merge, NULL, NULL);
     if (e != ERR_OK)
-        log_event(cx, LOG_WARN, "the guest's cart was not merged: %s", err_row(e)->code);
+        log_seldom(cx, LOG_WARN, err_row(e)->code, "the guest's cart was not merged: %s",
+                   err_row(e)->code);
 }
 
 enum err auth_login(struct ctx *cx, const struct request *rq, struct reply *rp)

@@ -11,6 +11,7 @@
 #include "base/fault.h"
 #include "base/thread.h"
 #include "db/sqlite.h"
+#include "obs/log.h"
 
 #include <errno.h>
 
@@ -194,7 +195,8 @@ static enum err group_commit(struct sqlite_db *s)
     }
     int rc = step(s, s->commit);
     if (rc != SQLITE_OK) {
-        fprintf(stderr, "database %s: commit failed: %s\n", s->path, sqlite3_errstr(rc));
+        log_seldom(NULL, LOG_ERROR, s->path, "database %s: commit failed: %s", s->path,
+                   sqlite3_errstr(rc));
         if (!sqlite3_get_autocommit(s->writer.handle))
             step(s, s->rollback);
         return ERR_UNAVAILABLE;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "obs/log_seldom.h"
 #include "obs/trace.h"
 
 #define LINE_MAX_BYTES 2048
@@ -32,12 +33,17 @@ static size_t put_escaped(char *out, size_t room, const char *text)
     return n;
 }
 
+static int64_t now_us(const struct ctx *cx)
+{
+    return clock_now(cx && cx->clock ? cx->clock : &clock_system);
+}
+
 static void write_line(const struct ctx *cx, enum log_level level, const char *message)
 {
     char line[LINE_MAX_BYTES], stamp[TIME_TEXT_SIZE], trace_id[33] = "";
     size_t n;
 
-    time_format(clock_now(cx && cx->clock ? cx->clock : &clock_system), stamp);
+    time_format(now_us(cx), stamp);
     if (cx)
         trace_id_text(&cx->trace, trace_id);
     if (line_format == LOG_JSON) {
@@ -75,16 +81,53 @@ void log_event(const struct ctx *cx, enum log_level level, const char *format, .
     write_line(cx, level, message);
 }
 
+void log_seldom(const struct ctx *cx, enum log_level level, const char *subject, const char *format,
+                ...)
+{
+    char message[1024];
+    int64_t skipped = 0;
+    va_list args;
+
+    if ((int)level < least_level ||
+        !log_is_due(log_kind(NULL, format, str_from(subject), ERR_OK), now_us(cx), &skipped))
+        return;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    if (skipped)
+        log_event(cx, level, "%s, and %" PRId64 " like it before", message, skipped);
+    else
+        write_line(cx, level, message);
+}
+
+static void log_finished(const struct ctx *cx, const char *kind, struct str name, enum err e,
+                         int status, int64_t duration_us, int64_t skipped)
+{
+    bool ours = e != ERR_OK && (status == 0 || status >= 500);
+    char more[48] = "";
+
+    if (skipped)
+        snprintf(more, sizeof more, ", and %" PRId64 " like it before", skipped);
+    if (e == ERR_OK)
+        log_event(cx, LOG_INFO, "%s %.*s %d %" PRId64 "us%s", kind, STR_ARG(name), status,
+                  duration_us, more);
+    else
+        log_event(cx, ours ? LOG_ERROR : LOG_INFO, "%s %.*s %d %" PRId64 "us %s: %s (%s:%d)%s",
+                  kind, STR_ARG(name), status, duration_us, err_row(e)->code, cx->story.detail,
+                  cx->story.file ? cx->story.file : "-", cx->story.line, more);
+}
+
+void log_work_each(const struct ctx *cx, const char *kind, struct str name, enum err e, int status,
+                   int64_t duration_us)
+{
+    log_finished(cx, kind, name, e, status, duration_us, 0);
+}
+
 void log_work(const struct ctx *cx, const char *kind, struct str name, enum err e, int status,
               int64_t duration_us)
 {
-    bool ours = e != ERR_OK && (status == 0 || status >= 500);
+    int64_t skipped = 0;
 
-    if (e == ERR_OK)
-        log_event(cx, LOG_INFO, "%s %.*s %d %" PRId64 "us", kind, STR_ARG(name), status,
-                  duration_us);
-    else
-        log_event(cx, ours ? LOG_ERROR : LOG_INFO, "%s %.*s %d %" PRId64 "us %s: %s (%s:%d)", kind,
-                  STR_ARG(name), status, duration_us, err_row(e)->code, cx->story.detail,
-                  cx->story.file ? cx->story.file : "-", cx->story.line);
+    if (log_is_due(log_kind(cx, kind, name, e), now_us(cx), &skipped))
+        log_finished(cx, kind, name, e, status, duration_us, skipped);
 }

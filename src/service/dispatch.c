@@ -141,8 +141,8 @@ static enum err run_with_lease(struct work *w)
     for (int tries = 0; tries < CONFLICT_TRIES && kept == ERR_CONFLICT; tries++)
         kept = settle_key(w, e == ERR_OK);
     if (kept != ERR_OK)
-        log_event(cx, LOG_WARN, "idempotency key not settled: %s; its lease runs out",
-                  cx->story.detail);
+        log_seldom(cx, LOG_WARN, w->bound->route->path,
+                   "idempotency key not settled: %s; its lease runs out", cx->story.detail);
     cx->ticket = effect;
     cx->story = story;
     return e;
@@ -205,9 +205,11 @@ void work_count(struct work *w)
     }
     /* What is shed is counted, not told one by one: that would cost more than the answer. */
     bool is_ours = status >= 500 && !w->is_shed;
-    if (is_ours || took_us > SLOW_REQUEST_US || w->platform->options.log_requests)
-        log_work(&w->cx, http_method_names[w->rq.head->method],
-                 w->bound ? str_from(w->bound->route->path) : STR("-"), w->result, status, took_us);
+    bool each = w->platform->options.log_requests;
+    if (is_ours || took_us > SLOW_REQUEST_US || each)
+        (each ? log_work_each : log_work)(&w->cx, http_method_names[w->rq.head->method],
+                                          w->bound ? str_from(w->bound->route->path) : STR("-"),
+                                          w->result, status, took_us);
 }
 
 /* Builds the head a local request would have had on the wire. */

@@ -139,7 +139,7 @@ static enum err give_up(struct svc *s, const struct event *e, enum err last, uin
     db_rollback(&cx);
     if (result == ERR_OK)
         *ticket = cx.ticket;
-    log_work(&cx, "event parked", e->type, result, 0, 0);
+    log_work_each(&cx, "event parked", e->type, result, 0, 0);
     arena_release(&arena);
     return result;
 }

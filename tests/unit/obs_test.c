@@ -198,6 +198,42 @@ static void write_works(void)
     log_work(&cx, "event", STR("order.paid"), ERR_INTERNAL, 0, 56);
 }
 
+static void write_a_flood(void)
+{
+    int64_t until = now.virtual_us + 2 * US_PER_S;
+
+    for (; now.virtual_us < until; now.virtual_us += US_PER_MS) {
+        enum err full = fail(&cx, ERR_UNAVAILABLE, "disk is full");
+        log_work(&cx, "POST", STR("/v1/orders"), full, 503, 9);
+        log_work(&cx, "GET", STR("/v1/orders"), full, 503, 9);
+    }
+}
+
+static void write_many_kinds(void)
+{
+    char name[20];
+
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof name, "kind %d", i);
+        log_work(&cx, "event", str_from(name), ERR_INTERNAL, 0, 1);
+    }
+}
+
+static void write_seldom(void)
+{
+    for (int i = 0; i < 100; i++) {
+        log_seldom(&cx, LOG_ERROR, "order.db", "database %s: commit %d failed", "order.db", i);
+        log_seldom(&cx, LOG_ERROR, "auth.db", "database %s: commit %d failed", "auth.db", i);
+        log_seldom(&cx, LOG_DEBUG, "x", "never seen");
+    }
+}
+
+static void write_each(void)
+{
+    for (int i = 0; i < 5; i++)
+        log_work_each(&cx, "POST", STR("/v1/orders"), ERR_OK, 201, 9);
+}
+
 static size_t lines(struct str s)
 {
     size_t n = 0;
@@ -205,6 +241,21 @@ static size_t lines(struct str s)
     for (size_t i = 0; i < s.n; i++)
         n += s.p[i] == '\n';
     return n;
+}
+
+static void a_flood_is_a_line_a_second(void)
+{
+    fresh();
+    log_configure(LOG_INFO, LOG_HUMAN);
+    now.virtual_us = INT64_C(1796000900000000);
+    struct str text = logged(write_a_flood);
+    CHECK_INT(lines(text), 4); /* two kinds, two seconds */
+    CHECK(strstr(text.p, "disk is full") && strstr(text.p, ", and 999 like it before"));
+    now.virtual_us += US_PER_S;
+    CHECK(lines(logged(write_many_kinds)) <= 64); /* bounded whatever comes */
+    CHECK_INT(lines(logged(write_each)), 5);
+    now.virtual_us += US_PER_S;
+    CHECK_INT(lines(logged(write_seldom)), 2);
 }
 
 static void a_log_line_is_one_line(void)
@@ -233,6 +284,7 @@ static void a_log_line_is_one_line(void)
     CHECK(strstr(text.p, "error event order.paid") != NULL); /* ours, so an error */
     CHECK(strstr(text.p, "error request") == NULL);          /* theirs */
     log_configure(LOG_ERROR, LOG_HUMAN);
+    now.virtual_us += US_PER_S; /* of the same kind, but not in the same second */
     CHECK_INT(lines(logged(write_works)), 1);
     log_configure(LOG_INFO, LOG_HUMAN);
 }
@@ -304,6 +356,7 @@ int main(void)
     RUN(spans_arrive_as_otlp);
     RUN(spans_that_cannot_be_sent_are_counted);
     RUN(a_log_line_is_one_line);
+    RUN(a_flood_is_a_line_a_second);
     RUN(metrics_add_up_and_print);
     arena_release(&arena);
     return test_end();
