@@ -139,10 +139,10 @@ static enum err check_size(struct ctx *cx, struct uuid store_id)
     return fail(cx, ERR_CONSTRAINT, "menu of more than %d bytes", MENU_EVENT_BYTES);
 }
 
-enum err menu_commit_larger(struct ctx *cx, struct uuid store_id)
+enum err menu_commit_larger(struct ctx *cx, struct reply *rp, struct uuid store_id)
 {
     TRY(check_size(cx, store_id));
-    return menu_commit(cx, store_id);
+    return menu_commit(cx, rp, store_id);
 }
 
 enum err menu_announce(struct ctx *cx, struct uuid store_id)
@@ -152,33 +152,62 @@ enum err menu_announce(struct ctx *cx, struct uuid store_id)
     return announce(cx, store_id, &version);
 }
 
-enum err menu_commit(struct ctx *cx, struct uuid store_id)
+static void tag_menu(struct ctx *cx, struct reply *rp, int64_t version)
+{
+    reply_header(cx, rp, STR("ETag"), "\"m%" PRId64 "\"", version);
+}
+
+enum err menu_commit(struct ctx *cx, struct reply *rp, struct uuid store_id)
 {
     int64_t version = 0;
 
     TRY(announce(cx, store_id, &version));
+    if (rp)
+        tag_menu(cx, rp, version);
     if (FAULT("menu.commit.before"))
         return fail(cx, ERR_UNAVAILABLE, "fault: menu.commit.before");
     menu_cache_outdate(cx, svc_state(cx->svc), store_id, version);
     return db_commit(cx);
 }
 
-/* The version a client holds, from If-None-Match; 0: none of ours. */
-static int64_t held_version(const struct request *rq)
+/* The version of a menu's entity tag; 0: none of ours. */
+static int64_t tag_version(struct str tag)
 {
-    struct str tag = rq->head ? http_field(rq->head, STR("If-None-Match")) : STR_NONE;
     int64_t version = 0;
 
-    if (tag.p && str_starts(tag, STR("W/")))
-        tag = (struct str){tag.p + 2, tag.n - 2};
     if (!tag.p || tag.n < 4 || !str_starts(tag, STR("\"m")) || !str_ends(tag, STR("\"")))
         return 0;
     return str_i64((struct str){tag.p + 2, tag.n - 3}, 1, INT64_MAX, &version) ? version : 0;
 }
 
+/* The version a client holds, from If-None-Match; 0: none of ours. */
+static int64_t held_version(const struct request *rq)
+{
+    struct str tag = rq->head ? http_field(rq->head, STR("If-None-Match")) : STR_NONE;
+
+    if (tag.p && str_starts(tag, STR("W/")))
+        tag = (struct str){tag.p + 2, tag.n - 2};
+    return tag_version(tag);
+}
+
+enum err menu_expect(struct ctx *cx, const struct request *rq)
+{
+    struct str tag = rq->head ? http_field(rq->head, STR("If-Match")) : STR_NONE;
+    int64_t changed = 0;
+
+    if (!tag.p || str_eq(tag, STR("*")))
+        return ERR_OK;
+    /* An update, so that nobody else's edit comes between this look and ours. */
+    TRY(db_change(cx, &changed,
+                  "update stores set menu_version = menu_version"
+                  " where store_id = $1 and menu_version = $2",
+                  ARGS(db_uuid(rq->id[0]), db_int(tag_version(tag)))));
+    return changed == 1 ? ERR_OK : fail(cx, ERR_PRECONDITION, "the menu is not at that version");
+}
+
 static enum err reply_menu(struct ctx *cx, struct reply *rp, const struct menu_hit *hit)
 {
-    reply_header(cx, rp, STR("ETag"), "\"m%" PRId64 "\"", hit->version);
+    tag_menu(cx, rp, hit->version);
     reply_header(cx, rp, STR("Cache-Control"), "no-cache");
     if (!hit->json.p)
         return reply_none(cx, rp, 304);
@@ -242,5 +271,6 @@ enum err menu_item_get(struct ctx *cx, const struct request *rq, struct reply *r
                " where i.menu_item_id = $1 and i.store_id = $2 and i.deleted_at is null",
                ARGS(db_uuid(rq->id[1]), db_uuid(rq->id[0]))));
     TRY(option_groups_load(cx, &item));
+    reply_version(cx, rp, item.version);
     return reply_data(cx, rp, 200, menu_item_fields, &item);
 }

@@ -66,10 +66,13 @@ enum err menu_load(struct ctx *cx, struct uuid store_id, bool with_deleted,
 /* Inside a transaction: the next menu version, and store.menu.changed with the whole menu. */
 enum err menu_announce(struct ctx *cx, struct uuid store_id) MUST_USE;
 /* Ends an owner's edit: announces, outdates the cached menu, commits. */
-enum err menu_commit(struct ctx *cx, struct uuid store_id) MUST_USE;
+enum err menu_commit(struct ctx *cx, struct reply *rp, struct uuid store_id) MUST_USE;
 /* The same for an edit that may have made the menu larger. ERR_CONSTRAINT: larger than a menu may
  * be. */
-enum err menu_commit_larger(struct ctx *cx, struct uuid store_id) MUST_USE;
+enum err menu_commit_larger(struct ctx *cx, struct reply *rp, struct uuid store_id) MUST_USE;
+/* Inside a transaction: ERR_PRECONDITION when If-Match names another version of the menu: what has
+ * no version of its own (sections, options, orders of things) is edited against the menu's. */
+enum err menu_expect(struct ctx *cx, const struct request *rq) MUST_USE;
 
 /* menu_cache.c: encoded menus, per process, bounded. */
 struct menu_cache;

@@ -53,7 +53,7 @@ enum err section_create(struct ctx *cx, const struct request *rq, struct reply *
         "insert into sections (section_id, store_id, name, position)"
         " select $1, $2, $3, coalesce(max(position), 0) + 1 from sections where store_id = $2",
         ARGS(db_uuid(s.section_id), db_uuid(rq->id[0]), db_str(in->name))));
-    TRY(menu_commit(cx, rq->id[0]));
+    TRY(menu_commit(cx, rp, rq->id[0]));
     reply_header(cx, rp, STR("Location"), "/v1/owner/stores/%s/sections/%s",
                  ctx_uuid_text(cx, rq->id[0]), ctx_uuid_text(cx, s.section_id));
     return reply_data(cx, rp, 201, section_fields, &s);
@@ -65,11 +65,12 @@ enum err section_patch(struct ctx *cx, const struct request *rq, struct reply *r
     struct section s = {.section_id = rq->id[1], .name = in->name};
 
     TRY(db_begin(cx));
+    TRY(menu_expect(cx, rq));
     TRY(change_one(cx,
                    "update sections set name = $3"
                    " where store_id = $1 and section_id = $2 and deleted_at is null",
                    ARGS(db_uuid(rq->id[0]), db_uuid(rq->id[1]), db_str(in->name))));
-    TRY(menu_commit(cx, rq->id[0]));
+    TRY(menu_commit(cx, rp, rq->id[0]));
     return reply_data(cx, rp, 200, section_fields, &s);
 }
 
@@ -79,6 +80,7 @@ enum err section_delete(struct ctx *cx, const struct request *rq, struct reply *
     int64_t items = 0;
 
     TRY(db_begin(cx));
+    TRY(menu_expect(cx, rq));
     TRY(db_int_of(cx, &items,
                   "select count(*) from menu_items where section_id = $1 and deleted_at is null",
                   ARGS(db_uuid(rq->id[1]))));
@@ -88,7 +90,7 @@ enum err section_delete(struct ctx *cx, const struct request *rq, struct reply *
                    ARGS(db_uuid(rq->id[0]), db_uuid(rq->id[1]), db_int(ctx_now(cx)))));
     if (items > 0)
         return fail(cx, ERR_CONSTRAINT, "section still has %" PRId64 " items", items);
-    TRY(menu_commit(cx, rq->id[0]));
+    TRY(menu_commit(cx, rp, rq->id[0]));
     return reply_none(cx, rp, 204);
 }
 
@@ -97,13 +99,14 @@ enum err section_order(struct ctx *cx, const struct request *rq, struct reply *r
     const struct order_body *in = rq->body;
 
     TRY(db_begin(cx));
+    TRY(menu_expect(cx, rq));
     for (size_t i = 0; i < in->ids.n; i++)
         TRY(change_one(cx,
                        "update sections set position = $3"
                        " where store_id = $1 and section_id = $2 and deleted_at is null",
                        ARGS(db_uuid(rq->id[0]), db_uuid(*LIST_AT(struct uuid, in->ids, i)),
                             db_int((int64_t)i + 1))));
-    TRY(menu_commit(cx, rq->id[0]));
+    TRY(menu_commit(cx, rp, rq->id[0]));
     return reply_none(cx, rp, 204);
 }
 
@@ -183,7 +186,7 @@ enum err menu_item_create(struct ctx *cx, const struct request *rq, struct reply
     TRY(reply_item(cx, rp, 201, id));
     reply_header(cx, rp, STR("Location"), "/v1/stores/%s/menu-items/%s",
                  ctx_uuid_text(cx, rq->id[0]), ctx_uuid_text(cx, id));
-    return menu_commit_larger(cx, rq->id[0]);
+    return menu_commit_larger(cx, NULL, rq->id[0]);
 }
 
 enum err menu_item_patch(struct ctx *cx, const struct request *rq, struct reply *rp)
@@ -213,18 +216,34 @@ enum err menu_item_patch(struct ctx *cx, const struct request *rq, struct reply 
     if (changed == 0)
         return fail(cx, ERR_PRECONDITION, "menu item is at version %" PRId64, found);
     TRY(reply_item(cx, rp, 200, rq->id[1]));
-    return menu_commit_larger(cx, rq->id[0]);
+    return menu_commit_larger(cx, NULL, rq->id[0]);
+}
+
+/* An update, so that nobody else's edit comes between this look and ours. */
+static enum err expect_item(struct ctx *cx, const struct request *rq)
+{
+    int64_t version = 0, changed = 0;
+
+    TRY(request_version(cx, rq, &version));
+    if (version == 0)
+        return ERR_OK;
+    TRY(db_change(cx, &changed,
+                  "update menu_items set version = version where store_id = $1"
+                  " and menu_item_id = $2 and deleted_at is null and version = $3",
+                  ARGS(db_uuid(rq->id[0]), db_uuid(rq->id[1]), db_int(version))));
+    return changed == 1 ? ERR_OK : fail(cx, ERR_PRECONDITION, "the item is not at that version");
 }
 
 /* Soft: held and sold lines still point to it. */
 enum err menu_item_delete(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     TRY(db_begin(cx));
+    TRY(expect_item(cx, rq));
     TRY(change_one(cx,
                    "update menu_items set deleted_at = $3, version = version + 1"
                    " where store_id = $1 and menu_item_id = $2 and deleted_at is null",
                    ARGS(db_uuid(rq->id[0]), db_uuid(rq->id[1]), db_int(ctx_now(cx)))));
-    TRY(menu_commit(cx, rq->id[0]));
+    TRY(menu_commit(cx, NULL, rq->id[0]));
     return reply_none(cx, rp, 204);
 }
 
@@ -243,13 +262,14 @@ enum err menu_item_order(struct ctx *cx, const struct request *rq, struct reply 
     const struct item_order_body *in = rq->body;
 
     TRY(db_begin(cx));
+    TRY(menu_expect(cx, rq));
     for (size_t i = 0; i < in->ids.n; i++)
         TRY(change_one(cx,
                        "update menu_items set position = $4 where store_id = $1 and section_id = $2"
                        " and menu_item_id = $3 and deleted_at is null",
                        ARGS(db_uuid(rq->id[0]), db_uuid(in->section_id),
                             db_uuid(*LIST_AT(struct uuid, in->ids, i)), db_int((int64_t)i + 1))));
-    TRY(menu_commit(cx, rq->id[0]));
+    TRY(menu_commit(cx, rp, rq->id[0]));
     return reply_none(cx, rp, 204);
 }
 
@@ -266,10 +286,11 @@ enum err menu_item_sold_out(struct ctx *cx, const struct request *rq, struct rep
     const struct sold_out_body *in = rq->body;
 
     TRY(db_begin(cx));
+    TRY(expect_item(cx, rq));
     TRY(change_one(cx,
                    "update menu_items set sold_out = $3, version = version + 1"
                    " where store_id = $1 and menu_item_id = $2 and deleted_at is null",
                    ARGS(db_uuid(rq->id[0]), db_uuid(rq->id[1]), db_bool(in->sold_out))));
     TRY(reply_item(cx, rp, 200, rq->id[1]));
-    return menu_commit(cx, rq->id[0]);
+    return menu_commit(cx, NULL, rq->id[0]);
 }

@@ -128,7 +128,7 @@ enum err option_group_create(struct ctx *cx, const struct request *rq, struct re
     TRY(reply_group(cx, rp, 201, id));
     reply_header(cx, rp, STR("Location"), "/v1/owner/stores/%s/option-groups/%s",
                  ctx_uuid_text(cx, rq->id[0]), ctx_uuid_text(cx, id));
-    return menu_commit_larger(cx, rq->id[0]);
+    return menu_commit_larger(cx, rp, rq->id[0]);
 }
 
 /* An option keeps its id only within its own group: ids of other groups are refused. */
@@ -161,6 +161,7 @@ enum err option_group_patch(struct ctx *cx, const struct request *rq, struct rep
     int64_t n_options = 0;
 
     TRY(db_begin(cx));
+    TRY(menu_expect(cx, rq));
     TRY(db_one(cx, option_group_row_fields, &now,
                "select option_group_id, menu_item_id, name, min, max, position from option_groups"
                " where option_group_id = $1 and store_id = $2",
@@ -181,17 +182,18 @@ enum err option_group_patch(struct ctx *cx, const struct request *rq, struct rep
         TRY(insert_options(cx, rq->id[0], rq->id[1], in->options));
     }
     TRY(reply_group(cx, rp, 200, rq->id[1]));
-    return menu_commit_larger(cx, rq->id[0]);
+    return menu_commit_larger(cx, rp, rq->id[0]);
 }
 
 enum err option_group_delete(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     TRY(db_begin(cx));
+    TRY(menu_expect(cx, rq));
     TRY(db_exec(cx, "delete from options where option_group_id = $1 and store_id = $2",
                 ARGS(db_uuid(rq->id[1]), db_uuid(rq->id[0]))));
     TRY(change_one(cx, "delete from option_groups where option_group_id = $1 and store_id = $2",
                    ARGS(db_uuid(rq->id[1]), db_uuid(rq->id[0]))));
-    TRY(menu_commit(cx, rq->id[0]));
+    TRY(menu_commit(cx, rp, rq->id[0]));
     return reply_none(cx, rp, 204);
 }
 
@@ -200,6 +202,7 @@ enum err option_group_order(struct ctx *cx, const struct request *rq, struct rep
     const struct group_order_body *in = rq->body;
 
     TRY(db_begin(cx));
+    TRY(menu_expect(cx, rq));
     for (size_t i = 0; i < in->ids.n; i++)
         TRY(change_one(
             cx,
@@ -207,6 +210,6 @@ enum err option_group_order(struct ctx *cx, const struct request *rq, struct rep
             " and option_group_id = $3",
             ARGS(db_uuid(rq->id[0]), db_uuid(in->menu_item_id),
                  db_uuid(*LIST_AT(struct uuid, in->ids, i)), db_int((int64_t)i + 1))));
-    TRY(menu_commit(cx, rq->id[0]));
+    TRY(menu_commit(cx, rp, rq->id[0]));
     return reply_none(cx, rp, 204);
 }

@@ -241,6 +241,6 @@ enum err owner_store_delete(struct ctx *cx, const struct request *rq, struct rep
     if (changed == 0)
         return fail(cx, ERR_PRECONDITION, "store is not at version %" PRId64, version);
     TRY(store_announce(cx, rq->id[0]));
-    TRY(menu_commit(cx, rq->id[0])); /* its menu answers 410 from now on */
+    TRY(menu_commit(cx, NULL, rq->id[0])); /* its menu answers 410 from now on */
     return reply_none(cx, rp, 204);
 }

@@ -12,7 +12,7 @@ static const struct route routes[] = {
     {HTTP_GET, "/v1/stores", ANYONE, stores_list, NULL, stores_query_fields, store_card_fields, LIST, 200, NULL, "Stores by name or initial consonants, category, nearness, open now."},
     {HTTP_GET, "/v1/stores/{storeId}", ANYONE, stores_get, NULL, NULL, store_public_fields, 0, 200, NULL, "One store with hours and origin of its ingredients."},
     {HTTP_GET, "/v1/stores/{storeId}/menu", ANYONE, menu_get, NULL, NULL, menu_fields, 0, 200, NULL, "The whole menu; ETag and 304."},
-    {HTTP_GET, "/v1/stores/{storeId}/menu-items/{menuItemId}", ANYONE, menu_item_get, NULL, NULL, menu_item_fields, 0, 200, NULL, "One menu item with its options."},
+    {HTTP_GET, "/v1/stores/{storeId}/menu-items/{menuItemId}", ANYONE, menu_item_get, NULL, NULL, menu_item_fields, 0, 200, NULL, "One menu item with its options; its ETag is for the owner's If-Match."},
 
     {HTTP_GET, "/internal/v1/stores/{storeId}", SERVICE, stores_get, NULL, NULL, store_public_fields, INTERNAL, 200, NULL, "Is there such a store, and what is it?"},
     {HTTP_POST, "/v1/owner/stores", OWNER, owner_store_create, store_new_fields, NULL, store_owner_fields, IDEMPOTENT, 201, NULL, "Opens a store of one's own."},
@@ -25,7 +25,7 @@ static const struct route routes[] = {
     {HTTP_POST, OWN "/resume", SHOP, store_resume, NULL, NULL, store_owner_fields, 0, 200, guard_menu, "Takes orders again."},
 
     {HTTP_POST, OWN "/sections", SHOP, section_create, section_new_fields, NULL, section_fields, IDEMPOTENT, 201, guard_menu, "A section of the menu, at its end."},
-    {HTTP_PATCH, OWN "/sections/{sectionId}", SHOP, section_patch, section_patch_fields, NULL, section_fields, 0, 200, guard_menu, "Renames a section."},
+    {HTTP_PATCH, OWN "/sections/{sectionId}", SHOP, section_patch, section_patch_fields, NULL, section_fields, 0, 200, guard_menu, "Renames a section; takes the menu's ETag as If-Match."},
     {HTTP_DELETE, OWN "/sections/{sectionId}", SHOP, section_delete, NULL, NULL, NULL, 0, 204, guard_menu, "Removes an empty section."},
     {HTTP_PUT, OWN "/sections/order", SHOP, section_order, section_order_fields, NULL, NULL, 0, 204, guard_menu, "The order of the sections."},
     {HTTP_POST, OWN "/menu-items", SHOP, menu_item_create, item_new_fields, NULL, menu_item_fields, IDEMPOTENT, 201, guard_menu, "A menu item, at the end of its section."},
@@ -34,7 +34,7 @@ static const struct route routes[] = {
     {HTTP_PUT, OWN "/menu-items/order", SHOP, menu_item_order, item_order_fields, NULL, NULL, 0, 204, guard_menu, "The order of the items of a section."},
     {HTTP_PUT, OWN "/menu-items/{menuItemId}/sold-out", SHOP, menu_item_sold_out, sold_out_fields, NULL, menu_item_fields, 0, 200, guard_menu, "The sold-out switch."},
     {HTTP_POST, OWN "/option-groups", SHOP, option_group_create, group_new_fields, NULL, option_group_fields, IDEMPOTENT, 201, guard_menu, "A group of options of a menu item."},
-    {HTTP_PATCH, OWN "/option-groups/{optionGroupId}", SHOP, option_group_patch, group_patch_fields, NULL, option_group_fields, 0, 200, guard_menu, "Changes what is sent; options come as a whole."},
+    {HTTP_PATCH, OWN "/option-groups/{optionGroupId}", SHOP, option_group_patch, group_patch_fields, NULL, option_group_fields, 0, 200, guard_menu, "Changes what is sent; options come as a whole; takes the menu's ETag as If-Match."},
     {HTTP_DELETE, OWN "/option-groups/{optionGroupId}", SHOP, option_group_delete, NULL, NULL, NULL, 0, 204, guard_menu, "Removes a group."},
     {HTTP_PUT, OWN "/option-groups/order", SHOP, option_group_order, group_order_fields, NULL, NULL, 0, 204, guard_menu, "The order of an item's groups."},
 

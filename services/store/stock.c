@@ -102,7 +102,7 @@ static enum err finish(struct ctx *cx, const struct request *rq, struct reply *r
     if (!before)
         return ERR_OK;
     if (ran_out(before) != ran_out(&now))
-        return menu_commit(cx, rq->id[0]);
+        return menu_commit(cx, NULL, rq->id[0]);
     if (FAULT("stock.commit.before"))
         return fail(cx, ERR_UNAVAILABLE, "fault: stock.commit.before");
     return db_commit(cx);

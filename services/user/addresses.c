@@ -20,6 +20,7 @@ const struct field address_fields[] = {
               "degrees east"),
     F_STR(struct address, region_code, "regionCode", NULLABLE, 0, 20, "administrative region"),
     F_BOOL(struct address, is_default, "isDefault", REQUIRED, "used unless another is named"),
+    F_INT(struct address, version, "version", 0, 0, INT64_MAX, "of its ETag, \"v1\""),
     F_TIME(struct address, created_at, "createdAt", REQUIRED, "added"),
     F_TIME(struct address, updated_at, "updatedAt", REQUIRED, "last change"),
     F_END(struct address),

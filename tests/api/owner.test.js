@@ -185,6 +185,34 @@ describe('menu items', () => {
     done = true;
     await Promise.all(readers);
   });
+  test('is edited against the version that was read', async () => {
+    const read = await j.get(`/v1/stores/${shop.storeId}/menu`);
+    const tag = read.header('etag');
+    const made = await owner.post(at('sections'), { name: '계절' });
+    assert.match(made.header('etag'), /^"m\d+"$/);
+    assert.notEqual(made.header('etag'), tag);
+    const where = at('sections', made.json.sectionId);
+    assert.deepEqual(status(await owner.patch(where, { name: '늦은' }, tagged(tag))), [412, 'PRECONDITION']);
+    assert.deepEqual(status(await owner.patch(where, { name: '늦은' }, tagged('"v1"'))), [412, 'PRECONDITION']);
+    const named = await owner.patch(where, { name: '겨울' }, tagged(made.header('etag')));
+    assert.equal(named.status, 200, named.text);
+    const group = await owner.post(at('option-groups'), { menuItemId: item.menuItemId, name: '양', min: 0, max: 1, options: [{ name: '곱빼기', priceWon: 500 }] });
+    const groupAt = at('option-groups', group.json.optionGroupId);
+    assert.deepEqual(status(await owner.patch(groupAt, { name: '늦은' }, tagged(named.header('etag')))), [412, 'PRECONDITION']);
+    assert.deepEqual(status(await owner.delete(groupAt, tagged(named.header('etag')))), [412, 'PRECONDITION']);
+    assert.deepEqual(status(await owner.delete(where, tagged(named.header('etag')))), [412, 'PRECONDITION']);
+    const ids = (await menu()).sections.map((s) => s.sectionId);
+    assert.deepEqual(status(await owner.put(at('sections', 'order'), { ids }, tagged(named.header('etag')))), [412, 'PRECONDITION']);
+    assert.ok(!JSON.stringify(await menu()).includes('늦은'));
+    const gone = await owner.delete(groupAt, tagged(group.header('etag')));
+    assert.equal(gone.status, 204);
+    assert.equal((await owner.delete(where, tagged(gone.header('etag')))).status, 204);
+
+    const itemTag = (await j.get(`/v1/stores/${shop.storeId}/menu-items/${item.menuItemId}`)).header('etag');
+    assert.equal((await owner.patch(at('menu-items', item.menuItemId), { description: '고소한' }, tagged(itemTag))).status, 200);
+    assert.deepEqual(status(await owner.delete(at('menu-items', item.menuItemId), tagged(itemTag))), [412, 'PRECONDITION']);
+    assert.deepEqual(status(await owner.put(at('menu-items', item.menuItemId, 'sold-out'), { soldOut: true }, tagged(itemTag))), [412, 'PRECONDITION']);
+  });
   test('are added, changed, ordered and taken off, and guests see it at once', async () => {
     const made = await owner.post(at('menu-items'), { sectionId: section.sectionId, name: '참치김밥', description: '마요 듬뿍', priceWon: 4500, allergens: '달걀, 대두', origin: '쌀(국내산)' });
     assert.equal(made.status, 201);

@@ -102,6 +102,8 @@ describe('addresses', () => {
     const made = await p.post('/v1/me/addresses', place());
     const where = `/v1/me/addresses/${made.json.addressId}`;
     const tag = made.header('etag');
+    const listed = (await p.get('/v1/me/addresses')).json.items.find((a) => where.endsWith(a.addressId));
+    assert.equal(`"v${listed.version}"`, tag);
     const rp = await p.patch(where, { address2: '옥상' }, { headers: { 'if-match': tag } });
     assert.deepEqual([rp.status, rp.json.address2, rp.json.address1], [200, '옥상', made.json.address1]);
     assert.notEqual(rp.header('etag'), tag);
