@@ -53,9 +53,10 @@ enum err guess_allowed(struct ctx *cx, struct str subject)
                            ARGS(db_str(subject)));
     if (e != ERR_OK && e != ERR_NOT_FOUND)
         return e;
-    if (e == ERR_OK && until > ctx_now(cx))
-        return fail(cx, ERR_LOCKED, "for %" PRId64 " s", (until - ctx_now(cx)) / US_PER_S + 1);
-    return ERR_OK;
+    if (e == ERR_NOT_FOUND || until <= ctx_now(cx))
+        return ERR_OK;
+    cx->story.retry_after_s = (until - ctx_now(cx)) / US_PER_S + 1;
+    return fail(cx, ERR_LOCKED, "for %" PRId64 " s", cx->story.retry_after_s);
 }
 
 enum err guess_wrong(struct ctx *cx, struct str subject)

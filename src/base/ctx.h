@@ -54,6 +54,7 @@ struct story {
     struct str public_detail; /* may be shown: the `detail` of problem+json */
     struct str
         public_extra; /* raw JSON members added to the problem, e.g. "\"providerCode\":\"X\"" */
+    int64_t retry_after_s; /* of a refusal that passes; 0: not known */
 };
 
 struct db;

@@ -10,6 +10,7 @@
 
 #define KEY_MAX 255
 #define WAIT_MAX_S 10
+#define RATE_WINDOW_MS INT64_C(60000)
 #define QUERY_PAIRS_MAX 64
 
 /* A browser page of another origin must not act with what the browser holds. */
@@ -32,19 +33,31 @@ static enum err check_origin(struct work *w)
     return ERR_OK;
 }
 
+static int64_t seconds_up(int64_t ms)
+{
+    return (ms + 999) / 1000;
+}
+
 /* Per client, before anything that costs: tokens, bodies, databases. */
 static enum err check_rate(struct work *w)
 {
     struct platform *p = w->platform;
+    int64_t limit = p->options.rate_limit_per_minute, retry_ms;
     int left;
-    int64_t retry_ms;
 
-    if (p->options.rate_limit_per_minute <= 0)
+    if (limit <= 0)
         return ERR_OK;
     struct str key = arena_printf(w->cx.arena, "rate:%.*s", STR_ARG(w->rq.peer));
-    if (cache_take(&w->cx, p->cache, key, (int)p->options.rate_limit_per_minute, 60000, &left,
-                   &retry_ms))
+    bool taken = cache_take(&w->cx, p->cache, key, (int)limit, RATE_WINDOW_MS, &left, &retry_ms);
+    /* Refills evenly: whole again after what is missing. */
+    int64_t reset_ms = taken ? (limit - left) * RATE_WINDOW_MS / limit : retry_ms;
+    w->quota_policy = arena_printf(w->cx.arena, "\"client\";q=%" PRId64 ";w=%" PRId64, limit,
+                                   RATE_WINDOW_MS / 1000);
+    w->quota = arena_printf(w->cx.arena, "\"client\";r=%d;t=%" PRId64, taken ? left : 0,
+                            seconds_up(reset_ms));
+    if (taken)
         return ERR_OK;
+    w->cx.story.retry_after_s = seconds_up(retry_ms);
     return fail(&w->cx, ERR_RATE_LIMITED, "client is over its limit for %" PRId64 " ms", retry_ms);
 }
 
@@ -277,17 +290,30 @@ static enum err read_idempotency_key(struct work *w, struct str body)
     return ERR_OK;
 }
 
+/* Seconds of `wait` in Prefer (RFC 7240), which lists preferences with parameters; 0 without. */
+static int wait_preferred(struct str prefer)
+{
+    struct str one, parameters;
+    int64_t wait = 0;
+
+    for (bool more = prefer.p != NULL; more;) {
+        more = str_cut(prefer, ',', &one, &prefer);
+        str_cut(one, ';', &one, &parameters);
+        one = str_trim(one);
+        if (one.n > 5 && str_eq_nocase((struct str){one.p, 5}, STR("wait=")) &&
+            str_i64((struct str){one.p + 5, one.n - 5}, 0, 3600, &wait))
+            return (int)(wait < WAIT_MAX_S ? wait : WAIT_MAX_S);
+    }
+    return 0;
+}
+
 static void read_preferences(struct work *w)
 {
     const struct http_head *head = w->rq.head;
-    struct str prefer = http_field(head, STR("Prefer")),
-               language = http_field(head, STR("Accept-Language"));
+    struct str language = http_field(head, STR("Accept-Language"));
     struct str last = http_field(head, STR("Last-Event-ID"));
-    int64_t wait = 0;
 
-    if (str_starts(prefer, STR("wait=")) &&
-        str_i64((struct str){prefer.p + 5, prefer.n - 5}, 0, 3600, &wait))
-        w->rq.wait_s = (int)(wait < WAIT_MAX_S ? wait : WAIT_MAX_S);
+    w->rq.wait_s = wait_preferred(http_field(head, STR("Prefer")));
     w->cx.korean = !language.p || str_starts(language, STR("ko")) || str_starts(language, STR("*"));
     w->rq.cart_token = http_field(head, STR("Jumun-Cart"));
     w->rq.wants_events =

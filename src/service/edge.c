@@ -1,11 +1,14 @@
 /* edge.c -- from a complete HTTP request to its answer: match, admit, run here or on the slow pool,
  * park. */
+#include "service/reply.h"
 #include "service/running.h"
 
 static const struct http_field edge_fields[] = {
     {{"X-Content-Type-Options", 22}, {"nosniff", 7}},
     {{"Cache-Control", 13}, {"no-store", 8}},
 };
+
+#define COMMON_FIELDS_MAX (COUNT_OF(edge_fields) + 2)
 
 static bool has_header(const struct reply *rp, struct str name)
 {
@@ -15,22 +18,33 @@ static bool has_header(const struct reply *rp, struct str name)
     return false;
 }
 
+static size_t put_common(const struct work *w, struct http_field *fields)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < COUNT_OF(edge_fields); i++)
+        if (!has_header(&w->rp, edge_fields[i].name))
+            fields[n++] = edge_fields[i];
+    if (w->quota.p) {
+        fields[n++] = (struct http_field){STR("RateLimit-Policy"), w->quota_policy};
+        fields[n++] = (struct http_field){STR("RateLimit"), w->quota};
+    }
+    return n;
+}
+
 /* The exchange, and with it w, is gone after this. */
 static void send(struct work *w)
 {
     struct reply *rp = &w->rp;
     struct http_field *fields =
-        arena_array(w->cx.arena, rp->n_headers + COUNT_OF(edge_fields), sizeof *fields);
-    size_t n = 0;
+        arena_array(w->cx.arena, rp->n_headers + COMMON_FIELDS_MAX, sizeof *fields);
+    size_t n = put_common(w, fields);
 
     work_count(w);
     if (rp->stream) {
         exchange_stream(w->exchange, rp->stream, buf_str(&rp->body), rp->stream_after);
         return;
     }
-    for (size_t i = 0; i < COUNT_OF(edge_fields); i++)
-        if (!has_header(rp, edge_fields[i].name))
-            fields[n++] = edge_fields[i];
     for (size_t i = 0; i < rp->n_headers; i++)
         fields[n++] = rp->headers[i];
     const struct http_answer answer = {.status = rp->status,
@@ -95,8 +109,23 @@ static void run(struct work *w)
 
 static bool asks_for_contract(const struct http_head *head)
 {
-    return str_eq(head->path, STR("/openapi.json")) &&
-           (head->method == HTTP_GET || head->method == HTTP_HEAD);
+    return str_eq(head->path, STR("/openapi.json"));
+}
+
+static void send_contract(struct work *w)
+{
+    const struct http_head *head = w->rq.head;
+    enum err e = ERR_OK;
+
+    if (head->method == HTTP_GET || head->method == HTTP_HEAD)
+        e = reply_bytes(&w->cx, &w->rp, 200, STR("application/json"), w->platform->contract);
+    else {
+        w->allow = STR("GET, HEAD");
+        e = fail(&w->cx, ERR_METHOD, "the contract is only read");
+    }
+    if (e != ERR_OK)
+        work_refuse(w, e);
+    send(w);
 }
 
 void edge_handle(void *arg, struct exchange *x)
@@ -123,9 +152,7 @@ void edge_handle(void *arg, struct exchange *x)
     if (l->kind == LISTEN_PUBLIC)
         e = admit_edge(w);
     if (e == ERR_OK && l->kind == LISTEN_PUBLIC && asks_for_contract(head)) {
-        exchange_finish(x, &(struct http_answer){.status = 200,
-                                                 .content_type = STR("application/json"),
-                                                 .body = p->contract});
+        send_contract(w);
         return;
     }
     if (e == ERR_OK)

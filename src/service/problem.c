@@ -5,7 +5,7 @@
 #include "service/running.h"
 
 #define PROBLEM_MAX (64 * 1024)
-#define RETRY_AFTER_S 1
+#define RETRY_AFTER_S INT64_C(1) /* when nothing better is known */
 
 /* A cut name or message may end inside a character, and a path may hold any byte: JSON may not. */
 static void text(struct buf *b, struct str s)
@@ -75,7 +75,8 @@ void problem_write(struct work *w, enum err e)
     field_errors(b, story->field_errors);
     buf_char(b, '}');
     if (row->status == 503 || row->status == 429)
-        reply_header(&w->cx, rp, STR("Retry-After"), "%d", RETRY_AFTER_S);
+        reply_header(&w->cx, rp, STR("Retry-After"), "%" PRId64,
+                     story->retry_after_s ? story->retry_after_s : RETRY_AFTER_S);
     if (w->allow.p)
         reply_header(&w->cx, rp, STR("Allow"), "%.*s", STR_ARG(w->allow));
     if (row->status == 401)

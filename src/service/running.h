@@ -102,7 +102,8 @@ struct work {
     int64_t started_us;
     struct idempotency key;
     bool is_replay, is_shed;
-    struct str allow; /* of a path that has other methods only */
+    struct str allow;               /* of a path that has other methods only */
+    struct str quota, quota_policy; /* RateLimit headers; none where there is no limit */
     struct db_waiter waiter;
     struct pool_job job;
 };

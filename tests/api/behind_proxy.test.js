@@ -24,6 +24,24 @@ test('without proxies nobody is believed', async () => {
   await world.stop();
 });
 
+test('each answer says what is left, and a refusal when to come back', async () => {
+  const world = await limited();
+  const left = [];
+  let last;
+  for (let i = 0; i < 7; i++) {
+    last = await fetch(`${world.public}/v1/categories`);
+    assert.equal(last.headers.get('ratelimit-policy'), '"client";q=5;w=60');
+    const [, r, t] = /^"client";r=(\d+);t=(\d+)$/.exec(last.headers.get('ratelimit'));
+    left.push(Number(r));
+    assert.ok(t >= 1 && t <= 60, t);
+  }
+  assert.deepEqual(left, [4, 3, 2, 1, 0, 0, 0]);
+  assert.equal(last.status, 429);
+  const retry = Number(last.headers.get('retry-after'));
+  assert.ok(retry > 5 && retry <= 12, `one token in 12 s, not ${retry}`);
+  await world.stop();
+});
+
 test('behind one proxy its own addition counts, and nothing before it', async () => {
   const world = await limited('--proxies', '1');
   assert.equal(await served(world, (i) => `10.0.1.${i}`), 10, 'ten clients');

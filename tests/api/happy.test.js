@@ -63,4 +63,7 @@ test('the contract is served as it is printed', async () => {
   assert.equal(r.status, 200);
   assert.equal(r.body.openapi, '3.1.0');
   assert.ok(r.body.paths['/v1/orders'].post);
+  assert.equal(r.headers.get('x-content-type-options'), 'nosniff');
+  const posted = await p.post('/openapi.json', {});
+  assert.deepEqual([posted.status, posted.body.code, posted.headers.get('allow')], [405, 'METHOD', 'GET, HEAD']);
 });

@@ -279,6 +279,15 @@ describe('the store and its menu at that moment', () => {
   });
 });
 
+test('Prefer is a list, and its wait is found in it', async () => {
+  for (const prefer of ['respond-async, wait=5', 'Wait=5; strict', 'handling=lenient , wait=5', 'wait=5']) {
+    const who = await customer();
+    await j.fill(world, who, chicken);
+    const made = await world.call('POST', '/v1/orders', { token: who.token, headers: { prefer }, body: { addressId: who.addressId } });
+    assert.deepEqual([made.status, made.body.status], [201, 'AWAITING_PAYMENT'], prefer);
+  }
+});
+
 describe('one key, one order', () => {
   test('asked again: the same answer, and no second order', async () => {
     const who = await customer(), key = randomUUID();
