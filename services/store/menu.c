@@ -180,14 +180,21 @@ static int64_t tag_version(struct str tag)
     return str_i64((struct str){tag.p + 2, tag.n - 3}, 1, INT64_MAX, &version) ? version : 0;
 }
 
-/* The version a client holds, from If-None-Match; 0: none of ours. */
+/* The newest version a client holds, from the list of If-None-Match; 0: none of ours. */
 static int64_t held_version(const struct request *rq)
 {
-    struct str tag = rq->head ? http_field(rq->head, STR("If-None-Match")) : STR_NONE;
+    struct str tags = rq->head ? http_field(rq->head, STR("If-None-Match")) : STR_NONE, tag;
+    int64_t newest = 0;
 
-    if (tag.p && str_starts(tag, STR("W/")))
-        tag = (struct str){tag.p + 2, tag.n - 2};
-    return tag_version(tag);
+    for (bool more = tags.p != NULL; more;) {
+        more = str_cut(tags, ',', &tag, &tags);
+        tag = str_trim(tag);
+        if (str_starts(tag, STR("W/")))
+            tag = (struct str){tag.p + 2, tag.n - 2};
+        int64_t version = tag_version(tag);
+        newest = version > newest ? version : newest;
+    }
+    return newest;
 }
 
 enum err menu_expect(struct ctx *cx, const struct request *rq)
