@@ -1,7 +1,6 @@
 /* admit.c -- who asks, and may they: token, policy, limits at the edge, path, query and body by
  * table. */
 #include "data/json.h"
-#include "obs/trace.h"
 #include "security/authorization.h"
 #include "security/secret.h"
 #include "service/key_watch.h"
@@ -9,7 +8,6 @@
 #include "service/running.h"
 
 #define KEY_MAX 255
-#define WAIT_MAX_S 10
 #define RATE_WINDOW_MS INT64_C(60000)
 #define QUERY_PAIRS_MAX 64
 
@@ -238,7 +236,10 @@ static enum err read_body(struct work *w, struct str body)
     if (!route->body) {
         bool says_nothing =
             body.n == 0 || (w->rq.head->method == HTTP_POST && str_eq(str_trim(body), STR("{}")));
-        return says_nothing ? ERR_OK : fail(&w->cx, ERR_MALFORMED, "a body where none belongs");
+        if (says_nothing)
+            return ERR_OK;
+        w->cx.story.public_detail = STR("No body is expected here.");
+        return fail(&w->cx, ERR_MALFORMED, "a body where none belongs");
     }
     if (body.n == 0) {
         w->cx.story.public_detail = STR("A JSON body is expected.");
@@ -290,38 +291,6 @@ static enum err read_idempotency_key(struct work *w, struct str body)
     return ERR_OK;
 }
 
-/* Seconds of `wait` in Prefer (RFC 7240), which lists preferences with parameters; 0 without. */
-static int wait_preferred(struct str prefer)
-{
-    struct str one, parameters;
-    int64_t wait = 0;
-
-    for (bool more = prefer.p != NULL; more;) {
-        more = str_cut(prefer, ',', &one, &prefer);
-        str_cut(one, ';', &one, &parameters);
-        one = str_trim(one);
-        if (one.n > 5 && str_eq_nocase((struct str){one.p, 5}, STR("wait=")) &&
-            str_i64((struct str){one.p + 5, one.n - 5}, 0, 3600, &wait))
-            return (int)(wait < WAIT_MAX_S ? wait : WAIT_MAX_S);
-    }
-    return 0;
-}
-
-static void read_preferences(struct work *w)
-{
-    const struct http_head *head = w->rq.head;
-    struct str language = http_field(head, STR("Accept-Language"));
-    struct str last = http_field(head, STR("Last-Event-ID"));
-
-    w->rq.wait_s = wait_preferred(http_field(head, STR("Prefer")));
-    w->cx.korean = !language.p || str_starts(language, STR("ko")) || str_starts(language, STR("*"));
-    w->rq.cart_token = http_field(head, STR("Jumun-Cart"));
-    w->rq.wants_events =
-        str_find(http_field(head, STR("Accept")), STR("text/event-stream")) != SIZE_MAX;
-    if (!str_i64(last, 0, INT64_MAX, &w->rq.last_event_id))
-        w->rq.last_event_id = 0;
-}
-
 static struct str methods_text(struct ctx *cx, unsigned methods)
 {
     struct buf b;
@@ -338,14 +307,11 @@ static struct str methods_text(struct ctx *cx, unsigned methods)
     return buf_str(&b);
 }
 
-enum err work_match(struct work *w, const struct http_head *head)
+enum err work_match(struct work *w)
 {
+    const struct http_head *head = w->rq.head;
     struct route_match match;
 
-    w->rq.head = head;
-    w->rq.path = head->path;
-    trace_continue(&w->cx, http_field(head, STR("traceparent")));
-    read_preferences(w);
     router_find(w->listener->router, head->method, head->path, &match);
     if (!match.route) {
         if (!match.methods)

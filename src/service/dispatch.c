@@ -236,7 +236,8 @@ enum err work_local(struct platform *p, struct arena *a, const struct local_requ
 
     work_init(w, p, &p->listeners[rq->listener], a);
     w->rq.peer = STR("local");
-    e = work_match(w, local_head(a, rq));
+    work_greet(w, local_head(a, rq));
+    e = work_match(w);
     if (rq->deadline_us && rq->deadline_us < w->cx.deadline_us)
         w->cx.deadline_us = rq->deadline_us;
     if (e == ERR_OK)

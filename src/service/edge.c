@@ -147,8 +147,7 @@ void edge_handle(void *arg, struct exchange *x)
                             ? forwarded_client(head, exchange_peer(x), p->options.proxies)
                             : exchange_peer(x);
     w->rq.peer = client_network(w->cx.arena, client);
-    w->rq.head = head;
-    w->rq.path = head->path;
+    work_greet(w, head);
     if (l->kind == LISTEN_PUBLIC)
         e = admit_edge(w);
     if (e == ERR_OK && l->kind == LISTEN_PUBLIC && asks_for_contract(head)) {
@@ -156,7 +155,7 @@ void edge_handle(void *arg, struct exchange *x)
         return;
     }
     if (e == ERR_OK)
-        e = work_match(w, head);
+        e = work_match(w);
     if (e == ERR_OK)
         e = shed(w);
     if (e == ERR_OK)

@@ -108,8 +108,11 @@ struct work {
     struct pool_job job;
 };
 
+/* greet.c: first of all trace, language and what else the head says, so that a refusal can be told.
+ */
+void work_greet(struct work *w, const struct http_head *head);
 /* dispatch.c: match and admit in place; then run; then the reply (or problem) stands in w->rp. */
-enum err work_match(struct work *w, const struct http_head *head) MUST_USE;
+enum err work_match(struct work *w) MUST_USE;
 enum err work_admit(struct work *w, struct str body, const struct caller *as) MUST_USE;
 void work_run(struct work *w); /* sets w->result; on failure turns w->rp into a problem */
 void work_refuse(struct work *w, enum err e);

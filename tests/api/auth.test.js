@@ -91,6 +91,8 @@ describe('bodies', () => {
     assert.deepEqual([broken.status, broken.code], [400, 'MALFORMED']);
     const none = await j.post('/v1/auth/login');
     assert.deepEqual([none.status, none.code], [400, 'MALFORMED']);
+    const tooMuch = await (await j.as('minji')).post('/v1/auth/logout', { all: true });
+    assert.deepEqual([tooMuch.code, tooMuch.json.detail], ['MALFORMED', 'No body is expected here.']);
     const form = await j.post('/v1/auth/login', 'username=minji', { headers: { 'content-type': 'application/x-www-form-urlencoded' } });
     assert.deepEqual([form.status, form.code], [415, 'MEDIA_TYPE']);
     const twice = await j.post('/v1/auth/login', '{"username":"minji","username":"admin1","password":"x"}');

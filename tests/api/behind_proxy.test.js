@@ -37,6 +37,8 @@ test('each answer says what is left, and a refusal when to come back', async () 
   }
   assert.deepEqual(left, [4, 3, 2, 1, 0, 0, 0]);
   assert.equal(last.status, 429);
+  const told = await (await fetch(`${world.public}/v1/categories`, { headers: { 'accept-language': 'ko', traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' } })).json();
+  assert.deepEqual([told.code, told.title, told.traceId], ['RATE_LIMITED', '요청이 너무 잦습니다.', '4bf92f3577b34da6a3ce929d0e0e4736']);
   const retry = Number(last.headers.get('retry-after'));
   assert.ok(retry > 5 && retry <= 12, `one token in 12 s, not ${retry}`);
   await world.stop();

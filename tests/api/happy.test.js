@@ -58,6 +58,15 @@ test('a customer orders and pays, the owner cooks and delivers', async () => {
     ['STOCK_PENDING', 'AWAITING_PAYMENT', 'CONFIRMING', 'PAID', 'ACCEPTED', 'COOKING', 'READY', 'DELIVERING', 'COMPLETED']);
 });
 
+test('a problem is told in the language that is wanted most', async () => {
+  for (const [wanted, title] of [[null, '찾을 수 없습니다.'], ['ko-KR,ko;q=0.9,en;q=0.8', '찾을 수 없습니다.'], ['en', 'Not found.'],
+    ['en-US,ko;q=0.5', 'Not found.'], ['en;q=0.1, ko;q=0.9', '찾을 수 없습니다.'], ['fr, ko;q=0.3', '찾을 수 없습니다.'], ['fr', 'Not found.'],
+    ['*', '찾을 수 없습니다.'], ['en, *;q=0.5', 'Not found.'], ['ko;q=0', 'Not found.'], ['ko;q=0.5, en;q=0.75', 'Not found.'], [';;q,=', 'Not found.']]) {
+    const { body } = await p.get('/v1/none', { headers: wanted === null ? {} : { 'accept-language': wanted } });
+    assert.equal(body.title, title, wanted);
+  }
+});
+
 test('the contract is served as it is printed', async () => {
   const r = await p.get('/openapi.json');
   assert.equal(r.status, 200);
