@@ -19,6 +19,7 @@ extern char **environ;
     "tossSecretKey tossClientKey blobs blobsAccessKey blobsSecretKey otlpEndpoint "                \
     "env log logRequests threads slowThreads rateLimit proxies streamsPerUser "                    \
     "outboxKeepMinutes busKeepHours busMaxMb inboxKeepHours demo peers upstreams "                 \
+    "gatewayRoutes gatewayRequests gatewayConnect gatewayAnswer "                                  \
     "serviceKeys discovery discoveryHost discoveryRenew discoveryListen "                          \
     "discoveryPeers discoveryEvict discoveryEvictAlways"
 
@@ -28,7 +29,7 @@ const struct command commands[] = {
      "Prints one line when everything answers; logs go to stderr. SIGTERM or SIGINT stops it without a failed request.",
      "jumun up --demo --data /tmp/jumun --listen 127.0.0.1:0", command_up, PLATFORM_FLAGS},
     {"serve", "NAME...", "runs some services in this process",
-     "Names: auth user store order payment toss; discovery (a Eureka server).",
+     "Names: auth user store order payment toss; discovery (a Eureka server); gateway (the one address of all, alone in its process).",
      "jumun serve order payment --data /var/lib/jumun", command_serve, PLATFORM_FLAGS},
     {"service-keys", "DIR [NAME...]", "makes keys by which services in other processes know each other",
      "DIR/NAME.key is the service's own, DIR/NAME.pub for all the others. What is there already stays.",

@@ -181,7 +181,7 @@ static enum err renew(struct ctx *cx, struct client *c, struct registered *own)
 struct gather {
     struct ctx *cx;
     struct str app;
-    struct str addresses[ADDRESSES_MAX];
+    struct str addresses[ADDRESSES_MAX], open[ADDRESSES_MAX]; /* internal; public */
     size_t n;
     uint64_t hash;
 };
@@ -199,6 +199,7 @@ static void gather_one(void *arg, const struct instance *is)
     if (!port.n)
         port = arena_printf(g->cx->arena, "%" PRId64, is->port);
     struct str address = arena_printf(g->cx->arena, "%.*s:%.*s", STR_ARG(is->host), STR_ARG(port));
+    g->open[g->n] = arena_printf(g->cx->arena, "%.*s:%" PRId64, STR_ARG(is->host), is->port);
     g->addresses[g->n++] = address;
     g->hash = g->hash * 31 + str_hash(address);
 }
@@ -211,7 +212,7 @@ static void tell(struct ctx *cx, struct client *c)
         if (g.n == 0 || g.hash == c->told[i])
             continue;
         c->told[i] = g.hash;
-        c->options.found(c->options.found_arg, c->options.wanted[i], g.addresses, g.n);
+        c->options.found(c->options.found_arg, c->options.wanted[i], g.addresses, g.open, g.n);
     }
 }
 

@@ -20,9 +20,10 @@ struct client_options {
     size_t n_services;
     struct str wanted[CLIENT_SERVICES_MAX]; /* whose addresses are told to `found` */
     size_t n_wanted;
-    /* Addresses "HOST:PORT" of internal listeners, when they changed; they live until it returns.
-     */
-    void (*found)(void *arg, struct str service, const struct str *addresses, size_t n);
+    /* Addresses "HOST:PORT" of internal and of public listeners, when they changed; they live until
+     * it returns. */
+    void (*found)(void *arg, struct str service, const struct str *internal, const struct str *open,
+                  size_t n);
     void *found_arg;
     discovery_call *call; /* NULL: http_call */
     void *call_arg;

@@ -3,9 +3,9 @@
 
 #include "discovery/client.h"
 #include "discovery/discovery.h"
-#include "discovery/ticker.h"
 #include "obs/log.h"
 #include "service/peers.h"
+#include "service/ticker.h"
 
 #define TURN_MS 500 /* what is due is decided by the client */
 #define LEAVE_US (3 * US_PER_S)
@@ -15,7 +15,6 @@ struct discovery_member {
     struct client *client;
     struct platform *platform;
     struct ticker ticker;
-    struct peers *peers;
 };
 
 static void turn(void *arg, struct arena *a)
@@ -27,27 +26,36 @@ static void turn(void *arg, struct arena *a)
     client_turn(&cx, m->client);
 }
 
-/* Their internal listeners, as URLs. More than there is room for would not spread calls better. */
-static void found(void *arg, struct str service, const struct str *addresses, size_t n)
+/* As URLs. More than there is room for would not spread calls better. */
+static void tell(const struct discovery_member *m, struct peers *peers, struct str service,
+                 const struct str *addresses, size_t n)
 {
-    const struct discovery_member *m = arg;
     struct str urls[PEER_ADDRESSES_MAX];
     struct arena arena;
     struct ctx cx;
 
-    log_event(NULL, LOG_INFO, "discovery: %.*s is at %.*s and %zu more", STR_ARG(service),
-              STR_ARG(addresses[0]), n - 1);
-    if (!m->peers)
+    if (!peers)
         return;
     arena_init(&arena, 256 * 1024);
     platform_ctx(m->platform, NULL, &arena, &cx);
     n = n < PEER_ADDRESSES_MAX ? n : PEER_ADDRESSES_MAX;
     for (size_t i = 0; i < n; i++)
         urls[i] = arena_printf(&arena, "http://%.*s", STR_ARG(addresses[i]));
-    if (peers_set(&cx, m->peers, arena_cstr(&arena, service), urls, n) != ERR_OK)
+    if (peers_set(&cx, peers, arena_cstr(&arena, service), urls, n) != ERR_OK)
         log_event(&cx, LOG_WARN, "discovery: the addresses of %.*s are not taken: %s",
                   STR_ARG(service), cx.story.detail);
     arena_release(&arena);
+}
+
+static void found(void *arg, struct str service, const struct str *internal, const struct str *open,
+                  size_t n)
+{
+    const struct discovery_member *m = arg;
+
+    log_event(NULL, LOG_INFO, "discovery: %.*s is at %.*s and %zu more", STR_ARG(service),
+              STR_ARG(internal[0]), n - 1);
+    tell(m, platform_peers(m->platform), service, internal, n);
+    tell(m, platform_upstreams(m->platform), service, open, n);
 }
 
 /* What others can call: the listener's own host says nothing when it listens on all. */
@@ -96,7 +104,6 @@ enum err discovery_join(struct ctx *cx, struct platform *p, const struct discove
     arena_init(&arena, 16 * 1024);
     struct discovery_member *m = ARENA_NEW(&arena, struct discovery_member);
     m->platform = p;
-    m->peers = platform_peers(p);
     m->arena = arena;
     client.found_arg = m;
     enum err e = client_open(cx, &client, &m->client);

@@ -3,8 +3,8 @@
 #include "discovery/discovery.h"
 #include "discovery/replicas.h"
 #include "discovery/rest.h"
-#include "discovery/ticker.h"
 #include "obs/metrics.h"
+#include "service/ticker.h"
 
 #define LISTEN_THREADS 4
 #define TURN_MS 500

@@ -9,7 +9,8 @@ struct settings {
     struct str toss_url, toss_secret_key, toss_client_key, database, bus, cache;
     struct str blobs, blobs_access_key, blobs_secret_key;
     struct str otlp_endpoint, env;
-    struct str peers, upstreams, service_keys;
+    struct str peers, upstreams, service_keys, gateway_routes;
+    int64_t gateway_requests, gateway_connect, gateway_answer;
     struct str discovery, discovery_listen, discovery_peers, discovery_host;
     int64_t discovery_renew, discovery_evict;
     bool discovery_evict_always;

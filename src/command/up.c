@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "discovery/discovery.h"
+#include "gateway/gateway.h"
 #include "obs/log.h"
 #include "obs/supervisor.h"
 #include "obs/trace.h"
@@ -25,6 +26,8 @@ const struct service *service_named(struct str name)
     for (size_t i = 0; all_services[i]; i++)
         if (str_eq(str_from(all_services[i]->name), name))
             return all_services[i];
+    if (str_eq(str_from(gateway_service.name), name))
+        return &gateway_service;
     return str_eq(str_from(discovery_service.name), name) ? &discovery_service : NULL;
 }
 
@@ -148,7 +151,17 @@ static int run_services(struct ctx *cx, const struct settings *s, const char *co
 
     if (s->demo && s->env.p && str_eq_nocase(s->env, STR("production")))
         return command_misused(command, "--demo is refused because JUMUN_ENV is production");
+    const struct gateway_options gateway = {
+        .behind = all_services,
+        .routes = s->gateway_routes,
+        .requests_max = s->gateway_requests,
+        .connect_ms = s->gateway_connect,
+        .answer_ms = s->gateway_answer,
+    };
+    if (has(services, &gateway_service) && services[1])
+        return command_misused(command, "the gateway runs in a process of its own");
     options.discovery = &discovery;
+    options.gateway = &gateway;
     options.apart = apart;
     if (apart && !has(services, &toss_service))
         options.toss_listen = STR_NONE;
@@ -202,6 +215,7 @@ int command_serve(struct ctx *cx, const struct settings *s, struct list words)
     for (; all_services[n]; n++)
         names[n] = all_services[n]->name;
     names[n++] = discovery_service.name;
+    names[n++] = gateway_service.name;
     if (words.n == 0)
         return command_misused("serve", "it needs the names of services");
     for (size_t i = 0; i < words.n; i++) {

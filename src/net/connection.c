@@ -6,7 +6,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 
 #define READ_CHUNK 8192
 #define LINGER_BYTES (256 * 1024)
@@ -43,52 +42,11 @@ int64_t exchange_started_us(const struct exchange *x)
     return x->started_us;
 }
 
-/* "Mon, 23 Nov 2026 10:00:00 GMT"; made once a second per thread. */
-static void add_date(struct buf *b)
-{
-    static _Thread_local time_t made_for;
-    static _Thread_local char text[64];
-    time_t now = time(NULL);
-    struct tm tm;
-
-    if (now != made_for && gmtime_r(&now, &tm)) {
-        strftime(text, sizeof text, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
-        made_for = now;
-    }
-    buf_add(b, text, strlen(text));
-}
-
-static void add_field(struct buf *b, struct str name, struct str value)
-{
-    assert(!memchr(value.p ? value.p : "", '\n', value.n) &&
-           !memchr(value.p ? value.p : "", '\r', value.n));
-    buf_str_add(b, name);
-    buf_lit(b, ": ");
-    buf_str_add(b, value);
-    buf_lit(b, "\r\n");
-}
-
-/* 1xx, 204 and 304 have no body and say nothing of its length. */
 static void write_head(struct exchange *x, const struct http_answer *a)
 {
-    bool has_body = a->status >= 200 && a->status != 204 && a->status != 304;
-
     buf_clear(&x->out);
-    buf_printf(&x->out, "HTTP/1.1 %d %s\r\n", a->status, http_reason(a->status));
-    add_date(&x->out);
-    if (has_body && a->content_type.p)
-        add_field(&x->out, STR("Content-Type"), a->content_type);
-    if (has_body)
-        buf_printf(&x->out, "Content-Length: %zu\r\n", a->body.n);
-    for (size_t i = 0; i < a->n_fields; i++)
-        add_field(&x->out, a->fields[i].name, a->fields[i].value);
-    if (x->close_after)
-        buf_lit(&x->out, "Connection: close\r\n");
-    else if (x->head && x->head->http_1_0)
-        buf_lit(&x->out, "Connection: keep-alive\r\n");
-    buf_lit(&x->out, "\r\n");
-    bool is_head = x->head && x->head->method == HTTP_HEAD;
-    x->out_body = has_body && !is_head ? a->body : STR_NONE;
+    bool has_body = http_answer_head(&x->out, a, x->head, x->close_after);
+    x->out_body = has_body ? a->body : STR_NONE;
     x->written = 0;
 }
 
@@ -121,16 +79,9 @@ static int flush(struct exchange *x)
 /* A refusal of the connection itself: the bytes cannot be trusted, so there is no next request. */
 static void refuse(struct exchange *x, int status)
 {
-    struct buf body;
-
-    buf_init_arena(&body, &x->arena, 1024);
-    buf_printf(&body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"code\":\"%s\"}",
-               http_reason(status), status,
-               status == 413 || status == 414 || status == 431 ? "TOO_LARGE"
-               : status == 408                                 ? "DEADLINE"
-                                                               : "MALFORMED");
-    const struct http_answer answer = {
-        .status = status, .content_type = STR("application/problem+json"), .body = buf_str(&body)};
+    const struct http_answer answer = {.status = status,
+                                       .content_type = STR("application/problem+json"),
+                                       .body = http_refusal(&x->arena, status)};
     x->close_after = x->refused = true;
     x->head = NULL;
     write_head(x, &answer);

@@ -7,7 +7,6 @@
 
 #include "net/server.h"
 
-#define CONNECTIONS_DEFAULT 20000
 #define IDLE_US (60 * US_PER_S)
 #define FIRST_BYTE_US (10 * US_PER_S)
 #define HEAD_US (10 * US_PER_S)

@@ -145,11 +145,11 @@ static int parse_request_line(struct str line, struct http_head *h)
     return status != 1 ? status : method_status;
 }
 
-static int parse_field(struct str line, struct http_head *h)
+static int parse_field(struct str line, struct http_field *fields, size_t *n_fields)
 {
     struct http_field f;
 
-    if (h->n_fields == HTTP_FIELDS_MAX)
+    if (*n_fields == HTTP_FIELDS_MAX)
         return 431;
     if (!str_cut(line, ':', &f.name, &f.value) || f.name.n == 0)
         return 400;
@@ -162,7 +162,7 @@ static int parse_field(struct str line, struct http_head *h)
             return 400;
     }
     f.value = str_trim(f.value);
-    h->fields[h->n_fields++] = f;
+    fields[(*n_fields)++] = f;
     return 1;
 }
 
@@ -205,7 +205,7 @@ static int check_host(const struct http_head *h)
     return n == 0 || is_host(http_field(h, STR("Host"))) ? 1 : 400;
 }
 
-static bool next_token(struct str *list, struct str *ret)
+bool http_list_next(struct str *list, struct str *ret)
 {
     while (list->n) {
         struct str token, rest;
@@ -231,7 +231,7 @@ static int check_coding(struct str list)
 
     if (str_eq_nocase(list, STR("chunked")))
         return 1;
-    while (next_token(&list, &token)) {
+    while (http_list_next(&list, &token)) {
         if (ended)
             return 400;
         ended = str_eq_nocase(token, STR("chunked"));
@@ -276,7 +276,7 @@ static int check_connection(struct http_head *h)
         struct str list = h->fields[i].value;
         if (!str_eq_nocase(h->fields[i].name, STR("Connection")))
             continue;
-        while (next_token(&list, &token)) {
+        while (http_list_next(&list, &token)) {
             if (str_eq_nocase(token, STR("close")))
                 h->keep_alive = false;
             else if (h->http_1_0 && str_eq_nocase(token, STR("keep-alive")))
@@ -310,7 +310,7 @@ static int parse_lines(struct str *rest, struct http_head *h)
             return status;
         if (line.n == 0)
             return request_status;
-        status = parse_field(line, h);
+        status = parse_field(line, h->fields, &h->n_fields);
         if (status != 1)
             return status;
     }
@@ -338,4 +338,74 @@ int http_head_parse(struct str bytes, struct http_head *ret)
     if (status == 1)
         status = check_framing(ret);
     return status == 1 ? check_connection(ret) : status;
+}
+
+/* "HTTP/1.1 200 OK"; the reason may be missing and says nothing. */
+static bool parse_status_line(struct str line, struct http_response *r)
+{
+    struct str version, rest, code;
+
+    if (!str_cut(line, ' ', &version, &rest) || version.n != 8 ||
+        !str_starts(version, STR("HTTP/1.")) || version.p[7] < '0' || version.p[7] > '1')
+        return false;
+    str_cut(rest, ' ', &code, &rest);
+    int64_t status;
+    if (code.n != 3 || !str_i64(code, 100, 599, &status))
+        return false;
+    r->status = (int)status;
+    r->http_1_0 = version.p[7] == '0';
+    r->keep_alive = !r->http_1_0;
+    return true;
+}
+
+static bool read_length(struct str text, struct http_response *r)
+{
+    r->has_length = true;
+    return str_i64(text, 0, INT64_MAX, &r->content_length);
+}
+
+/* What a field says about where the answer ends, and what comes behind it. False: two say
+ * something. */
+static bool read_framing_field(const struct http_field *f, struct http_response *r)
+{
+    struct str list = f->value, token;
+
+    if (str_eq_nocase(f->name, STR("Content-Length")))
+        return !r->has_length && !r->chunked && read_length(f->value, r);
+    if (str_eq_nocase(f->name, STR("Transfer-Encoding"))) {
+        bool first = !r->has_length && !r->chunked;
+        r->chunked = true;
+        return first && !r->http_1_0 && str_eq_nocase(f->value, STR("chunked"));
+    }
+    if (!str_eq_nocase(f->name, STR("Connection")))
+        return true;
+    while (http_list_next(&list, &token))
+        if (str_eq_nocase(token, STR("close")))
+            r->keep_alive = false;
+        else if (r->http_1_0 && str_eq_nocase(token, STR("keep-alive")))
+            r->keep_alive = true;
+    return true;
+}
+
+int http_response_parse(struct str bytes, struct http_response *ret)
+{
+    struct str rest = bytes, line;
+
+    memset(ret, 0, offsetof(struct http_response, fields));
+    memset(&ret->n_fields, 0, sizeof *ret - offsetof(struct http_response, n_fields));
+    int status = take_line(&rest, &line);
+    if (status == 1 && !parse_status_line(line, ret))
+        return -1;
+    while (status == 1) {
+        status = take_line(&rest, &line);
+        if (status == 1 && line.n == 0) {
+            ret->size = bytes.n - rest.n;
+            return ret->size <= HTTP_HEAD_MAX ? 1 : -1;
+        }
+        if (status == 1)
+            status = parse_field(line, ret->fields, &ret->n_fields);
+        if (status == 1 && !read_framing_field(&ret->fields[ret->n_fields - 1], ret))
+            return -1;
+    }
+    return status == 0 && bytes.n <= HTTP_HEAD_MAX ? 0 : -1;
 }

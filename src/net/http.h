@@ -70,3 +70,33 @@ bool http_percent_decode(struct arena *a, struct str s, bool plus_is_space, stru
 bool http_query_next(struct arena *a, struct str *query, struct str *ret_name,
                      struct str *ret_value, bool *ret_bad);
 const char *http_reason(int status);
+
+/* Our answer to a request. */
+struct http_answer {
+    int status;
+    struct str content_type; /* STR_NONE: no body */
+    struct str body;         /* borrowed from the exchange's arena or static */
+    const struct http_field
+        *fields; /* further headers; Date, Content-Length, Connection are the server's */
+    size_t n_fields;
+    bool close;
+};
+/* Appends the head; `request` may be NULL, when what came was none. True: the body follows. */
+bool http_answer_head(struct buf *out, const struct http_answer *a, const struct http_head *request,
+                      bool close) MUST_USE;
+/* The body of a refusal of bytes that cannot be trusted to be a request (4xx). */
+struct str http_refusal(struct arena *a, int status);
+
+/* Somebody else's answer: status line and fields. */
+struct http_response {
+    int status; /* 100 to 599 */
+    struct http_field fields[HTTP_FIELDS_MAX];
+    size_t n_fields;
+    bool http_1_0, keep_alive, chunked, has_length;
+    int64_t content_length;
+    size_t size; /* bytes of the head, with the empty line */
+};
+/* 0: more bytes needed; 1: complete; -1: not an answer whose end could be known for sure. */
+int http_response_parse(struct str bytes, struct http_response *ret);
+/* Cuts the next element off a comma-separated list; false at its end. */
+bool http_list_next(struct str *list, struct str *ret);

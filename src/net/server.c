@@ -1,15 +1,14 @@
 /* server.c -- listening, the table of connections, the workers and the sweep of deadlines. */
 #include "base/thread.h"
 #include "net/connection.h"
+#include "net/listen.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,7 +27,6 @@
 #define STOP_KEY UINT64_MAX
 #define LISTEN_KEY (UINT64_MAX - 1)
 #define ACCEPT_BATCH 32
-#define BACKLOG 1024
 #define NO_PLACE UINT32_MAX
 #define ARENA_MAX (32u * 1024 * 1024)
 
@@ -254,73 +252,6 @@ static void *work(void *arg)
     }
 }
 
-static bool split_address(const char *address, char *host, size_t host_size, const char **ret_port)
-{
-    const char *colon = strrchr(address, ':');
-    size_t n = colon ? (size_t)(colon - address) : 0;
-
-    if (!colon || n == 0 || n >= host_size)
-        return false;
-    if (address[0] == '[' && address[n - 1] == ']') {
-        address++;
-        n -= 2;
-    }
-    memcpy(host, address, n);
-    host[n] = '\0';
-    *ret_port = colon + 1;
-    return true;
-}
-
-static enum err open_listener(struct ctx *cx, struct server *s)
-{
-    const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
-                                   .ai_family = AF_UNSPEC,
-                                   .ai_socktype = SOCK_STREAM};
-    struct addrinfo *found = NULL;
-    struct sockaddr_storage bound;
-    socklen_t size = sizeof bound;
-    char host[100];
-    const char *port;
-    int on = 1;
-
-    if (!split_address(s->options.address, host, sizeof host, &port))
-        return fail(cx, ERR_INVALID, "the address \"%s\" is not HOST:PORT", s->options.address);
-    int code = getaddrinfo(host, port, &hints, &found);
-    if (code != 0)
-        return fail(cx, ERR_INVALID, "the address \"%s\": %s", s->options.address,
-                    gai_strerror(code));
-    s->listen_fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    bool ok = s->listen_fd >= 0 &&
-              setsockopt(s->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-              bind(s->listen_fd, found->ai_addr, found->ai_addrlen) == 0 &&
-              listen(s->listen_fd, BACKLOG) == 0 &&
-              getsockname(s->listen_fd, (struct sockaddr *)&bound, &size) == 0;
-    int why = errno;
-    freeaddrinfo(found);
-    if (!ok)
-        return fail(cx, ERR_UNAVAILABLE, "cannot listen on %s: %s", s->options.address,
-                    strerror(why));
-    s->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&bound)->sin6_port
-                                                : ((struct sockaddr_in *)(void *)&bound)->sin_port);
-    return ERR_OK;
-}
-
-/* The process takes all descriptors it may have; half of them at most are for one listener's
- * clients. */
-static unsigned raise_limit_for(int wanted)
-{
-    struct rlimit limit;
-    rlim_t most = (rlim_t)(wanted > 0 ? wanted : CONNECTIONS_DEFAULT);
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
-    }
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 2 < most)
-        most = limit.rlim_cur / 2;
-    return (unsigned)most;
-}
-
 static enum err open_epoll(struct ctx *cx, struct server *s)
 {
     struct epoll_event on_accept = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.u64 = LISTEN_KEY};
@@ -337,7 +268,7 @@ static enum err open_epoll(struct ctx *cx, struct server *s)
 
 static enum err open_table(struct ctx *cx, struct server *s)
 {
-    unsigned n = raise_limit_for(s->options.connections_max);
+    unsigned n = connections_limit(s->options.connections_max);
 
     s->places = calloc(n, sizeof *s->places);
     if (!s->places)
@@ -365,7 +296,7 @@ static enum err start_threads(struct ctx *cx, struct server *s)
 
 static enum err start(struct ctx *cx, struct server *s)
 {
-    TRY(open_listener(cx, s));
+    TRY(listen_open(cx, s->options.address, &s->listen_fd, &s->port));
     TRY(open_epoll(cx, s));
     TRY(open_table(cx, s));
     return start_threads(cx, s);

@@ -42,15 +42,6 @@ struct arena *exchange_arena(struct exchange *x);      /* lives until the answer
 struct str exchange_peer(struct exchange *x);          /* "127.0.0.1", without port */
 int64_t exchange_started_us(const struct exchange *x); /* monotonic */
 
-struct http_answer {
-    int status;
-    struct str content_type; /* STR_NONE: no body */
-    struct str body;         /* borrowed from the exchange's arena or static */
-    const struct http_field
-        *fields; /* further headers; Date, Content-Length, Connection are the server's */
-    size_t n_fields;
-    bool close;
-};
 /* Writes the answer (HEAD: without body), then goes on with the connection. x is gone afterwards.
  */
 void exchange_finish(struct exchange *x, const struct http_answer *answer);

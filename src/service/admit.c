@@ -91,10 +91,8 @@ static enum err authenticate_service(struct work *w, struct str token)
     return ERR_OK;
 }
 
-static enum err authenticate_user(struct work *w, struct str token)
+enum err platform_authenticate(struct ctx *cx, struct platform *p, struct str token)
 {
-    struct platform *p = w->platform;
-    struct ctx *cx = &w->cx;
     struct jwt_claims claims;
     struct str kid;
 
@@ -125,7 +123,7 @@ static enum err authenticate(struct work *w)
         return fail(cx, ERR_UNAUTHENTICATED, "not a bearer token");
     enum err e = authenticate_service(w, a.token);
     if (e == ERR_NOT_FOUND)
-        e = authenticate_user(w, a.token);
+        e = platform_authenticate(cx, w->platform, a.token);
     if (e != ERR_UNAUTHENTICATED)
         cx->story.public_detail = STR_NONE;
     return e;

@@ -6,8 +6,18 @@
 #include "service/peers.h"
 #include "service/running.h"
 
+static bool is_front(const struct platform *p)
+{
+    for (size_t i = 0; i < p->n_services; i++)
+        if (p->services[i].service->front)
+            return true;
+    return false;
+}
+
 static bool takes_user_tokens(const struct platform *p)
 {
+    if (is_front(p))
+        return true;
     for (size_t i = 0; i < p->n_services; i++)
         for (const struct route *r = p->services[i].service->routes; r && r->path; r++)
             if (!(r->flags & INTERNAL) && (r->who & ~(unsigned)SERVICE) != GUEST &&
@@ -22,7 +32,8 @@ static enum err open_service_keys(struct ctx *cx, struct platform *p)
     size_t n = 0;
 
     for (size_t i = 0; i < p->n_services; i++)
-        if (!p->services[i].service->listener) /* those neither call nor are called */
+        if (!p->services[i].service->listener &&
+            !p->services[i].service->front) /* those neither call nor are called */
             names[n++] = p->services[i].service->name;
     return service_keys_open(cx, arena_cstr(cx->arena, p->options.service_keys), names, n,
                              &p->service_keys);
@@ -33,7 +44,7 @@ static void say_what_is_missing(struct ctx *cx, struct platform *p)
 {
     bool has_auth = platform_service(p, "auth") != NULL;
 
-    if (!takes_user_tokens(p))
+    if (!takes_user_tokens(p) || is_front(p)) /* which speaks for itself */
         return;
     if (!p->options.service_keys.p)
         log_event(cx, LOG_WARN,

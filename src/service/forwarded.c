@@ -1,5 +1,5 @@
 /* forwarded.c -- who asks, seen through the proxies in front. */
-#include "service/running.h"
+#include "service/forwarded.h"
 
 #include <arpa/inet.h>
 

@@ -88,6 +88,21 @@ static bool read_address(struct str text, bool with_mark, struct peer_address *r
     }
     memcpy(ret->url, whole.p, whole.n);
     ret->url[whole.n] = '\0';
+    ret->weight = 1;
+    return true;
+}
+
+/* An address with or without its weight. */
+static bool read_weighted(struct str text, bool with_mark, struct peer_address *ret)
+{
+    struct str address, weight;
+    int64_t n = 1;
+
+    if (str_cut(text, '*', &address, &weight) && !str_i64(weight, 0, PEER_WEIGHT_MAX, &n))
+        return false;
+    if (!read_address(address, with_mark, ret))
+        return false;
+    ret->weight = (int)n;
     return true;
 }
 
@@ -116,9 +131,9 @@ static enum err read_addresses(struct ctx *cx, struct str name, struct str rest,
         if (ret->n == PEER_ADDRESSES_MAX)
             return fail(cx, ERR_INVALID, "%.*s has more than %d addresses", STR_ARG(name),
                         PEER_ADDRESSES_MAX);
-        if (!read_address(text, with_mark, &ret->at[ret->n++]))
+        if (!read_weighted(text, with_mark, &ret->at[ret->n++]))
             return fail(cx, ERR_INVALID,
-                        "\"%.*s\" of %.*s is no address; expected http://HOST:PORT%s",
+                        "\"%.*s\" of %.*s is no address; expected http://HOST:PORT[*WEIGHT]%s",
                         STR_ARG(text), STR_ARG(name), with_mark ? " or http://{service}:PORT" : "");
     }
     return ERR_OK;
@@ -205,6 +220,7 @@ size_t peers_list(struct peers *p, const char *service, struct peer_address *out
     size_t first = from->n ? p->turn++ % from->n : 0;
     for (size_t i = 0; i < from->n && n < max; i++) {
         const char *url = from->at[(first + i) % from->n].url;
+        out[n].weight = from->at[(first + i) % from->n].weight;
         if (from != &p->pattern)
             out[n++] = from->at[(first + i) % from->n];
         else if (from_pattern(url, service, &out[n]))

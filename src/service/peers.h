@@ -9,17 +9,20 @@
 #define PEERS_MAX 32          /* services */
 #define PEER_ADDRESSES_MAX 16 /* of one service */
 #define PEER_ADDRESS_SIZE 256 /* with NUL */
-#define PEER_NAME_SIZE 32     /* with NUL: [a-z0-9-] */
+#define PEER_WEIGHT_MAX 1000
+#define PEER_NAME_SIZE 32 /* with NUL: [a-z0-9-] */
 
 struct peers; /* thread-safe */
 
 struct peer_address {
     char url[PEER_ADDRESS_SIZE]; /* "http://HOST:PORT", with no slash at the end */
+    int weight;                  /* its share of what the gateway sends; 1 unless given */
 };
 
 /*
  * Reads `order=http://127.0.0.1:7004,store=http://a:1|http://b:1,*=http://{service}:8081`; "*" is
- * for every service that is not named, and {service} in an address is the service's name. Nothing
+ * for every service that is not named, and {service} in an address is the service's name. An
+ * address may have a weight, `http://a:1*90|http://b:1*10`, from 0 to PEER_WEIGHT_MAX. Nothing
  * (STR_NONE) knows nobody. ERR_INVALID says which part is wrong and what is expected.
  */
 enum err peers_read(struct ctx *cx, struct str spec, struct peers **ret) MUST_USE;

@@ -98,6 +98,11 @@ struct peers *platform_peers(struct platform *p)
     return p->peers;
 }
 
+struct peers *platform_upstreams(struct platform *p)
+{
+    return p->upstreams;
+}
+
 struct blobs *platform_blobs(struct platform *p)
 {
     return p->blobs;
@@ -263,15 +268,21 @@ static size_t body_max(void *arg, const struct http_head *head)
                                                                            : HTTP_BODY_MAX;
 }
 
-static enum err listen_on(struct ctx *cx, struct platform *p, enum listener_kind kind,
-                          struct str address)
+static struct svc *front_of(struct platform *p)
+{
+    for (size_t i = 0; i < p->n_services; i++)
+        if (p->services[i].service->front)
+            return &p->services[i];
+    return NULL;
+}
+
+static enum err open_listener(struct ctx *cx, struct platform *p, enum listener_kind kind,
+                              const char *address)
 {
     struct listener *l = &p->listeners[kind];
-
-    if (!address.p || p->options.threads == 0)
-        return ERR_OK;
+    struct svc *front = kind == LISTEN_PUBLIC ? front_of(p) : NULL;
     const struct server_options options = {
-        .address = arena_cstr(cx->arena, address),
+        .address = address,
         .threads = kind == LISTEN_PUBLIC ? (int)p->options.threads
                    : kind == LISTEN_TOSS ? TOSS_THREADS
                                          : INTERNAL_THREADS,
@@ -280,13 +291,27 @@ static enum err listen_on(struct ctx *cx, struct platform *p, enum listener_kind
         .body_max = body_max,
         .arg = l,
     };
-    enum err e = server_start(cx, &options, &l->server);
+
+    if (front) {
+        platform_ctx(p, front, cx->arena, cx);
+        return front->service->front->open(cx, address, &l->port);
+    }
+    TRY(server_start(cx, &options, &l->server));
+    l->port = server_port(l->server);
+    return ERR_OK;
+}
+
+static enum err listen_on(struct ctx *cx, struct platform *p, enum listener_kind kind,
+                          struct str address)
+{
+    if (!address.p || p->options.threads == 0)
+        return ERR_OK;
+    enum err e = open_listener(cx, p, kind, arena_cstr(cx->arena, address));
     if (e != ERR_OK) {
         struct str why = arena_printf(cx->arena, "%s", cx->story.detail);
         return fail(cx, e, "%.*s; %s takes another address, with port 0 a free one", STR_ARG(why),
                     listen_flags[kind]);
     }
-    l->port = server_port(l->server);
     return ERR_OK;
 }
 
@@ -431,6 +456,9 @@ void platform_stop(struct platform *p, int timeout_ms)
     metric_on_scrape(NULL, NULL);
     /* Public first: what it has in flight may still need the simulator and the internal listener.
      */
+    struct svc *front = front_of(p);
+    if (front)
+        front->service->front->close(front, timeout_ms);
     for (int i = 0; i < LISTENERS; i++)
         if (p->listeners[i].server)
             server_stop(p->listeners[i].server, timeout_ms);

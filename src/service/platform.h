@@ -17,6 +17,7 @@ struct platform_keep {
 };
 
 struct discovery_options;
+struct gateway_options;
 struct peers;
 struct platform_options {
     const struct service *const *services; /* NULL-terminated */
@@ -40,6 +41,7 @@ struct platform_options {
     struct platform_keep keep;
     struct str toss_url, toss_secret_key, toss_client_key;
     const struct discovery_options *discovery; /* of the service of that name; NULL: its own */
+    const struct gateway_options *gateway;     /* of the service of that name */
     /* Replaces the network for calls to Toss (simulation); NULL: libcurl. */
     enum err (*outside)(void *arg, struct ctx *cx, const struct http_call *call,
                         struct http_result *ret);
@@ -59,7 +61,11 @@ struct cache *platform_cache(struct platform *p);
 struct bus *platform_bus(struct platform *p);
 struct sse_hub *platform_events(struct platform *p);
 struct blobs *platform_blobs(struct platform *p);
-struct peers *platform_peers(struct platform *p); /* other processes; NULL: not apart */
+struct peers *platform_peers(struct platform *p);     /* other processes; NULL: not apart */
+struct peers *platform_upstreams(struct platform *p); /* their public addresses; NULL: not apart */
+/* Whose token it is, into cx->caller. ERR_UNAUTHENTICATED; ERR_UNAVAILABLE: auth's keys are not
+ * there yet. */
+enum err platform_authenticate(struct ctx *cx, struct platform *p, struct str token) MUST_USE;
 
 /* A ctx for work of this service on the calling thread; the arena is the caller's. */
 void platform_ctx(struct platform *p, struct svc *svc, struct arena *a, struct ctx *ret);

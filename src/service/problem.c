@@ -1,4 +1,5 @@
 /* problem.c -- turns a failure into application/problem+json (RFC 9457). */
+#include "service/problem.h"
 #include "data/json.h"
 #include "obs/trace.h"
 #include "service/reply.h"
@@ -44,15 +45,31 @@ static void field_errors(struct buf *b, const struct field_error *first)
     buf_char(b, ']');
 }
 
-/* The story's detail may hold what nobody outside should read; only public_detail and fields are
- * shown. */
+void problem_print(struct buf *b, const struct ctx *cx, struct str path, enum err e)
+{
+    const struct err_row *row = err_row(e);
+    const struct story *story = &cx->story;
+    char trace_id[33];
+
+    buf_printf(b, "{\"type\":\"/errors/%s\",\"title\":", row->code);
+    json_string(b, str_from(cx->korean ? row->ko : row->en));
+    buf_printf(b, ",\"status\":%d,\"code\":\"%s\"", row->status, row->code);
+    if (story->public_detail.p)
+        member(b, "detail", story->public_detail);
+    member(b, "instance", path);
+    member(b, "traceId", trace_id_text(&cx->trace, trace_id));
+    if (story->public_extra.p) {
+        buf_char(b, ',');
+        buf_str_add(b, story->public_extra);
+    }
+    field_errors(b, story->field_errors);
+    buf_char(b, '}');
+}
+
 void problem_write(struct work *w, enum err e)
 {
     const struct err_row *row = err_row(e);
-    const struct story *story = &w->cx.story;
     struct reply *rp = &w->rp;
-    struct buf *b = &rp->body;
-    char trace_id[33];
 
     if (rp->stream)
         sse_unreserve(rp->stream);
@@ -60,20 +77,8 @@ void problem_write(struct work *w, enum err e)
     rp->n_headers = 0;
     rp->status = row->status;
     rp->content_type = STR("application/problem+json");
-    buf_init_arena(b, w->cx.arena, PROBLEM_MAX);
-    buf_printf(b, "{\"type\":\"/errors/%s\",\"title\":", row->code);
-    json_string(b, str_from(w->cx.korean ? row->ko : row->en));
-    buf_printf(b, ",\"status\":%d,\"code\":\"%s\"", row->status, row->code);
-    if (story->public_detail.p)
-        member(b, "detail", story->public_detail);
-    member(b, "instance", w->rq.path);
-    member(b, "traceId", trace_id_text(&w->cx.trace, trace_id));
-    if (story->public_extra.p) {
-        buf_char(b, ',');
-        buf_str_add(b, story->public_extra);
-    }
-    field_errors(b, story->field_errors);
-    buf_char(b, '}');
+    buf_init_arena(&rp->body, w->cx.arena, PROBLEM_MAX);
+    problem_print(&rp->body, &w->cx, w->rq.path, e);
     if (row->status == 503 || row->status == 429)
         reply_header(&w->cx, rp, STR("Retry-After"), "%" PRId64,
                      story->retry_after_s ? story->retry_after_s : RETRY_AFTER_S);

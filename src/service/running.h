@@ -13,6 +13,7 @@
 #include "obs/metrics.h"
 #include "security/jwt.h"
 #include "security/service_keys.h"
+#include "service/forwarded.h"
 #include "service/platform.h"
 #include "service/pool.h"
 #include "service/service.h"
@@ -122,12 +123,6 @@ enum err work_local(struct platform *p, struct arena *a, const struct local_requ
                     struct work **ret) MUST_USE;
 /* edge.c */
 void edge_handle(void *arg, struct exchange *x);
-/* forwarded.c: what the farthest of so many proxies saw; anybody may have written what stands
- * before that in X-Forwarded-For. The address next to the last one that is not there otherwise. */
-struct str forwarded_client(const struct http_head *head, struct str peer, int64_t proxies);
-/* What one client has for itself, for limits: an IPv4 address, or an IPv6 network of 64 bits, of
- * which a client may take any address it likes. An IPv4 address in IPv6 form is that address. */
-struct str client_network(struct arena *a, struct str address);
 /* admit.c */
 enum err admit_edge(struct work *w) MUST_USE;
 /* shed.c: the pool that runs it; NULL: the thread that read the request. */

@@ -69,6 +69,14 @@ struct route {
     const char *doc;
 };
 
+/* What stands at the public address instead of the server: the gateway's proxy. */
+struct front {
+    /* When all else is there. *ret_port: where it listens. */
+    enum err (*open)(struct ctx *cx, const char *address, int *ret_port);
+    /* Finishes what is in flight, at most timeout_ms; also when it was never opened. */
+    void (*close)(struct svc *svc, int timeout_ms);
+};
+
 struct service {
     const char *name;
     const struct route *routes;
@@ -84,7 +92,9 @@ struct service {
     /* Its events that tell all there is about their key: the bus keeps the newest. May be NULL. */
     const char *const *snapshots;
     int64_t outbox_keep_us; /* published events are shown for so long at least; 0: not shown */
-    const char *listener;   /* NULL: public and internal; "toss": a listener of its own */
+    /* Takes the place of the public listener; NULL: the server has it. */
+    const struct front *front;
+    const char *listener; /* NULL: public and internal; "toss": a listener of its own */
     /* After the database is there and before anything runs; state goes to svc_set_state. May be
      * NULL. */
     enum err (*start)(struct ctx *cx);

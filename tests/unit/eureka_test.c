@@ -348,10 +348,12 @@ static void two_servers(void)
 
 static struct str heard;
 
-static void on_found(void *arg, struct str service, const struct str *addresses, size_t n)
+static void on_found(void *arg, struct str service, const struct str *addresses,
+                     const struct str *open, size_t n)
 {
     *(int *)arg += 1;
-    heard = arena_printf(&arena, "%.*s %zu %.*s", STR_ARG(service), n, STR_ARG(addresses[0]));
+    heard = arena_printf(&arena, "%.*s %zu %.*s %.*s", STR_ARG(service), n, STR_ARG(addresses[0]),
+                         STR_ARG(open[0]));
 }
 
 static void our_client(void)
@@ -389,7 +391,7 @@ static void our_client(void)
     pass_s(30);
     client_turn(&cx, c);
     CHECK_INT(told, 1);
-    CHECK_STR(heard, "store 1 h:81");
+    CHECK_STR(heard, "store 1 h:81 h:80");
     CHECK_INT(client_figures(&cx, c).fulls, 1); /* a delta was enough */
     CHECK_INT(client_figures(&cx, c).instances, 3);
 

@@ -1,5 +1,5 @@
 /* ticker.c -- a thread with a bell that only says stop. */
-#include "discovery/ticker.h"
+#include "service/ticker.h"
 
 #include "base/thread.h"
 

@@ -1,0 +1,308 @@
+/* decide.c -- one request at the gateway: who asks, may they, and to whom it goes. */
+#include "gateway/edge.h"
+#include "obs/log.h"
+#include "obs/trace.h"
+#include "security/authorization.h"
+#include "service/forwarded.h"
+#include "service/problem.h"
+
+#define PROBLEM_MAX 8192
+#define LARGE_BODY_MAX (5 * 1024 * 1024)
+#define RATE_WINDOW_MS 60000
+#define SLOW_SHARE 20 /* of a client's requests one in so many may be for a password */
+#define SLOW_LEAST 10
+#define SLOW_REQUEST_US US_PER_S
+#define FIELDS_MAX (HTTP_FIELDS_MAX + 24)
+
+/* What clients may not tell the services: who they are, and what only services tell each other. */
+static const struct str spoofed[] = {
+    {"X-Real-IP", 9},         {"Forwarded", 9},           {"X-Forwarded-Host", 16},
+    {"X-Forwarded-Port", 16}, {"X-Forwarded-Prefix", 18}, {"Jumun-Deadline-Ms", 17},
+    {"X-Original-URL", 14},   {"X-Rewrite-URL", 13},      {"X-HTTP-Method-Override", 22},
+};
+
+struct question {
+    struct gateway *g;
+    const struct proxy_request *rq;
+    struct ctx cx;
+    struct way way;
+    struct http_field fields[FIELDS_MAX];
+    size_t n_fields;
+};
+
+static void set(struct question *q, struct str name, struct str value)
+{
+    assert(q->n_fields < FIELDS_MAX);
+    q->fields[q->n_fields++] = (struct http_field){name, value};
+}
+
+static bool is_get(const struct http_head *h, struct str path)
+{
+    return (h->method == HTTP_GET || h->method == HTTP_HEAD) && str_eq(h->path, path);
+}
+
+static bool prefers_korean(const struct http_head *h)
+{
+    struct str language = http_field(h, STR("Accept-Language"));
+
+    return !language.p || str_starts(language, STR("ko")) || str_starts(language, STR("*"));
+}
+
+static void make_note(struct question *q, struct proxy_note *note)
+{
+    const struct http_head *h = q->rq->head;
+    size_t n = h->path.n < PROXY_PATH_SIZE ? h->path.n : PROXY_PATH_SIZE - 1;
+
+    *note = (struct proxy_note){.trace = q->cx.trace,
+                                .started_us = clock_monotonic_us(),
+                                .method = h->method,
+                                .korean = q->cx.korean};
+    memcpy(note->path, h->path.p, n);
+    note->path[n] = '\0';
+}
+
+static enum err take(struct question *q, const char *what, struct str client, int64_t limit)
+{
+    int left;
+    int64_t retry_ms;
+    struct str key = arena_printf(q->cx.arena, "%s:%.*s", what, STR_ARG(client));
+
+    if (cache_take(&q->cx, q->g->limits, key, (int)limit, RATE_WINDOW_MS, &left, &retry_ms))
+        return ERR_OK;
+    return fail(&q->cx, ERR_RATE_LIMITED, "over the limit for %" PRId64 " ms", retry_ms);
+}
+
+/* Before anything that costs. Guessing passwords is slower still. */
+static enum err check_rate(struct question *q)
+{
+    const struct platform_options *o = platform_options(q->g->platform);
+    int64_t limit = o->rate_limit_per_minute, slow = limit / SLOW_SHARE;
+
+    if (limit <= 0)
+        return ERR_OK;
+    struct str client =
+        client_network(q->cx.arena, forwarded_client(q->rq->head, q->rq->peer, o->proxies));
+    TRY(take(q, "rate", client, limit));
+    if (!q->way.route || !(q->way.route->flags & SLOW))
+        return ERR_OK;
+    return take(q, "slow", client, slow > SLOW_LEAST ? slow : SLOW_LEAST);
+}
+
+/* For what is not for everybody. What is, the service looks at a token that is there by itself. */
+static enum err check_token(struct question *q)
+{
+    struct ctx *cx = &q->cx;
+    const struct route *route = q->way.route;
+    struct authorization a =
+        authorization_parse(cx->arena, http_field(q->rq->head, STR("Authorization")));
+
+    cx->caller = (struct caller){.role = GUEST};
+    if (route && (route->who & GUEST))
+        return ERR_OK;
+    if (a.scheme == AUTH_ABSENT)
+        return route ? fail(cx, ERR_UNAUTHENTICATED, "%s needs a token", route->path) : ERR_OK;
+    cx->story.public_detail = STR("The token is not one of ours or has run out.");
+    if (a.scheme != AUTH_BEARER)
+        return fail(cx, ERR_UNAUTHENTICATED, "not a bearer token");
+    enum err e = platform_authenticate(cx, q->g->platform, a.token);
+    if (e != ERR_UNAUTHENTICATED)
+        cx->story.public_detail = STR_NONE;
+    TRY(e);
+    if (route && !(route->who & cx->caller.role))
+        return fail(cx, ERR_FORBIDDEN, "%s is not for role %d", route->path, cx->caller.role);
+    return ERR_OK;
+}
+
+static enum err find_way(struct question *q)
+{
+    q->way = routes_find(q->g, q->rq->head);
+    if (q->way.to)
+        return ERR_OK;
+    return q->way.methods ? fail(&q->cx, ERR_METHOD, "method not allowed")
+                          : fail(&q->cx, ERR_NOT_FOUND, "no such path");
+}
+
+static bool starts_nocase(struct str s, struct str prefix)
+{
+    return s.n >= prefix.n && str_eq_nocase((struct str){s.p, prefix.n}, prefix);
+}
+
+/* X-User-* is for back ends that do not check tokens; nobody else may say it. */
+static void drop_spoofed(struct question *q)
+{
+    const struct http_head *h = q->rq->head;
+
+    for (size_t i = 0; i < COUNT_OF(spoofed); i++)
+        set(q, spoofed[i], STR_NONE);
+    for (size_t i = 0; i < h->n_fields; i++)
+        if (starts_nocase(h->fields[i].name, STR("X-User-")) && h->fields[i].name.n > 7)
+            set(q, h->fields[i].name, STR_NONE);
+}
+
+static const char *role_name(enum role role)
+{
+    return role == CUSTOMER ? "customer"
+           : role == OWNER  ? "owner"
+           : role == STAFF  ? "staff"
+                            : "admin";
+}
+
+static void tell_caller(struct question *q)
+{
+    const struct caller *caller = &q->cx.caller;
+
+    if (q->way.to->is_ours || caller->role == GUEST)
+        return;
+    set(q, STR("X-User-Id"), str_from(ctx_uuid_text(&q->cx, caller->user_id)));
+    set(q, STR("X-User-Role"), str_from(role_name(caller->role)));
+}
+
+/* All fields of the client's chain, then whom we saw ourselves. A chain that nobody vouches for is
+ * dropped. */
+static void tell_client(struct question *q)
+{
+    const struct http_head *h = q->rq->head;
+    bool trusted = platform_options(q->g->platform)->proxies > 0;
+    struct str proto = http_field(h, STR("X-Forwarded-Proto"));
+    struct buf b;
+
+    buf_init_arena(&b, q->cx.arena, HTTP_HEAD_MAX);
+    for (size_t i = 0; trusted && i < h->n_fields; i++)
+        if (str_eq_nocase(h->fields[i].name, STR("X-Forwarded-For")) && h->fields[i].value.n)
+            buf_printf(&b, "%.*s, ", STR_ARG(h->fields[i].value));
+    buf_str_add(&b, q->rq->peer);
+    set(q, STR("X-Forwarded-For"), buf_str(&b));
+    set(q, STR("X-Forwarded-Proto"), trusted && proto.n ? proto : STR("http"));
+}
+
+static void prepare(struct question *q, struct proxy_verdict *ret)
+{
+    char traceparent[TRACEPARENT_SIZE];
+
+    drop_spoofed(q);
+    tell_caller(q);
+    tell_client(q);
+    set(q, STR("traceparent"), arena_copy(q->cx.arena, trace_format(&q->cx.trace, traceparent)));
+    set(q, STR("Via"), STR("1.1 jumun"));
+    ret->fields = q->fields;
+    ret->n_fields = q->n_fields;
+    ret->to = q->way.to->cluster;
+    if (!q->way.route || (q->way.route->flags & LARGE))
+        ret->body_max = LARGE_BODY_MAX;
+}
+
+static struct str allowed(struct arena *a, unsigned methods)
+{
+    struct buf b;
+
+    buf_init_arena(&b, a, 200);
+    if (methods & 1u << HTTP_GET)
+        methods |= 1u << HTTP_HEAD;
+    for (int m = 0; m < HTTP_METHODS; m++)
+        if (methods & 1u << m)
+            buf_printf(&b, "%s%s", b.n ? ", " : "", http_method_names[m]);
+    return buf_str(&b);
+}
+
+static void answer(struct ctx *cx, struct str path, enum err e, struct str allow,
+                   struct http_answer *ret)
+{
+    struct http_field *fields = arena_array(cx->arena, 5, sizeof *fields);
+    const struct err_row *row = err_row(e);
+    size_t n = 0;
+    struct buf b;
+
+    buf_init_arena(&b, cx->arena, PROBLEM_MAX);
+    problem_print(&b, cx, path, e);
+    fields[n++] = (struct http_field){STR("X-Content-Type-Options"), STR("nosniff")};
+    fields[n++] = (struct http_field){STR("Cache-Control"), STR("no-store")};
+    if (row->status == 503 || row->status == 429)
+        fields[n++] = (struct http_field){STR("Retry-After"), STR("1")};
+    if (row->status == 401)
+        fields[n++] = (struct http_field){STR("WWW-Authenticate"), STR("Bearer")};
+    if (allow.p)
+        fields[n++] = (struct http_field){STR("Allow"), allow};
+    *ret = (struct http_answer){.status = row->status,
+                                .content_type = STR("application/problem+json"),
+                                .body = buf_str(&b),
+                                .fields = fields,
+                                .n_fields = n};
+}
+
+void decide(void *gateway, const struct proxy_request *rq, struct proxy_note *note,
+            struct proxy_verdict *ret)
+{
+    struct gateway *g = gateway;
+    struct question *q = ARENA_NEW(rq->arena, struct question);
+    struct str allow = STR_NONE;
+
+    q->g = g;
+    q->rq = rq;
+    platform_ctx(g->platform, g->svc, rq->arena, &q->cx);
+    trace_continue(&q->cx, http_field(rq->head, STR("traceparent")));
+    q->cx.korean = prefers_korean(rq->head);
+    make_note(q, note);
+    enum err found = find_way(q);
+    enum err e = check_rate(q);
+    if (e == ERR_OK && is_get(rq->head, STR("/openapi.json"))) {
+        ret->answer = (struct http_answer){
+            .status = 200, .content_type = STR("application/json"), .body = g->contract};
+        ret->is_static = true;
+        return;
+    }
+    if (e == ERR_OK)
+        e = found;
+    if (e == ERR_OK)
+        e = check_token(q);
+    if (e == ERR_OK) {
+        note->tag = q->way.to;
+        prepare(q, ret);
+        return;
+    }
+    if (e == ERR_METHOD) {
+        allow = allowed(rq->arena, q->way.methods);
+        q->cx.story.public_detail = arena_printf(rq->arena, "Allow: %.*s", STR_ARG(allow));
+    }
+    answer(&q->cx, str_from(note->path), e, allow, &ret->answer);
+}
+
+void refuse(void *gateway, struct arena *a, const struct proxy_note *note, enum err e,
+            struct http_answer *ret)
+{
+    struct gateway *g = gateway;
+    struct ctx cx;
+
+    platform_ctx(g->platform, g->svc, a, &cx);
+    cx.trace = note->trace;
+    cx.korean = note->korean;
+    answer(&cx, str_from(note->path), e, STR_NONE, ret);
+}
+
+static void say(const struct gateway *g, const struct proxy_note *note, const struct backend *b,
+                int status, int64_t took_us)
+{
+    struct arena arena;
+    struct ctx cx;
+
+    if (!platform_options(g->platform)->log_requests &&
+        (took_us < SLOW_REQUEST_US || status == 200 || status == 0))
+        return;
+    arena_init(&arena, 16384);
+    platform_ctx(g->platform, g->svc, &arena, &cx);
+    cx.trace = note->trace;
+    log_event(&cx, LOG_INFO, "%s %s %d in %" PRId64 " ms, %s", http_method_names[note->method],
+              note->path, status, took_us / US_PER_MS, b ? b->name : "gateway");
+    arena_release(&arena);
+}
+
+void done(void *gateway, const struct proxy_note *note, int status)
+{
+    struct gateway *g = gateway;
+    const struct backend *b = note->tag;
+    int64_t took_us = clock_monotonic_us() - note->started_us;
+
+    metric_add((b ? b->answers : g->own)[status / 100], 1);
+    if (b && status)
+        metric_observe_us(b->seconds, took_us);
+    say(g, note, b, status, took_us);
+}

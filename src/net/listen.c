@@ -1,0 +1,75 @@
+/* listen.c -- opens a listening socket, and the room for those who come. */
+#include "net/listen.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#define BACKLOG 1024
+
+static bool split_address(const char *address, char *host, size_t host_size, const char **ret_port)
+{
+    const char *colon = strrchr(address, ':');
+    size_t n = colon ? (size_t)(colon - address) : 0;
+
+    if (!colon || n == 0 || n >= host_size)
+        return false;
+    if (address[0] == '[' && address[n - 1] == ']') {
+        address++;
+        n -= 2;
+    }
+    memcpy(host, address, n);
+    host[n] = '\0';
+    *ret_port = colon + 1;
+    return true;
+}
+
+enum err listen_open(struct ctx *cx, const char *address, int *ret_fd, int *ret_port)
+{
+    const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+                                   .ai_family = AF_UNSPEC,
+                                   .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    struct sockaddr_storage bound;
+    socklen_t size = sizeof bound;
+    char host[100];
+    const char *port;
+    int on = 1;
+
+    if (!split_address(address, host, sizeof host, &port))
+        return fail(cx, ERR_INVALID, "the address \"%s\" is not HOST:PORT", address);
+    int code = getaddrinfo(host, port, &hints, &found);
+    if (code != 0)
+        return fail(cx, ERR_INVALID, "the address \"%s\": %s", address, gai_strerror(code));
+    *ret_fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool ok = *ret_fd >= 0 && setsockopt(*ret_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+              bind(*ret_fd, found->ai_addr, found->ai_addrlen) == 0 &&
+              listen(*ret_fd, BACKLOG) == 0 &&
+              getsockname(*ret_fd, (struct sockaddr *)&bound, &size) == 0;
+    int why = errno;
+    freeaddrinfo(found);
+    if (!ok)
+        return fail(cx, ERR_UNAVAILABLE, "cannot listen on %s: %s", address, strerror(why));
+    *ret_port =
+        ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&bound)->sin6_port
+                                          : ((struct sockaddr_in *)(void *)&bound)->sin_port);
+    return ERR_OK;
+}
+
+/* The process takes all descriptors it may have; half of them at most are for one listener's
+ * clients. */
+unsigned connections_limit(int wanted)
+{
+    struct rlimit limit;
+    rlim_t most = (rlim_t)(wanted > 0 ? wanted : CONNECTIONS_DEFAULT);
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 2 < most)
+        most = limit.rlim_cur / 2;
+    return (unsigned)most;
+}

@@ -1,0 +1,15 @@
+/* listen.h -- opens a listening socket, and the room for those who come; for the files of net/
+ * only.
+ */
+#pragma once
+
+#include "base/ctx.h"
+
+#define CONNECTIONS_DEFAULT 20000
+
+/* "HOST:PORT", port 0 takes a free one. ERR_INVALID: no such address; ERR_UNAVAILABLE: taken, or
+ * not ours. *ret_fd is open then as well when it is not negative. */
+enum err listen_open(struct ctx *cx, const char *address, int *ret_fd, int *ret_port) MUST_USE;
+/* Raises the process's limit of descriptors; how many connections one listener may have. 0: the
+ * default is wanted. */
+unsigned connections_limit(int wanted);
