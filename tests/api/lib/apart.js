@@ -1,13 +1,13 @@
-// apart.js -- every service in a process of its own, and a small gateway in front that routes by their contracts.
+// apart.js -- every service in a process of its own, and the gateway in front.
 'use strict';
 const { spawn, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
-const http = require('node:http');
 const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const { binary, until } = require('./jumun.js');
 const { engines, dropDatabases } = require('./engines.js');
+const { startGateway } = require('./gateway.js');
 
 const NAMES = ['auth', 'user', 'store', 'order', 'payment', 'toss'];
 
@@ -62,33 +62,6 @@ class Service {
   }
 }
 
-// Which service answers a path, by the contracts that they print themselves; literal segments win over parameters.
-async function routesOf(services) {
-  const routes = [];
-  for (const s of services) {
-    const contract = await (await fetch(`${s.public}/openapi.json`)).json();
-    for (const template of Object.keys(contract.paths)) {
-      routes.push({ to: s, params: template.split('{').length,
-        regex: new RegExp(`^${template.replace(/\./g, '\\.').replace(/\{[^}]+\}/g, '[^/]+')}$`) });
-    }
-  }
-  return routes.sort((a, b) => a.params - b.params);
-}
-
-function gateway(world) {
-  return http.createServer((request, reply) => {
-    const where = request.url.split('?')[0];
-    const route = world.routes.find((r) => r.regex.test(where));
-    if (!route) { reply.writeHead(404).end(); return; }
-    const { hostname, port } = new URL(route.to.public);
-    const onward = http.request({ hostname, port, path: request.url, method: request.method, headers: request.headers },
-      (answer) => { reply.writeHead(answer.statusCode, answer.headers); answer.pipe(reply); });
-    onward.on('error', () => { if (!reply.headersSent) reply.writeHead(503); reply.end(); });
-    reply.on('close', () => onward.destroy());
-    request.pipe(onward);
-  });
-}
-
 // Starts all, in the given order, each without waiting for the others. world.public is the gateway.
 async function startApart({ order = NAMES } = {}) {
   const world = { dir: fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-apart-')), services: {} };
@@ -102,23 +75,22 @@ async function startApart({ order = NAMES } = {}) {
   const made = spawnSync(binary(), ['service-keys', world.keys], { encoding: 'utf8' });
   if (made.status !== 0) throw new Error(made.stderr);
   world.stop = async () => {
-    if (world.server) world.server.closeAllConnections();
-    if (world.server) await new Promise((done) => world.server.close(done));
+    if (world.gateway) await world.gateway.stop();
     const exits = await Promise.all(all.filter((s) => s.child).map((s) => s.end()));
     fs.rmSync(world.dir, { recursive: true, force: true });
     dropDatabases(world.dir);
     return exits;
   };
   try {
-    await Promise.all(order.map((name) => world.services[name].start()));
-    world.routes = await routesOf(all);
-    world.server = gateway(world);
-    await new Promise((done) => world.server.listen(0, '127.0.0.1', done));
+    const upstreams = all.filter((s) => s.name !== 'toss').map((s) => `${s.name}=http://127.0.0.1:1|${s.public}`).join(',');
+    const started = order.map((name) => world.services[name].start());
+    world.gateway = await startGateway(upstreams, { args: ['--issuer', 'http://jumun.test'] });
+    await Promise.all(started);
   } catch (e) {
     await world.stop();
     throw e;
   }
-  world.public = `http://127.0.0.1:${world.server.address().port}`;
+  world.public = world.gateway.public;
   return world;
 }
 

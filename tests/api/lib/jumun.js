@@ -8,6 +8,7 @@ const os = require('node:os');
 const path = require('node:path');
 
 const { engines, settled, dropDatabases } = require('./engines.js');
+const { through } = require('./gateway.js');
 
 const root = path.join(__dirname, '..', '..', '..');
 
@@ -69,8 +70,11 @@ async function start({ args = [], env = {}, data } = {}) {
     world[name] = url;
   }
   await settled(world.internal);
-  world.kill = async () => { child.kill('SIGKILL'); await gone; };
+  await through(world, args);
+  const shut = async () => { if (world.gateway) await world.gateway.stop(); };
+  world.kill = async () => { await shut(); child.kill('SIGKILL'); await gone; };
   world.end = async () => {
+    await shut();
     child.kill('SIGTERM');
     const timer = setTimeout(() => child.kill('SIGKILL'), 15000);
     await gone;

@@ -7,6 +7,7 @@ const path = require('node:path');
 const { randomUUID } = require('node:crypto');
 
 const { engines, settled, dropDatabases } = require('./engines.js');
+const { through } = require('./gateway.js');
 
 const ROOT = path.join(__dirname, '..', '..', '..');
 const BINARY = process.env.JUMUN || path.join(ROOT, 'build', process.env.PRESET || 'dev', 'jumun');
@@ -65,18 +66,20 @@ class Platform {
         if (!m) return;
         clearTimeout(timer);
         [, this.public, this.internal, this.toss] = m;
-        settled(this.internal).then(() => resolve(this));
+        settled(this.internal).then(() => through(this, this.options.args)).then(() => resolve(this), reject);
       });
       this.exited.then((e) => { clearTimeout(timer); reject(new Error(`ended before it was ready: ${JSON.stringify(e)} ${this.log}`)); });
     });
   }
 
   async kill() { // as a power cut would
+    if (this.gateway) await this.gateway.stop();
     this.child.kill('SIGKILL');
     await this.exited;
   }
 
   async stop() {
+    if (this.gateway) await this.gateway.stop();
     if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGTERM');
     const timer = setTimeout(() => this.child.kill('SIGKILL'), 20000);
     const end = await this.exited;
