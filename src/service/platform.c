@@ -131,14 +131,33 @@ static const char *blobs_url(struct platform *p)
                                   : url(p, "file", "/photos");
 }
 
+/* The gateway and the discovery service keep nothing: they need no directory, and no engine. */
+static bool keeps_data(const struct platform *p)
+{
+    for (size_t i = 0; i < p->n_services; i++)
+        if (p->services[i].service->migrations)
+            return true;
+    return false;
+}
+
+static enum err open_stores(struct ctx *cx, struct platform *p)
+{
+    if (!keeps_data(p)) {
+        p->instance = ctx_uuid(cx);
+        return ERR_OK;
+    }
+    TRY(directory_take(cx, p));
+    TRY(blobs_open(cx, blobs_url(p), &p->options.blob_keys, &p->blobs));
+    return bus_open(cx, bus_url(p), &p->bus);
+}
+
 static enum err open_engines(struct ctx *cx, struct platform *p)
 {
-    TRY(directory_take(cx, p));
-    TRY(apart_open(cx, p));
     const struct str cache = p->options.cache_url.p ? p->options.cache_url : STR("memory:");
+
+    TRY(open_stores(cx, p));
+    TRY(apart_open(cx, p));
     TRY(cache_open(cx, arena_cstr(cx->arena, cache), CACHE_BYTES, &p->cache));
-    TRY(blobs_open(cx, blobs_url(p), &p->options.blob_keys, &p->blobs));
-    TRY(bus_open(cx, bus_url(p), &p->bus));
     p->shed =
         metric_get(METRIC_COUNTER, "jumun_http_shed_total",
                    "Requests refused because there is too much to do.", NULL, NULL, NULL, NULL);
@@ -340,7 +359,8 @@ static void refresh_metrics(void *arg)
         metric_set(s->commits, (int64_t)stats.commits);
         metric_set(s->syncs, (int64_t)stats.groups);
     }
-    metric_set(p->bus_syncs, (int64_t)bus_syncs(p->bus));
+    if (p->bus)
+        metric_set(p->bus_syncs, (int64_t)bus_syncs(p->bus));
     arena_release(&arena);
 }
 

@@ -368,8 +368,58 @@ static void test_query(void)
     arena_release(&a);
 }
 
+/* What a neighbour answered: 0 more, 1 whole, -1 not to be trusted. */
+static void test_responses(void)
+{
+    static const struct {
+        const char *bytes;
+        int parsed, status;
+        int64_t length; /* -1: none; -2: chunks */
+        bool keep_alive;
+    } rows[] = {
+        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 1, 200, 5, true},
+        {"HTTP/1.1 404\r\n\r\n", 1, 404, -1, true},
+        {"HTTP/1.1 200 \r\nConnection: a, close\r\n\r\n", 1, 200, -1, false},
+        {"HTTP/1.0 200 OK\r\n\r\n", 1, 200, -1, false},
+        {"HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 0\r\n\r\n", 1, 200, 0, true},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n", 1, 200, -2, true},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", 0, 0, 0, false},
+        {"HTTP/1.1 20", 0, 0, 0, false},
+        {"HTTP/1.1 099 X\r\n\r\n", -1, 0, 0, false},
+        {"HTTP/1.1 600 X\r\n\r\n", -1, 0, 0, false},
+        {"HTTP/2.0 200 X\r\n\r\n", -1, 0, 0, false},
+        {"HTTP/1.1  200 X\r\n\r\n", -1, 0, 0, false},
+        {"HTTP/1.1 200 OK\n\n", -1, 0, 0, false},
+        {"HTTP/1.1 200 OK\r\nA : b\r\n\r\n", -1, 0, 0, false},
+        {"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", -1, 0, 0, false},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n", -1, 0, 0, false},
+        {"HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\n", -1, 0, 0, false},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\n", -1, 0, 0, false},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", -1, 0, 0,
+         false},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", -1, 0, 0,
+         false},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", -1, 0, 0, false},
+        {"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", -1, 0, 0, false},
+    };
+    static struct http_response r;
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        int parsed = http_response_parse(str_from(rows[i].bytes), &r);
+        if (parsed != rows[i].parsed)
+            printf("# %s", rows[i].bytes);
+        CHECK_INT(parsed, rows[i].parsed);
+        if (parsed != 1)
+            continue;
+        CHECK_INT(r.status, rows[i].status);
+        CHECK_INT(r.chunked ? -2 : r.has_length ? r.content_length : -1, rows[i].length);
+        CHECK_INT(r.keep_alive, rows[i].keep_alive);
+    }
+}
+
 int main(void)
 {
+    RUN(test_responses);
     RUN(test_heads);
     RUN(test_fields_of_a_head);
     RUN(test_connection);
