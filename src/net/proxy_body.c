@@ -2,8 +2,6 @@
  */
 #include "net/proxy_inside.h"
 
-#include <stdio.h>
-
 #define CHUNK_HEAD 10 /* up to eight digits and a line end */
 #define CHUNK_COST (CHUNK_HEAD + 2)
 #define LAST_CHUNK "0\r\n\r\n"
@@ -16,14 +14,13 @@ static size_t smaller(size_t a, size_t b)
 /* `n` bytes stand CHUNK_HEAD behind out->to: gives them their size in front. */
 static void close_chunk(struct block *out, size_t n)
 {
-    char size[CHUNK_HEAD + 1];
-    int digits = snprintf(size, sizeof size, "%zx\r\n", n);
     char *at = out->bytes + out->to;
+    struct buf size = {.p = at, .cap = CHUNK_HEAD, .max = CHUNK_HEAD};
 
-    memcpy(at, size, (size_t)digits);
-    memmove(at + digits, at + CHUNK_HEAD, n);
-    memcpy(at + (size_t)digits + n, "\r\n", 2);
-    out->to += (size_t)digits + n + 2;
+    buf_printf(&size, "%zx\r\n", n);
+    memmove(at + size.n, at + CHUNK_HEAD, n);
+    memcpy(at + size.n + n, "\r\n", 2);
+    out->to += size.n + n + 2;
 }
 
 static void add(struct body *b, struct block *out, const char *p, size_t n)
