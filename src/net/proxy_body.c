@@ -19,7 +19,8 @@ static void close_chunk(struct block *out, size_t n)
 
     buf_printf(&size, "%zx\r\n", n);
     memmove(at + size.n, at + CHUNK_HEAD, n);
-    memcpy(at + size.n + n, "\r\n", 2);
+    at[size.n + n] = '\r';
+    at[size.n + n + 1] = '\n';
     out->to += size.n + n + 2;
 }
 

@@ -222,7 +222,7 @@ static void take_request(struct loop *l, struct conn *c)
     c->in->from += h->size;
     arena_reset(&l->arena);
     if (v.to)
-        link_begin(l, c);
+        link_begin(l, c, ERR_UNAVAILABLE);
 }
 
 static bool step_head(struct loop *l, struct conn *c)

@@ -167,8 +167,9 @@ void conn_refuse(struct loop *l, struct conn *c, enum err e);
 bool conn_drain(struct loop *l, struct conn *c); /* true: it was idle and is closed */
 
 /* proxy_link.c */
-/* Gives the request to a target, or tells the client that nobody could be asked. */
-void link_begin(struct loop *l, struct conn *c);
+/* Gives the request to a target, or tells the client that nobody could be asked, or what went wrong
+ * `before`. */
+void link_begin(struct loop *l, struct conn *c, enum err before);
 bool link_turn(struct loop *l, struct conn *c); /* true: something moved */
 /* The request's target failed; goes to the next one where that is safe. */
 void link_failed(struct loop *l, struct conn *c, enum err e);

@@ -104,14 +104,14 @@ static void attach(struct loop *l, struct conn *c, struct link *k, const struct 
     c->sent_any = false;
 }
 
-void link_begin(struct loop *l, struct conn *c)
+void link_begin(struct loop *l, struct conn *c, enum err before)
 {
     struct cluster_turn turn;
 
     while (c->tries < TRIES_MAX) {
         enum cluster_answer answer = cluster_take(c->cluster, l->now_us, c->tried, &turn);
         if (answer != CLUSTER_TURN) {
-            conn_refuse(l, c, answer == CLUSTER_FULL ? ERR_BUSY : ERR_UNAVAILABLE);
+            conn_refuse(l, c, answer == CLUSTER_FULL ? ERR_BUSY : before);
             return;
         }
         if (c->tries++)
@@ -128,7 +128,7 @@ void link_begin(struct loop *l, struct conn *c)
         c->tried |= 1u << turn.slot;
         cluster_done(c->cluster, &turn, l->now_us, CLUSTER_FAILED);
     }
-    conn_refuse(l, c, ERR_UNAVAILABLE);
+    conn_refuse(l, c, before);
 }
 
 static void turn_over(struct loop *l, struct link *k, enum cluster_outcome outcome)
@@ -163,10 +163,11 @@ void link_failed(struct loop *l, struct conn *c, enum err e)
     if (was_stale)
         c->tried &= ~(1u << k->turn.slot);
     link_drop(l, c, was_stale ? CLUSTER_SPARED : CLUSTER_FAILED);
+    e = c->sent_any ? ERR_UPSTREAM : e;
     if (again)
-        link_begin(l, c);
+        link_begin(l, c, e);
     else
-        conn_refuse(l, c, c->sent_any ? ERR_UPSTREAM : e);
+        conn_refuse(l, c, e);
 }
 
 /* To the idle ones, when nothing of this exchange is left on it. */

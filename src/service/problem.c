@@ -81,7 +81,7 @@ void problem_write(struct work *w, enum err e)
     problem_print(&rp->body, &w->cx, w->rq.path, e);
     if (row->status == 503 || row->status == 429)
         reply_header(&w->cx, rp, STR("Retry-After"), "%" PRId64,
-                     story->retry_after_s ? story->retry_after_s : RETRY_AFTER_S);
+                     w->cx.story.retry_after_s ? w->cx.story.retry_after_s : RETRY_AFTER_S);
     if (w->allow.p)
         reply_header(&w->cx, rp, STR("Allow"), "%.*s", STR_ARG(w->allow));
     if (row->status == 401)
