@@ -103,6 +103,8 @@ int command_failed(struct ctx *cx, const char *command, enum err e)
     /* The titles are for people behind HTTP: "try again" frees no port. */
     fprintf(stderr, "jumun %s: %s\n", command,
             cx->story.detail[0] ? cx->story.detail : err_row(e)->en);
+    if (e == ERR_INVALID) /* an address, a URL: what was given is wrong, not what happened */
+        return EXIT_USAGE;
     return err_row(e)->retry == RETRY_LATER && e != ERR_INTERNAL ? EXIT_TRY_AGAIN : EXIT_FAILED;
 }
 
@@ -141,6 +143,11 @@ static int run(struct ctx *cx, const struct command *c, int argc, char **argv)
     return c->run(cx, &s, s.result.positional);
 }
 
+static bool asks_for_help(struct str word)
+{
+    return str_eq(word, STR("--help")) || str_eq(word, STR("-h"));
+}
+
 int main(int argc, char **argv)
 {
     struct arena arena;
@@ -148,7 +155,7 @@ int main(int argc, char **argv)
     struct str word = argc > 1 ? str_from(argv[1]) : STR("help");
 
     umask(077); /* databases hold people and hashes, whatever the mode of the directory */
-    if (str_eq(word, STR("--help")) || str_eq(word, STR("-h")))
+    if (asks_for_help(word))
         word = STR("help");
     if (str_eq(word, STR("--version")))
         word = STR("version");
@@ -158,7 +165,9 @@ int main(int argc, char **argv)
     arena_init(&arena, ARENA_MAX);
     rng_init(&rng);
     struct ctx cx = {.arena = &arena, .clock = &clock_system, .rng = &rng};
-    int code = run(&cx, c, argc > 2 ? argc - 2 : 0, argv + 2);
+    int code = argc == 3 && asks_for_help(str_from(argv[2]))
+                   ? run(&cx, find(STR("help")), 1, argv + 1) /* of the command before it */
+                   : run(&cx, c, argc > 2 ? argc - 2 : 0, argv + 2);
     arena_release(&arena);
     return code;
 }
