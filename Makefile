@@ -2,7 +2,7 @@
 JOBS ?= $(shell nproc)
 RUN_FLAGS ?= --demo
 
-.PHONY: help run build dev test test-servers check crash simulate sanitize bench image fuzz fresh clean
+.PHONY: help run build dev test test-servers test-faults check crash simulate sanitize bench image fuzz fresh clean
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
 
@@ -37,6 +37,10 @@ crash: dev ## death at every fault point for CRASH_SECONDS, then kill -9 under l
 test-servers: dev ## the drivers beside real servers, and the platform on them
 	@tools/setup servers
 	@tools/test-servers
+
+test-faults: dev ## orders come in while servers, network and processes fail (FAULT_RATE, FAULT_SHORT)
+	@tools/setup servers
+	@tools/test-faults
 
 simulate: ## SEEDS seeds (default 2000) of the simulation, then every known mistake
 	@tools/setup run
