@@ -86,9 +86,10 @@ static enum err check(struct ctx *cx, const struct request *rq, const struct sig
         ctx_field_error(cx, STR("password"), STR("COMMON"), "too easy to guess");
         return fail(cx, ERR_PASSWORD_COMMON, "signup");
     }
-    if (!cache_take(cx, cache, key, SIGNUPS_PER_MINUTE, 60 * 1000, &left, &retry_ms))
-        return fail(cx, ERR_RATE_LIMITED, "signups of one address");
-    return ERR_OK;
+    if (cache_take(cx, cache, key, SIGNUPS_PER_MINUTE, 60 * 1000, &left, &retry_ms))
+        return ERR_OK;
+    cx->story.retry_after_s = (retry_ms + 999) / 1000;
+    return fail(cx, ERR_RATE_LIMITED, "signups of one address");
 }
 
 enum err auth_signup(struct ctx *cx, const struct request *rq, struct reply *rp)

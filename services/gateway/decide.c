@@ -4,6 +4,7 @@
 #include "obs/trace.h"
 #include "security/authorization.h"
 #include "service/forwarded.h"
+#include "service/korean.h"
 #include "service/problem.h"
 
 #define PROBLEM_MAX 8192
@@ -39,13 +40,6 @@ static void set(struct question *q, struct str name, struct str value)
 static bool is_get(const struct http_head *h, struct str path)
 {
     return (h->method == HTTP_GET || h->method == HTTP_HEAD) && str_eq(h->path, path);
-}
-
-static bool prefers_korean(const struct http_head *h)
-{
-    struct str language = http_field(h, STR("Accept-Language"));
-
-    return !language.p || str_starts(language, STR("ko")) || str_starts(language, STR("*"));
 }
 
 static void make_note(struct question *q, struct proxy_note *note)
@@ -240,7 +234,7 @@ void decide(void *gateway, const struct proxy_request *rq, struct proxy_note *no
     q->rq = rq;
     platform_ctx(g->platform, g->svc, rq->arena, &q->cx);
     trace_continue(&q->cx, http_field(rq->head, STR("traceparent")));
-    q->cx.korean = prefers_korean(rq->head);
+    q->cx.korean = korean_wanted(http_field(rq->head, STR("Accept-Language")));
     make_note(q, note);
     enum err found = find_way(q);
     enum err e = check_rate(q);

@@ -77,7 +77,7 @@ static enum err read_problem(struct ctx *cx, const char *service, const char *pa
 }
 
 /* Trace, deadline and who we are. */
-static enum err call_headers(struct ctx *cx, const char *service, const char *headers[4])
+static enum err call_headers(struct ctx *cx, const char *service, const char *headers[5])
 {
     struct platform *p = svc_platform(cx->svc);
     char traceparent[TRACEPARENT_SIZE];
@@ -90,7 +90,8 @@ static enum err call_headers(struct ctx *cx, const char *service, const char *he
             .p;
     headers[2] =
         arena_printf(cx->arena, DEADLINE_HEADER ": %d", ctx_left_ms(cx, CALL_TIMEOUT_MS)).p;
-    headers[3] = NULL;
+    headers[3] = "Accept-Language: en"; /* what a problem says is translated at our own edge */
+    headers[4] = NULL;
     return ERR_OK;
 }
 
@@ -102,7 +103,7 @@ static enum err call_elsewhere(struct ctx *cx, const char *service, enum http_me
     size_t n = p->peers ? peers_list(p->peers, service, at, COUNT_OF(at)) : 0;
     struct http_result result = {0};
     enum err e = ERR_UNAVAILABLE;
-    const char *headers[4];
+    const char *headers[5];
 
     if (n == 0 || !p->service_keys)
         return fail(cx, ERR_UNAVAILABLE, "service %s is not here, and there is no --%s", service,

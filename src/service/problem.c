@@ -2,6 +2,7 @@
 #include "service/problem.h"
 #include "data/json.h"
 #include "obs/trace.h"
+#include "service/korean.h"
 #include "service/reply.h"
 #include "service/running.h"
 
@@ -32,14 +33,19 @@ static void member(struct buf *b, const char *name, struct str value)
     text(b, value);
 }
 
-static void field_errors(struct buf *b, const struct field_error *first)
+static void sentence(struct buf *b, bool korean, const char *name, struct str english)
+{
+    member(b, name, korean ? korean_of(b->arena, english) : english);
+}
+
+static void field_errors(struct buf *b, bool korean, const struct field_error *first)
 {
     buf_lit(b, ",\"errors\":[");
     for (const struct field_error *f = first; f; f = f->next) {
         buf_str_add(b, f == first ? STR("{\"field\":") : STR(",{\"field\":"));
         text(b, f->field);
         member(b, "code", f->code);
-        member(b, "message", f->message);
+        sentence(b, korean, "message", f->message);
         buf_char(b, '}');
     }
     buf_char(b, ']');
@@ -55,14 +61,14 @@ void problem_print(struct buf *b, const struct ctx *cx, struct str path, enum er
     json_string(b, str_from(cx->korean ? row->ko : row->en));
     buf_printf(b, ",\"status\":%d,\"code\":\"%s\"", row->status, row->code);
     if (story->public_detail.p)
-        member(b, "detail", story->public_detail);
+        sentence(b, cx->korean, "detail", story->public_detail);
     member(b, "instance", path);
     member(b, "traceId", trace_id_text(&cx->trace, trace_id));
     if (story->public_extra.p) {
         buf_char(b, ',');
         buf_str_add(b, story->public_extra);
     }
-    field_errors(b, story->field_errors);
+    field_errors(b, cx->korean, story->field_errors);
     buf_char(b, '}');
 }
 

@@ -92,7 +92,7 @@ describe('bodies', () => {
     const none = await j.post('/v1/auth/login');
     assert.deepEqual([none.status, none.code], [400, 'MALFORMED']);
     const tooMuch = await (await j.as('minji')).post('/v1/auth/logout', { all: true });
-    assert.deepEqual([tooMuch.code, tooMuch.json.detail], ['MALFORMED', 'No body is expected here.']);
+    assert.deepEqual([tooMuch.code, tooMuch.json.detail], ['MALFORMED', '본문 없이 요청해야 합니다.']);
     const form = await j.post('/v1/auth/login', 'username=minji', { headers: { 'content-type': 'application/x-www-form-urlencoded' } });
     assert.deepEqual([form.status, form.code], [415, 'MEDIA_TYPE']);
     const twice = await j.post('/v1/auth/login', '{"username":"minji","username":"admin1","password":"x"}');
