@@ -162,7 +162,7 @@ enum err order_ask_release(struct ctx *cx, const struct order *o) MUST_USE;
  */
 typedef enum err order_handler(struct ctx *cx, const struct request *rq, struct reply *rp);
 order_handler cart_get, cart_add, cart_change, cart_remove, cart_clear, cart_merge;
-order_handler order_place, order_list, order_get, order_cancel, order_events;
+order_handler order_place, order_list, order_list_internal, order_get, order_cancel, order_events;
 order_handler board_list, board_get, board_events, board_accept, board_refuse, board_delay;
 order_handler board_cook, board_ready, board_deliver, board_complete, board_cancel, board_print;
 order_handler order_receipt, order_reorder, store_figures;

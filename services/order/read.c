@@ -36,7 +36,8 @@ static enum err reply_page(struct ctx *cx, const struct request *rq, struct repl
     return reply_list(cx, rq, rp, order_fields, rows, next);
 }
 
-enum err order_list(struct ctx *cx, const struct request *rq, struct reply *rp)
+static enum err list_of(struct ctx *cx, const struct request *rq, struct reply *rp,
+                        struct uuid customer_id)
 {
     const struct list_query *q = rq->query;
     struct list rows = {NULL, 0};
@@ -48,9 +49,19 @@ enum err order_list(struct ctx *cx, const struct request *rq, struct reply *rp)
                "select " ORDER_COLUMNS " from orders where customer_id = $1"
                " and status = coalesce($2, status) and (created_at, order_id) < ($3, $4)"
                " order by created_at desc, order_id desc limit $5",
-               ARGS(db_uuid(cx->caller.user_id), db_str(status_wanted(q->has_status, q->status)),
+               ARGS(db_uuid(customer_id), db_str(status_wanted(q->has_status, q->status)),
                     db_int(before), db_uuid(after), db_int(page_limit(&q->page) + 1))));
     return reply_page(cx, rq, rp, &q->page, rows);
+}
+
+enum err order_list(struct ctx *cx, const struct request *rq, struct reply *rp)
+{
+    return list_of(cx, rq, rp, cx->caller.user_id);
+}
+
+enum err order_list_internal(struct ctx *cx, const struct request *rq, struct reply *rp)
+{
+    return list_of(cx, rq, rp, rq->id[0]);
 }
 
 enum err order_get(struct ctx *cx, const struct request *rq, struct reply *rp)

@@ -38,6 +38,7 @@ static const struct route routes[] = {
     {HTTP_POST, BOARD "/{orderId}/cancel", SHOP, board_cancel, reason_fields, NULL, order_fields, IDEMPOTENT, 200, guard_store, "After accepting, before cooking; the money goes back."},
 
     {HTTP_POST, "/internal/v1/orders/{orderId}/pin", SERVICE, order_pin, pin_fields, NULL, order_status_fields, INTERNAL, 200, NULL, "Holds the order still while its money may move. Idempotent per payment."},
+    {HTTP_GET, "/internal/v1/customers/{customerId}/orders", SERVICE, order_list_internal, NULL, order_list_query_fields, order_fields, INTERNAL | LIST, 200, NULL, "A customer's, newest first; for the export of what we hold."},
     {HTTP_GET, "/internal/v1/orders/{orderId}/status", SERVICE, order_status, NULL, NULL, order_status_fields, INTERNAL, 200, NULL, "Where it stands."},
     {HTTP_GET, "/internal/v1/orders/{orderId}/checkout", SERVICE, order_checkout, NULL, checkout_query_fields, order_checkout_fields, INTERNAL, 200, NULL, "What the payment window shows."},
 

@@ -132,8 +132,8 @@ enum err on_refund_requested(struct ctx *cx, const struct event *e, const void *
 extern const struct field refund_requested_fields[];
 
 typedef enum err payment_handler(struct ctx *cx, const struct request *rq, struct reply *rp);
-payment_handler payment_checkout, payment_confirm, payment_abandon, payment_list, payment_get,
-    payment_store_list;
+payment_handler payment_checkout, payment_confirm, payment_abandon, payment_list,
+    payment_list_internal, payment_get, payment_store_list;
 payment_handler payment_webhook, payment_admin_refund;
 extern const struct field checkout_fields[], confirm_fields[], abandon_fields[],
     admin_refund_fields[];

@@ -144,13 +144,24 @@ static enum err list(struct ctx *cx, const struct request *rq, struct reply *rp,
     return reply_list(cx, rq, rp, payment_fields, rows, next);
 }
 
-enum err payment_list(struct ctx *cx, const struct request *rq, struct reply *rp)
+static enum err list_of(struct ctx *cx, const struct request *rq, struct reply *rp,
+                        struct uuid customer_id)
 {
     return list(cx, rq, rp,
                 "select " PAYMENT_COLUMNS
                 " from payments where customer_id = $1 and (created_at, payment_id) < ($2, $3)"
                 " order by created_at desc, payment_id desc limit $4",
-                cx->caller.user_id);
+                customer_id);
+}
+
+enum err payment_list(struct ctx *cx, const struct request *rq, struct reply *rp)
+{
+    return list_of(cx, rq, rp, cx->caller.user_id);
+}
+
+enum err payment_list_internal(struct ctx *cx, const struct request *rq, struct reply *rp)
+{
+    return list_of(cx, rq, rp, rq->id[0]);
 }
 
 enum err payment_store_list(struct ctx *cx, const struct request *rq, struct reply *rp)

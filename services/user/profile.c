@@ -10,13 +10,6 @@
 
 static const char *const roles[] = {"customer", "owner", "staff", "admin", NULL};
 
-struct me {
-    struct uuid user_id;
-    struct str username, name, email, birth_date;
-    int role;
-    int64_t version, created_at;
-};
-
 const struct field me_fields[] = {
     F_UUID(struct me, user_id, "userId", REQUIRED, "account id"),
     F_STR(struct me, username, "username", REQUIRED, 1, 64, "login name"),
@@ -51,22 +44,6 @@ static const struct field account_patch_fields[] = {
     F_END(struct me_patch),
 };
 
-struct me_export {
-    struct me profile;
-    struct list addresses, favorites;
-    int64_t exported_at;
-};
-
-const struct field me_export_fields[] = {
-    F_TIME(struct me_export, exported_at, "exportedAt", REQUIRED, "when this was written"),
-    F_OBJECT(struct me_export, profile, "profile", REQUIRED, me_fields, "the account"),
-    F_LIST(struct me_export, addresses, "addresses", REQUIRED, 0, ADDRESSES_MAX, address_fields,
-           "delivery addresses"),
-    F_LIST(struct me_export, favorites, "favorites", REQUIRED, 0, FAVORITES_MAX, favorite_fields,
-           "favourite stores"),
-    F_END(struct me_export),
-};
-
 struct account_gone {
     struct uuid user_id;
 };
@@ -93,7 +70,7 @@ static const char *account_path(struct ctx *cx)
 }
 
 /* A token may outlive its account by seconds: then the caller is nobody any more. */
-static enum err read_me(struct ctx *cx, struct me *ret)
+enum err me_load(struct ctx *cx, struct me *ret)
 {
     enum err e = call_service(cx, "auth", HTTP_GET, account_path(cx), NULL, NULL, me_fields, ret);
     return e == ERR_NOT_FOUND ? fail(cx, ERR_UNAUTHENTICATED, "the account is gone") : e;
@@ -104,7 +81,7 @@ enum err me_read(struct ctx *cx, const struct request *rq, struct reply *rp)
     struct me me;
 
     (void)rq;
-    TRY(read_me(cx, &me));
+    TRY(me_load(cx, &me));
     reply_version(cx, rp, me.version);
     return reply_data(cx, rp, 200, me_fields, &me);
 }
@@ -145,19 +122,4 @@ enum err me_withdraw(struct ctx *cx, const struct request *rq, struct reply *rp)
     TRY(erase(cx, cx->caller.user_id));
     TRY(db_commit(cx));
     return reply_none(cx, rp, 204);
-}
-
-enum err me_export(struct ctx *cx, const struct request *rq, struct reply *rp)
-{
-    struct me_export out = {.exported_at = ctx_now(cx)};
-
-    (void)rq;
-    TRY(read_me(cx, &out.profile));
-    TRY(addresses_of(cx, cx->caller.user_id, &out.addresses));
-    TRY(db_all(cx, favorite_fields, &out.favorites,
-               "select store_id, created_at from favorites where user_id = $1 "
-               "order by created_at desc limit 501",
-               ARGS(db_uuid(cx->caller.user_id))));
-    reply_header(cx, rp, STR("Cache-Control"), "no-store");
-    return reply_data(cx, rp, 200, me_export_fields, &out);
 }

@@ -32,6 +32,15 @@ struct favorite {
 };
 extern const struct field favorite_fields[], favorite_query_fields[];
 
+struct me {
+    struct uuid user_id;
+    struct str username, name, email, birth_date;
+    int role;
+    int64_t version, created_at;
+};
+/* The caller's account, from the auth service. ERR_UNAUTHENTICATED: it is gone. */
+enum err me_load(struct ctx *cx, struct me *ret) MUST_USE;
+
 typedef enum err user_handler(struct ctx *cx, const struct request *rq, struct reply *rp);
 user_handler me_read, me_patch, me_withdraw, me_export;
 user_handler address_list, address_add, address_change, address_remove, address_make_default;

@@ -193,7 +193,30 @@ describe('taking along and leaving', () => {
     assert.equal(rp.json.profile.userId, p.userId);
     assert.equal(rp.json.addresses[0].address1, '서울 강남구 테헤란로 152');
     assert.equal(rp.json.favorites[0].storeId, demoId('store', 3));
+    assert.deepEqual([rp.json.orders, rp.json.payments, rp.json.ordersNextCursor, rp.json.paymentsNextCursor], [[], [], null, null]);
     assert.ok(!rp.text.toLowerCase().includes('password'));
+  });
+  test('the export holds every order and payment, page by page', async () => {
+    const p = await j.newcomer();
+    const { addressId } = (await p.post('/v1/me/addresses', place())).json;
+    const made = [];
+    const added = await p.post('/v1/cart/items', { menuItemId: demoId('item', 1, 1), quantity: 1, optionIds: [demoId('option', 1, 1, 0x65)] });
+    assert.equal(added.status, 201, added.text);
+    for (let i = 0; i < 23; i++) {
+      const order = await p.post('/v1/orders', { addressId }, { headers: { prefer: 'wait=5' } });
+      assert.equal(order.status, 201, order.text);
+      made.unshift(order.json.orderId);
+    }
+    const last = (await p.get(`/v1/orders/${made[0]}`)).json;
+    const { paymentKey } = (await j.call('POST', '/simulator/authorize', { at: 'toss', body: { orderId: made[0], amount: last.totalWon } })).json;
+    const paid = await p.post('/v1/payments/confirm', { paymentKey, orderId: made[0], amountWon: last.totalWon });
+    assert.equal(paid.status, 200, paid.text);
+    const { orders, payments, ordersNextCursor } = (await p.get('/v1/me/export')).json;
+    assert.deepEqual(orders.map((o) => o.orderId), made);
+    assert.equal(orders[22].address.address1, '서울 강남구 테헤란로 152');
+    assert.deepEqual(payments.map((x) => [x.paymentId, x.amountWon]), [[paid.json.paymentId, last.totalWon]]);
+    assert.equal(ordersNextCursor, null);
+    assert.deepEqual((await (await j.as('owner1')).get('/v1/me/export')).json.orders, []);
   });
   test('withdrawal ends the session and frees name and address', async () => {
     const p = await j.newcomer();
