@@ -34,6 +34,11 @@ static struct str hex(struct ctx *cx, const unsigned char bytes[32])
     return (struct str){text, 64};
 }
 
+static int64_t lease_of(struct ctx *cx, const struct idempotency *k)
+{
+    return k->lease_until ? k->lease_until : ctx_now(cx) + IDEMPOTENCY_LEASE_US;
+}
+
 /* Takes the key when nobody has it, or when what was kept under it is too old. */
 static enum err insert(struct ctx *cx, const struct idempotency *k, int64_t *ret_inserted)
 {
@@ -49,7 +54,7 @@ static enum err insert(struct ctx *cx, const struct idempotency *k, int64_t *ret
         " status = null, content_type = null, location = null, etag = null, body = null"
         " where idempotency.expires_at < $7",
         ARGS(db_str(k->principal), db_str(k->route), db_str(k->key),
-             db_str(hex(cx, k->fingerprint)), db_int(now + IDEMPOTENCY_LEASE_US),
+             db_str(hex(cx, k->fingerprint)), db_int(lease_of(cx, k)),
              db_int(now + IDEMPOTENCY_KEEP_US), db_int(now), db_uuid(cx->instance)));
 }
 
@@ -81,7 +86,7 @@ enum err idempotency_take(struct ctx *cx, const struct idempotency *k,
                    "update idempotency set lease_until = $4, lease_holder = $5"
                    " where principal = $1 and route = $2 and key = $3",
                    ARGS(db_str(k->principal), db_str(k->route), db_str(k->key),
-                        db_int(now + IDEMPOTENCY_LEASE_US), db_uuid(cx->instance)));
+                        db_int(lease_of(cx, k)), db_uuid(cx->instance)));
 }
 
 enum err idempotency_store(struct ctx *cx, const struct idempotency *k,
@@ -99,6 +104,7 @@ enum err idempotency_drop(struct ctx *cx, const struct idempotency *k)
 {
     return db_exec(
         cx,
-        "delete from idempotency where principal = $1 and route = $2 and key = $3 and is_done = 0",
-        ARGS(db_str(k->principal), db_str(k->route), db_str(k->key)));
+        "delete from idempotency where principal = $1 and route = $2 and key = $3 and is_done = 0"
+        " and (lease_until = $4 or $4 = 0)",
+        ARGS(db_str(k->principal), db_str(k->route), db_str(k->key), db_int(k->lease_until)));
 }

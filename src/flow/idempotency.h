@@ -15,6 +15,7 @@
 struct idempotency {
     struct str principal, route, key;
     unsigned char fingerprint[32]; /* SHA-256 of method, target and body */
+    int64_t lease_until;           /* 0: a lease from now, and any may be dropped */
 };
 struct idempotent_answer {
     bool replayed;
@@ -30,5 +31,5 @@ enum err idempotency_take(struct ctx *cx, const struct idempotency *k,
                           struct idempotent_answer *ret) MUST_USE;
 enum err idempotency_store(struct ctx *cx, const struct idempotency *k,
                            const struct idempotent_answer *a) MUST_USE;
-/* The work failed: the key is free. */
+/* The work failed: the key is free, unless somebody else has taken it since. */
 enum err idempotency_drop(struct ctx *cx, const struct idempotency *k) MUST_USE;

@@ -1,5 +1,6 @@
 /* dispatch.c -- runs a matched and admitted request: idempotency, handler, rollback, problem,
  * metrics. */
+#include "base/fault.h"
 #include "data/json.h"
 #include "obs/log.h"
 #include "obs/trace.h"
@@ -105,7 +106,7 @@ static enum err run_in_one_commit(struct work *w)
 static enum err settle_key(struct work *w, bool done)
 {
     struct ctx *cx = &w->cx;
-    enum err e = db_begin(cx);
+    enum err e = FAULT("idempotency.settle") ? ERR_UNAVAILABLE : db_begin(cx);
 
     if (e == ERR_OK)
         e = done ? store_answer(w) : idempotency_drop(cx, &w->key);
@@ -127,12 +128,17 @@ static enum err run_with_lease(struct work *w)
     struct idempotent_answer before;
 
     TRY(db_begin(cx));
+    w->key.lease_until = ctx_now(cx) + IDEMPOTENCY_LEASE_US;
     TRY(idempotency_take(cx, &w->key, &before));
     if (before.replayed)
         return replay(w, &before);
-    TRY(db_commit(cx));
+    enum err e = db_commit(cx);
+    if (e != ERR_OK) { /* and perhaps it was made */
+        unsettled_add(w);
+        return e;
+    }
     cx->ticket = 0;
-    enum err e = call_handler(w);
+    e = call_handler(w);
     db_rollback(cx);
     uint64_t effect = cx->ticket;
 
@@ -140,9 +146,11 @@ static enum err run_with_lease(struct work *w)
     enum err kept = ERR_CONFLICT;
     for (int tries = 0; tries < CONFLICT_TRIES && kept == ERR_CONFLICT; tries++)
         kept = settle_key(w, e == ERR_OK);
-    if (kept != ERR_OK)
+    if (kept != ERR_OK) {
         log_seldom(cx, LOG_WARN, w->bound->route->path,
-                   "idempotency key not settled: %s; its lease runs out", cx->story.detail);
+                   "idempotency key not settled: %s; it is freed later", cx->story.detail);
+        unsettled_add(w);
+    }
     cx->ticket = effect;
     cx->story = story;
     return e;

@@ -247,6 +247,7 @@ static enum err run_timers(struct svc *s, struct arena *arena, size_t *ret_n, in
 {
     struct ctx cx;
 
+    unsettled_free(s, arena);
     platform_ctx(s->platform, s, arena, &cx);
     *ret_next_us = INT64_MAX;
     enum err e = s->service->timers
@@ -389,6 +390,7 @@ void pump_stop(struct svc *s)
         s->has_threads = false;
     }
     watch_stop(s);
+    unsettled_close(s);
     if (s->reader)
         bus_unsubscribe(s->reader);
     s->reader = NULL;

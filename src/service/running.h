@@ -58,6 +58,8 @@ struct svc {
     pthread_t relay_thread, consume_thread, timer_thread, watch_thread;
     bool has_threads, has_consumer_thread;
     _Atomic bool stop;
+    _Atomic(struct unsettled *) unsettled; /* keys to free when the database is back */
+    _Atomic int n_unsettled;
     _Atomic int64_t caught_up_us; /* when there was nothing more to read; 0: not yet */
     struct metric *outbox_rows, *outbox_age_us, *bus_lag, *consumed, *statements, *commits, *syncs;
 };
@@ -143,6 +145,11 @@ enum err watch_start(struct svc *s) MUST_USE;
 void watch_stop(struct svc *s); /* after s->stop */
 
 enum err pump_turn(struct svc *s, int kind, bool *ret_did) MUST_USE;
+/* unsettled.c */
+/* The key of this work could be neither settled nor freed, or nobody knows whether it was taken. */
+void unsettled_add(struct work *w);
+void unsettled_free(struct svc *s, struct arena *arena);
+void unsettled_close(struct svc *s);
 /* health.c: the answer to /livez, /readyz, /startupz, /metrics, or false when it is another path.
  */
 bool health_answer(struct platform *p, const struct http_head *head, struct arena *a,
