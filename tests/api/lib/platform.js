@@ -35,7 +35,7 @@ async function until(what, ask, timeoutMs = 15000) {
 }
 
 class Platform {
-  // options: args (further flags), env, dir (kept by the caller), demo (default true)
+  // options: args (further flags), env, dir (kept by the caller), demo (default true), settle (false: ready is enough)
   static async start(options = {}) {
     const p = new Platform();
     p.options = options;
@@ -66,7 +66,7 @@ class Platform {
         if (!m) return;
         clearTimeout(timer);
         [, this.public, this.internal, this.toss] = m;
-        settled(this.internal).then(() => through(this, this.options.args)).then(() => resolve(this), reject);
+        (this.options.settle === false ? Promise.resolve() : settled(this.internal)).then(() => through(this, this.options.args)).then(() => resolve(this), reject);
       });
       this.exited.then((e) => { clearTimeout(timer); reject(new Error(`ended before it was ready: ${JSON.stringify(e)} ${this.log}`)); });
     });

@@ -40,6 +40,7 @@ class Site {
     s.env = { ...engines(s.home), ...env };
     s.args = ['--issuer', 'http://jumun.test', ...args];
     s.platforms = [];
+    s.dirs = [];
     s.known = new Set(); // orders that somebody was told of
     try {
       for (let i = 0; i < replicas; i++) s.platforms.push(await s.platform());
@@ -52,11 +53,12 @@ class Site {
 
   // One more platform on the same servers; signing keys are the site's, not a platform's.
   platform() {
-    const dir = path.join(this.world, `platform${this.made = (this.made || 0) + 1}`);
-    const keys = path.join(this.world, 'platform1', 'data', 'keys');
+    const dir = path.join(this.world, `${path.basename(this.world)}_${this.dirs.length + 1}`);
+    this.dirs.push(dir);
+    const keys = path.join(this.dirs[0], 'data', 'keys');
     fs.mkdirSync(path.join(dir, 'data'), { recursive: true });
     if (fs.existsSync(keys)) fs.cpSync(keys, path.join(dir, 'data', 'keys'), { recursive: true });
-    return Platform.start({ dir, args: this.args, env: this.env });
+    return Platform.start({ dir, args: this.args, env: this.env, settle: this.platforms.length === 0 });
   }
 
   front(n) { return this.platforms[n % this.platforms.length].public; }
@@ -74,7 +76,7 @@ class Site {
       if (p.child.exitCode === null && p.child.signalCode === null) await p.stop();
     }
     fs.rmSync(this.world, { recursive: true, force: true });
-    dropDatabases(this.home);
+    for (const dir of [this.home, ...this.dirs]) dropDatabases(dir);
   }
 
   // Load before, the fault, load after; then everything must come to rest and be right.
