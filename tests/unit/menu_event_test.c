@@ -207,7 +207,7 @@ static void fill(void)
     for (int i = 0; (status = add_group(w.items[i / OPTION_GROUPS_MAX], OPTIONS_MAX)) == 201; i++)
         CHECK(i < MENU_ITEMS_MAX * OPTION_GROUPS_MAX);
     CHECK_INT(status, 409);
-    CHECK(str_find(w.body, STR("at most 192 KiB of names and options")) != SIZE_MAX);
+    CHECK(str_find(w.body, STR("이름과 옵션은 192KiB를 넘을 수 없습니다")) != SIZE_MAX);
     for (int i = 0; (status = add_group(w.items[200 + i / OPTION_GROUPS_MAX], 1)) == 201; i++)
         ;
     CHECK_INT(status, 409);
