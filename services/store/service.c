@@ -24,6 +24,8 @@ static const struct route routes[] = {
     {HTTP_POST, OWN "/pause", SHOP, store_pause, pause_body_fields, NULL, store_owner_fields, 0, 200, guard_menu, "Takes no orders for some minutes."},
     {HTTP_POST, OWN "/resume", SHOP, store_resume, NULL, NULL, store_owner_fields, 0, 200, guard_menu, "Takes orders again."},
 
+    {HTTP_POST, "/v1/admin/stores/{storeId}/ban", ADMIN, store_ban, store_ban_fields, NULL, NULL, 0, 204, NULL, "Out of sight, and nothing can be ordered there; what was ordered goes on."},
+    {HTTP_POST, "/v1/admin/stores/{storeId}/unban", ADMIN, store_unban, store_ban_fields, NULL, NULL, 0, 204, NULL, "Shows it again."},
     {HTTP_POST, OWN "/sections", SHOP, section_create, section_new_fields, NULL, section_fields, IDEMPOTENT, 201, guard_menu, "A section of the menu, at its end."},
     {HTTP_PATCH, OWN "/sections/{sectionId}", SHOP, section_patch, section_patch_fields, NULL, section_fields, 0, 200, guard_menu, "Renames a section; takes the menu's ETag as If-Match."},
     {HTTP_DELETE, OWN "/sections/{sectionId}", SHOP, section_delete, NULL, NULL, NULL, 0, 204, guard_menu, "Removes an empty section."},

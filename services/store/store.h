@@ -22,7 +22,7 @@ struct rating {
 struct store {
     struct uuid store_id, owner_id;
     struct str name, category, description, phone, address, zip_code, region_code, business_number;
-    struct str photo_url, notice, origin, pause_reason;
+    struct str photo_url, notice, origin, pause_reason, ban_reason;
     int64_t latitude, longitude; /* millionths of a degree */
     int64_t radius_m, minimum_order_won, delivery_fee_won, cook_minutes;
     bool is_banned, deleted;
@@ -44,7 +44,8 @@ extern const struct field store_public_fields[], store_owner_fields[], store_eve
     "s.store_id, s.owner_id, s.name, s.category, s.description, s.phone, s.address, s.zip_code,"   \
     " s.region_code, s.business_number, s.photo_url, s.notice, s.origin, s.pause_reason,"          \
     " s.latitude, s.longitude, s.radius_m, s.minimum_order_won, s.delivery_fee_won,"               \
-    " s.cook_minutes, s.is_banned, s.deleted_at, s.paused_until, s.rating_sum, s.rating_count,"    \
+    " s.cook_minutes, s.is_banned, s.ban_reason, s.deleted_at, s.paused_until, s.rating_sum, "     \
+    "s.rating_count,"                                                                              \
     " s.menu_version, s.version, s.created_at"
 /* With hours. ERR_NOT_FOUND; deleted and banned ones are returned too. */
 enum err store_load(struct ctx *cx, struct uuid store_id, struct store *ret) MUST_USE;
@@ -86,6 +87,11 @@ enum err owner_store_create(struct ctx *cx, const struct request *rq, struct rep
 enum err owner_store_list(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
 enum err owner_store_get(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
 enum err owner_store_patch(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+/* ban.c */
+enum err store_ban(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+enum err store_unban(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+extern const struct field store_ban_fields[];
+
 enum err owner_store_delete(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
 extern const struct field store_new_fields[], store_patch_fields[], owner_list_query_fields[];
 enum err reply_store(struct ctx *cx, struct reply *rp, int status, struct uuid store_id) MUST_USE;

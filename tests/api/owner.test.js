@@ -3,7 +3,7 @@
 
 const { test, before, after, describe } = require('node:test');
 const assert = require('node:assert/strict');
-const { start, randomUUID, demoId } = require('./lib/demo.js');
+const { start, randomUUID, demoId, until } = require('./lib/demo.js');
 
 let j, owner, shop, section, item;
 const BASE = '/v1/owner/stores';
@@ -168,6 +168,37 @@ describe('sections', () => {
     assert.deepEqual((await owner.put(at('sections', 'order'), { ids: [section.sectionId, section.sectionId] })).fields, { 'ids[1]': 'DUPLICATE' });
     assert.equal((await owner.put(at('sections', 'order'), { ids: [demoId('section', 1, 1)] })).code, 'NOT_FOUND');
     assert.deepEqual((await owner.patch(at('sections', 'x'), { name: 'y' })).fields, { sectionId: 'FORMAT' });
+  });
+});
+
+describe('a ban', () => {
+  test('takes a store out of sight until it is let in again', async () => {
+    const admin = await j.as('admin1');
+    const own = (await owner.post(BASE, fresh({ name: '수상한 가게', hours: [0, 1, 2, 3, 4, 5, 6].map((weekday) => ({ weekday, opens: '00:00', closes: '24:00' })) }))).json;
+    const { sectionId } = (await owner.post(`${BASE}/${own.storeId}/sections`, { name: '하나' })).json;
+    const dish = (await owner.post(`${BASE}/${own.storeId}/menu-items`, { sectionId, name: '국수', priceWon: 5000 })).json;
+    const ban = (what, body, id = own.storeId, as = admin) => as.post(`/v1/admin/stores/${id}/${what}`, body);
+    const seen = async () => [(await j.get(`/v1/stores/${own.storeId}`)).status, (await j.get(`/v1/stores/${own.storeId}/menu`)).status,
+      (await j.get('/v1/stores?query=수상한')).json.items.length];
+    const guest = await j.newcomer();
+    const add = () => guest.post('/v1/cart/items', { menuItemId: dish.menuItemId, quantity: 1 });
+    await until(async () => (await add()).status === 201, 'the dish to be known');
+    assert.deepEqual(await seen(), [200, 200, 1]);
+    assert.deepEqual((await ban('ban', {})).fields, { reason: 'REQUIRED' });
+    assert.equal((await ban('ban', { reason: '신고' }, own.storeId, owner)).status, 403);
+    assert.equal((await ban('ban', { reason: '신고' }, randomUUID())).status, 404);
+    assert.equal((await ban('ban', { reason: '원산지 허위 표시' })).status, 204);
+    assert.deepEqual(await seen(), [404, 404, 0]);
+    const shown = (await owner.get(`${BASE}/${own.storeId}`)).json;
+    assert.deepEqual([shown.isBanned, shown.banReason], [true, '원산지 허위 표시']);
+    const { addressId } = (await guest.post('/v1/me/addresses', { address1: '서울 마포구 양화로 2', zipCode: '04066', latitude: 37.5563, longitude: 126.9236 })).json;
+    await until(async () => (await guest.post('/v1/orders', { addressId })).code === 'STORE_CLOSED', 'the order to be refused');
+    assert.equal((await ban('unban', { reason: '확인함' })).status, 204);
+    assert.deepEqual(await seen(), [200, 200, 1]);
+    const again = (await owner.get(`${BASE}/${own.storeId}`)).json;
+    assert.deepEqual([again.isBanned, again.banReason], [false, null]);
+    assert.equal((await owner.delete(`${BASE}/${own.storeId}`)).status, 204);
+    assert.equal((await ban('ban', { reason: '신고' })).status, 410);
   });
 });
 
