@@ -260,15 +260,29 @@ static bool is_printable(struct str s)
     return true;
 }
 
+/* Whose key it is; none for a guest without a cart, who is like all others. */
+static struct str principal_of(const struct work *w)
+{
+    const struct caller *caller = &w->cx.caller;
+    char id[UUID_TEXT_SIZE], hash[SHA256_TEXT_SIZE];
+
+    if (caller->role == SERVICE)
+        return caller->service;
+    if (caller->role != GUEST)
+        return arena_copy(w->cx.arena, uuid_format(caller->user_id, id));
+    if (!w->rq.cart_token.n)
+        return STR_NONE;
+    return arena_copy(w->cx.arena, sha256_hex(w->rq.cart_token, hash));
+}
+
 static enum err read_idempotency_key(struct work *w, struct str body)
 {
     const struct http_head *head = w->rq.head;
-    const struct caller *caller = &w->cx.caller;
-    struct str key = http_field(head, STR("Idempotency-Key"));
-    char id[UUID_TEXT_SIZE];
+    struct str key = http_field(head, STR("Idempotency-Key")), principal = principal_of(w);
+    unsigned flags = w->bound->route->flags;
     struct buf b;
 
-    if (!(w->bound->route->flags & IDEMPOTENT))
+    if (!(flags & (IDEMPOTENT | KEYED)) || !principal.p || ((flags & KEYED) && !key.p))
         return ERR_OK;
     if (!key.p)
         return fail(&w->cx, ERR_IDEMPOTENCY_KEY_MISSING, "no Idempotency-Key");
@@ -282,9 +296,7 @@ static enum err read_idempotency_key(struct work *w, struct str body)
     buf_str_add(&b, body);
     w->key.key = key;
     w->key.route = str_from(w->bound->route->path);
-    w->key.principal = caller->role == SERVICE
-                           ? caller->service
-                           : arena_copy(w->cx.arena, uuid_format(caller->user_id, id));
+    w->key.principal = principal;
     sha256_raw(buf_str(&b), w->key.fingerprint);
     return ERR_OK;
 }

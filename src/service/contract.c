@@ -49,8 +49,8 @@ static void parameters(struct buf *b, const struct route *r)
         openapi_value(b, f, OPENAPI_REQUEST);
         buf_char(b, '}');
     }
-    if (r->flags & IDEMPOTENT) {
-        parameter_head(b, &any, "header", STR("Idempotency-Key"), true);
+    if (r->flags & (IDEMPOTENT | KEYED)) {
+        parameter_head(b, &any, "header", STR("Idempotency-Key"), r->flags & IDEMPOTENT);
         buf_lit(b, "{\"type\":\"string\",\"minLength\":1,\"maxLength\":255}}");
     }
     if (r->flags & EVENTS) {

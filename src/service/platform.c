@@ -238,6 +238,7 @@ static enum err bind_rows(struct ctx *cx, struct svc *s, const struct route *row
         assert(r->who != 0); /* a route without a policy is our mistake */
         /* All guests are one principal: one would get the answer to another's key. */
         assert(!(r->flags & IDEMPOTENT) || !(r->who & GUEST));
+        assert(!(r->flags & KEYED) || !(r->flags & (IDEMPOTENT | CALLS_OUT)));
         bind_metrics(b);
         struct router *router = p->listeners[listener_of(s->service, r)].router;
         if (router_add(router, r->method, r->path, b, (int)(s - p->services)) != ERR_OK)

@@ -54,6 +54,7 @@ enum route_flag {
     NOT_JSON = 256, /* the reply is not described by the table (text, image) */
     WAITS = 512,   /* with CALLS_OUT: on a pool of its own, since it may wait for another service */
     BEGINS = 1024, /* more work follows from it: refused first when there is too much */
+    KEYED = 2048,  /* as IDEMPOTENT when an Idempotency-Key is sent; without one, once each time */
 };
 
 struct route {

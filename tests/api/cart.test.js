@@ -169,6 +169,30 @@ describe('filling', () => {
     assert.deepEqual((await cartOf(minji)).items, []);
   });
 
+  test('added once per Idempotency-Key, also by a guest', async () => {
+    const keyed = (who, body, key) => world.call('POST', '/v1/cart/items',
+      { token: who.token, body, key, headers: who.cart ? { 'jumun-cart': who.cart } : {} });
+    const key = randomUUID(), guest = {};
+    await as(minji, 'DELETE', '/v1/cart');
+    const first = await keyed(guest, cola(2), key);
+    assert.equal(first.status, 201, first.text);
+    guest.cart = first.headers.get('jumun-cart');
+    const stranger = await keyed({}, cola(2), key); // guests without a cart share nothing
+    assert.notEqual(stranger.headers.get('jumun-cart'), guest.cart);
+    assert.equal(stranger.body.items[0].quantity, 2);
+    for (const who of [guest, minji]) {
+      const before = who === guest ? 2 : 0, again = randomUUID();
+      for (let i = 0; i < 3; i++) {
+        const reply = await keyed(who, cola(3), again);
+        assert.deepEqual([reply.status, reply.body.items[0].quantity, reply.headers.get('idempotent-replayed')],
+          [201, before + 3, i ? 'true' : null]);
+      }
+      assert.equal((await keyed(who, cola(4), again)).body.code, 'IDEMPOTENCY_KEY_REUSED');
+      assert.equal((await keyed(who, cola(1), null)).body.items[0].quantity, before + 4, 'without a key each one counts');
+    }
+    await as(minji, 'DELETE', '/v1/cart');
+  });
+
   test('wrong input, each with its field', async () => {
     for (const [body, fields] of [
       [{}, { menuItemId: 'REQUIRED', quantity: 'REQUIRED' }],

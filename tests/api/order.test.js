@@ -29,8 +29,8 @@ after(async () => {
 
 const act = (placed, verb, body = {}, who = owner, key = undefined) =>
   world.call('POST', `${shop.orders}/${placed.orderId}/${verb}`, { token: who.token, body, key });
-const acts = async (placed, verb, body) => {
-  const reply = await act(placed, verb, body);
+const acts = async (placed, verb, body, key) => {
+  const reply = await act(placed, verb, body, owner, key);
   assert.equal(reply.status, 200, `${verb}: ${reply.text}`);
   return reply.body;
 };
@@ -66,7 +66,10 @@ describe('the way of an order', () => {
     const cart = await j.want(world, 200, 'GET', '/v1/cart', { token: minji.token });
     assert.deepEqual(cart.items, []);
 
-    const accepted = await acts(placed, 'accept', { minutes: 35 });
+    const accepting = randomUUID();
+    const accepted = await acts(placed, 'accept', { minutes: 35 }, accepting);
+    assert.deepEqual(await acts(placed, 'accept', { minutes: 35 }, accepting), accepted, 'the answer was lost and is given again');
+    refused(await act(placed, 'accept', { minutes: 35 }), 409, 'ORDER_STATE');
     assert.equal(accepted.status, 'ACCEPTED');
     const eta = Date.parse(accepted.etaAt);
     assert.ok(Math.abs(eta - Date.now() - 35 * 60000) < 60000);
