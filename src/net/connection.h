@@ -72,6 +72,7 @@ struct server {
     struct place *places;
     unsigned n_places, first_free, n_open;
     _Atomic bool stopping;
+    _Atomic int accepting; /* workers that welcome somebody just now */
     _Atomic int64_t next_sweep_us;
     struct metric *open, *refused;
 };

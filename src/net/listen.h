@@ -10,6 +10,9 @@
 /* "HOST:PORT", port 0 takes a free one. ERR_INVALID: no such address; ERR_UNAVAILABLE: taken, or
  * not ours. *ret_fd is open then as well when it is not negative. */
 enum err listen_open(struct ctx *cx, const char *address, int *ret_fd, int *ret_port) MUST_USE;
+/* From here on the kernel welcomes nobody: a first packet is dropped, and its sender sends it again
+ * in a second. What was welcomed before can still be accepted. */
+void listen_hush(int fd);
 /* Raises the process's limit of descriptors; how many connections one listener may have. 0: the
  * default is wanted. */
 unsigned connections_limit(int wanted);

@@ -23,6 +23,7 @@
  * in between is noticed instead of touched. Lock order: hub (sse.c), then connection, then table.
  */
 
+#define FRESH_US (500 * US_PER_MS) /* a stop waits for the first request of a new connection */
 #define SWEEP_US (250 * US_PER_MS)
 #define STOP_KEY UINT64_MAX
 #define LISTEN_KEY (UINT64_MAX - 1)
@@ -95,7 +96,7 @@ static struct exchange *look_up(struct server *s, uint64_t key)
 static bool put_in_table(struct server *s, struct exchange *x)
 {
     pthread_mutex_lock(&s->table_lock);
-    bool room = s->first_free != NO_PLACE && !s->stopping;
+    bool room = s->first_free != NO_PLACE;
     if (room) {
         x->index = s->first_free;
         struct place *p = &s->places[x->index];
@@ -167,7 +168,8 @@ static void welcome(struct server *s, int fd, const struct sockaddr_storage *add
     exchange_unref(x);
 }
 
-static void accept_some(struct server *s)
+/* Whether there may be more. */
+static bool accept_some(struct server *s)
 {
     for (int i = 0; i < ACCEPT_BATCH; i++) {
         struct sockaddr_storage address;
@@ -177,10 +179,11 @@ static void accept_some(struct server *s)
         if (fd < 0) {
             if (errno == EMFILE || errno == ENFILE)
                 usleep(1000); /* those who wait are taken when one closes; no spinning until then */
-            return;
+            return false;
         }
         welcome(s, fd, &address);
     }
+    return true;
 }
 
 /* Every connection whose time is up. Places are few enough to look at all of them four times a
@@ -244,10 +247,13 @@ static void *work(void *arg)
         int n = epoll_wait(s->epoll_fd, &event, 1, (int)(SWEEP_US / US_PER_MS));
         if (n == 1 && event.data.u64 == STOP_KEY)
             return NULL;
-        if (n == 1 && event.data.u64 == LISTEN_KEY)
-            accept_some(s);
-        else if (n == 1)
+        if (n == 1 && event.data.u64 == LISTEN_KEY) {
+            s->accepting++;
+            (void)accept_some(s);
+            s->accepting--;
+        } else if (n == 1) {
             serve(s, &event);
+        }
         sweep(s);
     }
 }
@@ -338,6 +344,13 @@ static bool is_idle(const struct exchange *x)
            recv(x->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
 }
 
+/* It came a moment ago and its first request is on the way. */
+static bool is_fresh(const struct exchange *x)
+{
+    return x->reading == READ_HEAD && !x->started_us && !x->first_byte_us &&
+           x->deadline_us > clock_monotonic_us() + FIRST_BYTE_US - FRESH_US;
+}
+
 /* Closes whoever has nothing in flight. The number of those that have something is returned. */
 static unsigned close_idle(struct server *s, bool force)
 {
@@ -354,7 +367,8 @@ static unsigned close_idle(struct server *s, bool force)
         pthread_mutex_lock(&x->lock);
         if (!x->closed && x->reading == STREAMING)
             stream_detach(x);
-        if (x->closed || x->reading == STREAMING || is_idle(x) || (force && x->reading != HANDLING))
+        bool idle = is_idle(x) && !is_fresh(x);
+        if (x->closed || x->reading == STREAMING || idle || (force && x->reading != HANDLING))
             exchange_close(x);
         else
             busy++;
@@ -372,16 +386,31 @@ static void join_threads(struct server *s)
         pthread_join(s->threads[i], NULL);
 }
 
+/*
+ * Whoever comes later is refused, and goes elsewhere. Whoever the kernel has welcomed for us is
+ * taken: to those a closed door would be a request that was lost.
+ */
+static void close_doors(struct server *s)
+{
+    if (s->listen_fd >= 0) {
+        if (s->epoll_fd >= 0)
+            (void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, s->listen_fd, NULL);
+        listen_hush(s->listen_fd);
+        while (s->epoll_fd >= 0 && accept_some(s))
+            ;
+        shutdown(s->listen_fd, SHUT_RDWR); /* a worker may still hold it */
+    }
+    while (s->accepting > 0)
+        usleep(100);
+    s->stopping = true;
+}
+
 void server_stop(struct server *s, int timeout_ms)
 {
     int64_t until = clock_monotonic_us() + timeout_ms * US_PER_MS;
     unsigned busy = 0;
 
-    s->stopping = true;
-    if (s->epoll_fd >= 0 && s->listen_fd >= 0)
-        (void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, s->listen_fd, NULL);
-    if (s->listen_fd >= 0)
-        shutdown(s->listen_fd, SHUT_RDWR); /* refuses from here on; a worker may still hold it */
+    close_doors(s);
     while ((busy = close_idle(s, false)) > 0 && clock_monotonic_us() < until)
         usleep(5000);
     join_threads(s);

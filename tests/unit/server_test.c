@@ -569,7 +569,7 @@ static void *stop_server(void *arg)
 
 static void test_drain(void)
 {
-    int streaming = open_stream(), idle = dial(), busy = dial();
+    int streaming = open_stream(), idle = dial(), busy = dial(), fresh;
     pthread_t thread;
 
     buf_clear(&heard);
@@ -579,8 +579,15 @@ static void test_drain(void)
     say_text(busy, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
     while (handled == before)
         usleep(100);
+    fresh = dial(); /* its request is on the way */
     if (pthread_create(&thread, NULL, stop_server, NULL) != 0)
         abort();
+    usleep(20000);
+    say_text(fresh, "GET /late HTTP/1.1\r\nHost: x\r\n\r\n");
+    buf_clear(&heard);
+    CHECK_INT(hear_all(fresh, &heard), 200);
+    CHECK(contains(&heard, "Connection: close") && contains(&heard, "GET /late []"));
+    close(fresh);
     buf_clear(&heard);
     CHECK_INT(hear_all(busy, &heard), 200);
     CHECK(contains(&heard, "Connection: close") && contains(&heard, "GET /later []"));
