@@ -192,6 +192,6 @@ enum err on_staff_changed(struct ctx *cx, const struct event *e, const void *dat
 extern const struct field staff_changed_fields[];
 
 /* reactions.c: what other services' events and time do to an order. */
-extern const struct consumer order_consumers[], order_watchers[];
+extern const struct consumer order_consumers[], order_watchers[], order_applied[];
 extern const struct timer_row order_timers[];
 extern const struct job order_jobs[];

@@ -1,13 +1,12 @@
 /* place.c -- POST /v1/orders: from the cart and our own copies to an order, in one transaction. */
 #include "order/cart.h"
-
-#include <time.h>
+#include "order/waiting.h"
 
 #include "base/fault.h"
 #include "base/money.h"
 #include "data/json.h"
 
-#define WAIT_STEP_US INT64_C(1000)
+#define LOOK_US (20 * US_PER_MS)
 
 struct place {
     struct uuid address_id;
@@ -163,9 +162,10 @@ static enum err insert(struct ctx *cx, struct order *o)
 
 /*
  * Until the store has answered or the client's patience is over; without threads nobody would
- * answer. Looks less and less often: at most a quarter of the time that it took anyway is added.
+ * answer. Its answer wakes us when this process applies it; another may, so we look by ourselves as
+ * well, less and less often: at most a quarter of the time that it took anyway is added.
  */
-static enum err wait_for_stock(struct ctx *cx, struct uuid order_id, int seconds)
+static enum err wait_for_stock(struct ctx *cx, struct uuid order_id, uint64_t turn, int seconds)
 {
     int64_t began = clock_monotonic_us(), until = began + seconds * US_PER_S, now = began, n = 1;
 
@@ -174,9 +174,8 @@ static enum err wait_for_stock(struct ctx *cx, struct uuid order_id, int seconds
     TRY(db_durable(cx));
     while (n == 1 && now < until && ctx_left_ms(cx, 1000) > 0) {
         int64_t pause_us = (now - began) / 4;
-        pause_us = pause_us < WAIT_STEP_US ? WAIT_STEP_US : pause_us;
-        const struct timespec pause = {pause_us / US_PER_S, pause_us % US_PER_S * 1000};
-        nanosleep(&pause, NULL);
+        waiting_until(order_id, turn, now + (pause_us < LOOK_US ? LOOK_US : pause_us));
+        turn = waiting_turn(order_id);
         TRY(db_int_of(cx, &n, "select count(*) from orders where order_id = $1 and status = $2",
                       ARGS(db_uuid(order_id), db_str(str_from(status_names[STOCK_PENDING])))));
         now = clock_monotonic_us();
@@ -231,7 +230,8 @@ enum err order_place(struct ctx *cx, const struct request *rq, struct reply *rp)
     TRY(insert(cx, &o));
     if (FAULT("order.place.commit"))
         return fail(cx, ERR_UNAVAILABLE, "fault: order.place.commit");
+    uint64_t turn = waiting_turn(o.order_id);
     TRY(db_commit(cx));
-    TRY(wait_for_stock(cx, o.order_id, rq->wait_s));
+    TRY(wait_for_stock(cx, o.order_id, turn, rq->wait_s));
     return answer(cx, rp, o.order_id);
 }

@@ -1,6 +1,7 @@
 /* reactions.c -- what other services' events and time itself do to an order. */
 #include "order/copies.h"
 #include "order/counts.h"
+#include "order/waiting.h"
 
 #include "base/fault.h"
 #include "obs/log.h"
@@ -144,6 +145,12 @@ const struct consumer order_consumers[] = {
     {"payment.refunded", on_refunded, money_moved_fields, "money went back"},
     {"payment.late_captured", on_late_captured, money_moved_fields, "captured for a dead order; goes back"},
     {"order.status_changed", on_status_changed, status_changed_fields, "counts what became of orders"},
+    {0},
+};
+
+const struct consumer order_applied[] = {
+    {"stock.reserved", waiting_wake, stock_answer_fields, "to who waits for it"},
+    {"stock.refused", waiting_wake, stock_answer_fields, "to who waits for it"},
     {0},
 };
 

@@ -61,6 +61,7 @@ const struct service order_service = {
     .consumers = order_consumers,
     .start = order_counts_start,
     .watchers = order_watchers,
+    .applied = order_applied,
     .timers = order_timers,
     .jobs = order_jobs,
     .sweeps = order_sweeps,

@@ -175,7 +175,7 @@ static enum err postgres_begin(struct ctx *cx)
     if (FAULT("db.begin"))
         return fail(cx, ERR_UNAVAILABLE, "fault db.begin");
     TRY(pg_take(cx, p, &c));
-    pg_ahead(c, "begin isolation level repeatable read read write");
+    pg_ahead(c, "begin read write");
     bool alone = in_conflict == cx->db && conflicts >= CONFLICTS_BEFORE_ALONE;
     pg_ahead(c, alone ? TURN_ALONE : TURN_SHARED);
     cx->tx = &c->tx;

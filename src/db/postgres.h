@@ -39,7 +39,6 @@ struct pg_connection {
     PGconn *pg;      /* NULL: lost; opened again when it is next needed */
     bool fresh;      /* nothing has been answered on it yet: a loss is no matter of age */
     bool begun;      /* the server has a transaction open */
-    int timeout_ms;  /* statement_timeout, as the server has it */
     int64_t idle_since_us;
     struct pg_ahead ahead[PG_AHEAD_MAX];
     int n_ahead;

@@ -78,14 +78,12 @@ void pg_disconnect(struct pg_connection *c)
     PQfinish(c->pg);
     c->pg = NULL;
     c->begun = false;
-    c->timeout_ms = 0;
     for (size_t i = 0; i < PG_STATEMENT_SLOTS; i++)
         for (struct pg_statement *st = c->slots[i]; st; st = st->next)
             st->prepared = false;
     for (int i = 0; i < c->n_ahead; i++) {
         const char *command = c->ahead[i].command;
-        bool of_this_one = !c->ahead[i].st && (strncmp(command, "set ", 4) == 0 ||
-                                               strncmp(command, "deallocate ", 11) == 0);
+        bool of_this_one = !c->ahead[i].st && (strncmp(command, "deallocate ", 11) == 0);
         if (!of_this_one && kept++ != i)
             c->ahead[kept - 1] = c->ahead[i];
     }
@@ -133,7 +131,6 @@ static bool connect_once(const struct pg_db *p, struct pg_connection *c, int64_t
     c->pg = pg;
     c->fresh = true;
     c->begun = false;
-    c->timeout_ms = 0;
     return true;
 }
 

@@ -10,6 +10,17 @@
 /* Processes that start together make schemas and roles one after another: any fixed number. */
 #define SETUP_BEGIN "begin; select pg_advisory_xact_lock(5280113347)"
 
+/*
+ * What every session of ours has. Plans are made once per statement and connection, not anew for
+ * each of its first values: with one row in ten thousand wanted there is one right plan. Should we
+ * be the ones who are gone, the server notices within two seconds, also while it waits for a lock,
+ * and no statement outlives statement_timeout; deadlines are kept on our side (postgres_wire.c).
+ */
+#define SESSION                                                                                    \
+    " -c synchronous_commit=on -c jit=off -c plan_cache_mode=force_generic_plan"                   \
+    " -c default_transaction_isolation=repeatable\\ read -c client_connection_check_interval=2s"   \
+    " -c statement_timeout=330s -c idle_in_transaction_session_timeout=60s"
+
 static enum err ask(struct ctx *cx, struct pg_connection *c, const char *sql, struct db_args args,
                     int64_t *ret)
 {
@@ -94,7 +105,7 @@ enum err pg_schema_make(struct ctx *cx, struct pg_db *p)
 {
     struct pg_connection *c = calloc(1, sizeof(*c));
     struct db *before = cx->db;
-    char options[512];
+    char options[1024];
 
     if (!c)
         abort();
@@ -111,9 +122,7 @@ enum err pg_schema_make(struct ctx *cx, struct pg_db *p)
         if (strcmp(p->words[i], "options") == 0)
             own = p->values[i];
     int n = snprintf(options, sizeof(options),
-                     "-c search_path=\"%s\"%s%s -c default_transaction_read_only=on"
-                     " -c synchronous_commit=on -c jit=off"
-                     " -c idle_in_transaction_session_timeout=60000 %s",
+                     "-c search_path=\"%s\"%s%s -c default_transaction_read_only=on" SESSION " %s",
                      p->base.name, p->has_role ? " -c role=jumun_" : "",
                      p->has_role ? p->base.name : "", own);
     if ((size_t)n >= sizeof(options))

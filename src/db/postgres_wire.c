@@ -4,8 +4,7 @@
  *
  * libpq never blocks here: we wait in poll() with the deadline of the work. When that passes, the
  * server is asked to cancel (PQcancel) and given a moment to say so; after that the connection is
- * given up. statement_timeout is set beside it, coarsely, for the day on which we are the ones who
- * are gone.
+ * given up.
  */
 #include "db/postgres.h"
 
@@ -145,22 +144,12 @@ static bool send_statement(PGconn *pg, struct pg_statement *st, struct db_args a
                                bound.formats, 1) == 1;
 }
 
-static bool is_timeout(const struct pg_ahead *a)
-{
-    return !a->st && starts(a->command, "set ");
-}
-
 static bool send_ahead(PGconn *pg, const struct pg_ahead *a, struct batch *b)
 {
     if (a->st)
         return send_statement(pg, a->st, a->args, b);
     note_sent(b, NULL, false);
-    if (!PQsendQueryParams(pg, a->command, 0, NULL, NULL, NULL, NULL, 1))
-        return false;
-    if (!is_timeout(a))
-        return true;
-    b->syncs++; /* or a rollback of what follows would take it back */
-    return PQpipelineSync(pg) == 1;
+    return PQsendQueryParams(pg, a->command, 0, NULL, NULL, NULL, NULL, 1) == 1;
 }
 
 static bool sends(struct pg_connection *c, struct pg_statement *st, struct db_args args,
@@ -238,32 +227,6 @@ static bool cancel_and_drain(struct pg_connection *c, const struct batch *b, str
     return asked && receive(c, clock_monotonic_us() + CANCEL_US, b, a) == ERR_OK;
 }
 
-/* How long one statement may take, as a few round numbers so that it rarely has to be said. */
-static void say_timeout(struct pg_connection *c, int64_t deadline_us)
-{
-    static const int steps_s[] = {1, 2, 5, 10, 30, 60, 300};
-    char command[PG_COMMAND_SIZE];
-    int64_t left_us = deadline_us - clock_monotonic_us();
-    int ms = 1000 * steps_s[COUNT_OF(steps_s) - 1];
-
-    for (size_t i = 0; i < COUNT_OF(steps_s); i++) {
-        if (left_us <= steps_s[i] * US_PER_S) {
-            ms = 1000 * steps_s[i];
-            break;
-        }
-    }
-    /* Inside a transaction it would be undone with it. */
-    if (ms == c->timeout_ms || c->begun)
-        return;
-    snprintf(command, sizeof(command), "set statement_timeout = %d", ms);
-    assert(c->n_ahead < PG_AHEAD_MAX);
-    memmove(&c->ahead[1], &c->ahead[0], (size_t)c->n_ahead * sizeof(c->ahead[0]));
-    c->ahead[0].st = NULL;
-    memcpy(c->ahead[0].command, command, sizeof(command));
-    c->n_ahead++;
-    c->timeout_ms = ms;
-}
-
 /* One try on the connection as it is. ERR_OK: the server answered, if with a failure. */
 static enum err exchange_once(struct pg_connection *c, struct pg_statement *st, struct db_args args,
                               int64_t deadline_us, struct pg_answer *a)
@@ -305,7 +268,6 @@ static enum err exchange_or_reconnect(struct ctx *cx, struct pg_connection *c,
             TRY(pg_connect(cx, pg_of(cx), c));
         bool may_repeat = !c->begun && !c->fresh;
         c->fresh = false;
-        say_timeout(c, deadline_us);
         enum err e = exchange_once(c, st, args, deadline_us, a);
         if (e == ERR_OK)
             return ERR_OK;

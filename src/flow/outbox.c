@@ -8,6 +8,7 @@
 #define RELAY_BATCH 256
 #define RELAY_CHARS                                                                                \
     (4 * 1024 * 1024) /* one more event at most; a full batch may not fit in memory */
+#define MARK_MAX 16   /* a power of four */
 #define ORPHAN_US (3 * US_PER_S)
 
 struct outbox_row {
@@ -52,13 +53,33 @@ enum err outbox_append(struct ctx *cx, const char *type, struct uuid aggregate_i
                         db_str(buf_str(&data)), db_uuid(cx->instance)));
 }
 
+/* A few lengths only, so that few statements are prepared: the last row fills up. */
+static enum err mark_some(struct ctx *cx, const struct list *rows, size_t from, size_t n)
+{
+    struct db_value values[1 + MARK_MAX] = {db_int(ctx_now(cx))};
+    size_t length = 1;
+    struct buf sql;
+
+    while (length < n)
+        length *= 4;
+    buf_init_arena(&sql, cx->arena, 1024);
+    buf_lit(&sql, "update outbox set published_at = $1 where seq in (");
+    for (size_t i = 0; i < length; i++) {
+        size_t at = from + (i < n ? i : n - 1);
+        values[1 + i] = db_int(LIST_AT(struct outbox_row, *rows, at)->seq);
+        buf_printf(&sql, "%s$%zu", i ? ", " : "", 2 + i);
+    }
+    buf_lit(&sql, ")");
+    buf_char(&sql, '\0');
+    return db_exec(cx, sql.p, (struct db_args){values, 1 + length});
+}
+
 /* By row, not by range: a slower writer may have committed a lower number after we read. */
 static enum err mark(struct ctx *cx, const struct list *rows)
 {
     TRY(db_begin(cx));
-    for (size_t i = 0; i < rows->n; i++)
-        TRY(db_exec(cx, "update outbox set published_at = $2 where seq = $1",
-                    ARGS(db_int(LIST_AT(struct outbox_row, *rows, i)->seq), db_int(ctx_now(cx)))));
+    for (size_t i = 0; i < rows->n; i += MARK_MAX)
+        TRY(mark_some(cx, rows, i, rows->n - i < MARK_MAX ? rows->n - i : MARK_MAX));
     return db_commit(cx);
 }
 

@@ -212,6 +212,7 @@ static enum err consume(struct svc *s, struct arena *arena, int wait_ms, size_t 
     if (e != ERR_OK)
         bus_rewind(s->reader);
     TRY(e);
+    watch_applied(s, events, *ret_n);
     if (!watch_is_apart(s))
         watch_tell(s, events, *ret_n);
     for (size_t i = 0; i < *ret_n; i++) /* the last of each run of a partition */
@@ -286,15 +287,21 @@ static void *timer_main(void *arg)
 {
     struct svc *s = arg;
     struct arena arena;
+    int64_t job_us = 0, jobs_seen_us = 0; /* when the next one is due; when we looked, monotonic */
 
     thread_name("timers", s->service->name);
     arena_init(&arena, PUMP_ARENA_MAX);
     while (!s->stop) {
         size_t fired = 0, ran = 0;
-        int64_t timer_us, job_us, now;
+        int64_t timer_us, now;
         enum err e = run_timers(s, &arena, &fired, &timer_us);
-        if (e == ERR_OK)
+        /* The bell rings for timers; jobs change by themselves, and once a second is often enough.
+         */
+        if (e == ERR_OK && (clock_now(s->platform->options.clock) >= job_us ||
+                            clock_monotonic_us() - jobs_seen_us >= IDLE_US)) {
+            jobs_seen_us = clock_monotonic_us();
             e = run_jobs(s, &arena, &ran, &job_us);
+        }
         arena_reset(&arena);
         struct timespec pause = {.tv_nsec = TIMER_PAUSE_US * 1000};
         if (!s->stop)

@@ -140,6 +140,7 @@ void pump_stop(struct svc *s);
 /* watch.c */
 /* Events that the consumer has applied, to the watchers among them. */
 void watch_tell(struct svc *s, const struct event *events, size_t n);
+void watch_applied(struct svc *s, const struct event *events, size_t n); /* to service->applied */
 bool watch_is_apart(const struct svc *s); /* a reader of its own tells them */
 enum err watch_start(struct svc *s) MUST_USE;
 void watch_stop(struct svc *s); /* after s->stop */

@@ -86,6 +86,9 @@ struct service {
     /* Hear this service's own events in every process that runs it, outside any transaction and
      * without a trace: live streams. May be NULL. */
     const struct consumer *watchers;
+    /* Hear, in the process whose consumer applied them, of events of any service once that is
+     * durable: to wake who waits there. May be NULL. */
+    const struct consumer *applied;
     const struct timer_row *timers;
     const struct job *jobs;
     const struct migration *migrations; /* NULL: no database */

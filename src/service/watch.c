@@ -49,6 +49,15 @@ void watch_tell(struct svc *s, const struct event *events, size_t n)
     }
 }
 
+void watch_applied(struct svc *s, const struct event *events, size_t n)
+{
+    for (size_t i = 0; s->service->applied && i < n; i++) {
+        const struct consumer *c = find(s->service->applied, events[i].type);
+        if (c)
+            tell(s, c, &events[i]);
+    }
+}
+
 static void *watch_main(void *arg)
 {
     struct svc *s = arg;
