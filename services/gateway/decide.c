@@ -63,6 +63,7 @@ static enum err take(struct question *q, const char *what, struct str client, in
 
     if (cache_take(&q->cx, q->g->limits, key, (int)limit, RATE_WINDOW_MS, &left, &retry_ms))
         return ERR_OK;
+    q->cx.story.retry_after_s = (retry_ms + 999) / 1000;
     return fail(&q->cx, ERR_RATE_LIMITED, "over the limit for %" PRId64 " ms", retry_ms);
 }
 
@@ -211,7 +212,7 @@ static void answer(struct ctx *cx, struct str path, enum err e, struct str allow
     fields[n++] = (struct http_field){STR("X-Content-Type-Options"), STR("nosniff")};
     fields[n++] = (struct http_field){STR("Cache-Control"), STR("no-store")};
     if (row->status == 503 || row->status == 429)
-        fields[n++] = (struct http_field){STR("Retry-After"), STR("1")};
+        fields[n++] = (struct http_field){STR("Retry-After"), problem_retry_after(cx->arena, cx)};
     if (row->status == 401)
         fields[n++] = (struct http_field){STR("WWW-Authenticate"), STR("Bearer")};
     if (allow.p)

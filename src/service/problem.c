@@ -72,6 +72,13 @@ void problem_print(struct buf *b, const struct ctx *cx, struct str path, enum er
     buf_char(b, '}');
 }
 
+struct str problem_retry_after(struct arena *a, const struct ctx *cx)
+{
+    int64_t after_s = cx->story.retry_after_s;
+
+    return arena_printf(a, "%" PRId64, after_s ? after_s : RETRY_AFTER_S);
+}
+
 void problem_write(struct work *w, enum err e)
 {
     const struct err_row *row = err_row(e);
@@ -86,8 +93,8 @@ void problem_write(struct work *w, enum err e)
     buf_init_arena(&rp->body, w->cx.arena, PROBLEM_MAX);
     problem_print(&rp->body, &w->cx, w->rq.path, e);
     if (row->status == 503 || row->status == 429)
-        reply_header(&w->cx, rp, STR("Retry-After"), "%" PRId64,
-                     w->cx.story.retry_after_s ? w->cx.story.retry_after_s : RETRY_AFTER_S);
+        reply_header(&w->cx, rp, STR("Retry-After"), "%.*s",
+                     STR_ARG(problem_retry_after(w->cx.arena, &w->cx)));
     if (w->allow.p)
         reply_header(&w->cx, rp, STR("Allow"), "%.*s", STR_ARG(w->allow));
     if (row->status == 401)

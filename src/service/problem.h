@@ -9,3 +9,5 @@
  * detail may hold what nobody outside should read: only public_detail and the fields are shown.
  */
 void problem_print(struct buf *b, const struct ctx *cx, struct str path, enum err e);
+/* Seconds of Retry-After: what the story knows, or one. */
+struct str problem_retry_after(struct arena *a, const struct ctx *cx);

@@ -351,6 +351,10 @@ test('one client is limited, and for passwords sooner', async () => {
   const from = (ip) => `X-Forwarded-For: ${ip}\r\n${last}`;
   assert.ok(await many(get('/x', from('1.1.1.1')), 80) >= 15);
   assert.equal(await many(get('/x', from('1.1.1.2')), 10), 0, 'another client is not');
+  for (let got = {}; status(got) !== 429;) {
+    got = await talk(g.public, `POST /v1/auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n${from('1.1.1.4')}\r\n{}`);
+    if (status(got) === 429) assert.match(got.text, /\r\nRetry-After: [3-6]\r\n/, 'ten a minute: one in six seconds');
+  }
   const login = `POST /v1/auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n${from('1.1.1.3')}\r\n{}`;
   assert.ok(await many(login, 20) >= 8);
 });
