@@ -139,6 +139,27 @@ enum err store_pause(struct ctx *cx, const struct request *rq, struct reply *rp)
     return store_commit(cx, rp, rq->id[0]);
 }
 
+struct busy_body {
+    int64_t add_minutes;
+};
+const struct field busy_body_fields[] = {
+    F_INT(struct busy_body, add_minutes, "addMinutes", REQUIRED, 0, BUSY_MAX_MINUTES,
+          "longer than usual; 0: as usual again"),
+    F_END(struct busy_body),
+};
+
+/* What the customer is told before ordering; each order's own time is told when it is accepted. */
+enum err store_busy(struct ctx *cx, const struct request *rq, struct reply *rp)
+{
+    const struct busy_body *in = rq->body;
+
+    TRY(db_begin(cx));
+    TRY(db_exec(cx,
+                "update stores set busy_minutes = $2, version = version + 1 where store_id = $1",
+                ARGS(db_uuid(rq->id[0]), db_int(in->add_minutes))));
+    return store_commit(cx, rp, rq->id[0]);
+}
+
 enum err store_resume(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     TRY(db_begin(cx));

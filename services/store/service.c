@@ -22,6 +22,7 @@ static const struct route routes[] = {
     {HTTP_DELETE, OWN, OWNER, owner_store_delete, NULL, NULL, NULL, 0, 204, guard_owner, "Closes it for good; 410 afterwards."},
     {HTTP_PUT, OWN "/hours", SHOP, hours_put, hours_body_fields, NULL, store_owner_fields, 0, 200, guard_menu, "Opening hours of every weekday."},
     {HTTP_POST, OWN "/pause", SHOP, store_pause, pause_body_fields, NULL, store_owner_fields, KEYED, 200, guard_menu, "Takes no orders for some minutes."},
+    {HTTP_POST, OWN "/busy", SHOP, store_busy, busy_body_fields, NULL, store_owner_fields, 0, 200, guard_menu, "Much to do: so many minutes more than usual are shown; 0 ends it."},
     {HTTP_POST, OWN "/resume", SHOP, store_resume, NULL, NULL, store_owner_fields, KEYED, 200, guard_menu, "Takes orders again."},
 
     {HTTP_POST, "/v1/admin/stores/{storeId}/ban", ADMIN, store_ban, store_ban_fields, NULL, NULL, 0, 204, NULL, "Out of sight, and nothing can be ordered there; what was ordered goes on."},

@@ -19,12 +19,14 @@ struct rating {
     int64_t count;
 };
 
+#define BUSY_MAX_MINUTES 120
+
 struct store {
     struct uuid store_id, owner_id;
     struct str name, category, description, phone, address, zip_code, region_code, business_number;
     struct str photo_url, notice, origin, pause_reason, ban_reason;
     int64_t latitude, longitude; /* millionths of a degree */
-    int64_t radius_m, minimum_order_won, delivery_fee_won, cook_minutes;
+    int64_t radius_m, minimum_order_won, delivery_fee_won, cook_minutes, busy_minutes;
     bool is_banned, deleted;
     int64_t deleted_at, paused_until, rating_sum, rating_count, menu_version, version, created_at;
     struct list hours;
@@ -44,7 +46,8 @@ extern const struct field store_public_fields[], store_owner_fields[], store_eve
     "s.store_id, s.owner_id, s.name, s.category, s.description, s.phone, s.address, s.zip_code,"   \
     " s.region_code, s.business_number, s.photo_url, s.notice, s.origin, s.pause_reason,"          \
     " s.latitude, s.longitude, s.radius_m, s.minimum_order_won, s.delivery_fee_won,"               \
-    " s.cook_minutes, s.is_banned, s.ban_reason, s.deleted_at, s.paused_until, s.rating_sum, "     \
+    " s.cook_minutes, s.busy_minutes, s.is_banned, s.ban_reason, s.deleted_at, s.paused_until, "   \
+    "s.rating_sum, "                                                                               \
     "s.rating_count,"                                                                              \
     " s.menu_version, s.version, s.created_at"
 /* With hours. ERR_NOT_FOUND; deleted and banned ones are returned too. */
@@ -73,10 +76,11 @@ int64_t hours_next_opening(struct list hours, int64_t us); /* 0: none within a w
 enum err hours_replace(struct ctx *cx, struct uuid store_id, struct list hours) MUST_USE;
 enum err hours_put(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
 enum err store_pause(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+enum err store_busy(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
 enum err store_resume(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
 /* Inside a transaction: announces the store, fills the reply, commits. */
 enum err store_commit(struct ctx *cx, struct reply *rp, struct uuid store_id) MUST_USE;
-extern const struct field hours_body_fields[], pause_body_fields[];
+extern const struct field hours_body_fields[], pause_body_fields[], busy_body_fields[];
 
 /* owner.c */
 enum err guard_owner(struct ctx *cx, const struct request *rq) MUST_USE; /* owner only */

@@ -92,7 +92,7 @@ void store_show(struct ctx *cx, struct store *s)
         s->opens_at = s->paused_until;
     else
         s->opens_at = hours_next_opening(s->hours, paused ? s->paused_until : now);
-    s->eta_minutes = s->cook_minutes + OTHER_MINUTES;
+    s->eta_minutes = s->cook_minutes + s->busy_minutes + OTHER_MINUTES;
     if (s->has_distance_m)
         s->eta_minutes += s->distance_m / RIDER_METRES_A_MINUTE;
 }

@@ -134,6 +134,19 @@ describe('hours and pauses', () => {
       const rp = await owner.put(at('hours'), { hours });
       assert.deepEqual([rp.status, rp.fields], [400, { [field]: code }], rp.text);
     });
+  test('is busy for some minutes more, as those see who look for it', async () => {
+    const eta = async () => (await j.get(`/v1/stores/${shop.storeId}`)).json.etaMinutes;
+    const usual = await eta();
+    for (const [addMinutes, code] of [[-1, 'RANGE'], [121, 'RANGE'], ['5', 'TYPE']]) {
+      assert.deepEqual((await owner.post(at('busy'), { addMinutes })).fields, { addMinutes: code });
+    }
+    for (let times = 0; times < 2; times++) { // not so many more each time
+      const rp = await owner.post(at('busy'), { addMinutes: 25 });
+      assert.deepEqual([rp.status, rp.json.busyMinutes, await eta()], [200, 25, usual + 25], rp.text);
+    }
+    assert.equal((await owner.post(at('busy'), { addMinutes: 0 })).json.busyMinutes, 0);
+    assert.equal(await eta(), usual);
+  });
   test('a pause closes the store, and resuming opens it', async () => {
     assert.deepEqual((await owner.post(at('pause'), {})).fields, { minutes: 'REQUIRED', reason: 'REQUIRED' });
     assert.deepEqual((await owner.post(at('pause'), { minutes: 1441, reason: 'x' })).fields, { minutes: 'RANGE' });
@@ -377,7 +390,7 @@ describe('who may', () => {
     const own = `${BASE}/${storeId}`;
     return [
       ['GET', own], ['PATCH', own, { name: '남의 집' }], ['DELETE', own], ['PUT', `${own}/hours`, { hours: [] }],
-      ['POST', `${own}/pause`, { minutes: 5, reason: 'x' }], ['POST', `${own}/resume`],
+      ['POST', `${own}/pause`, { minutes: 5, reason: 'x' }], ['POST', `${own}/resume`], ['POST', `${own}/busy`, { addMinutes: 5 }],
       ['POST', `${own}/sections`, { name: 'x' }], ['PATCH', `${own}/sections/${sectionId}`, { name: 'x' }],
       ['DELETE', `${own}/sections/${sectionId}`], ['PUT', `${own}/sections/order`, { ids: [sectionId] }],
       ['POST', `${own}/menu-items`, { sectionId, name: 'x', priceWon: 1 }], ['PATCH', `${own}/menu-items/${itemId}`, { priceWon: 1 }],
@@ -400,7 +413,7 @@ describe('who may', () => {
     assert.equal((await j.get(`/v1/stores/${demoId('store', 4)}/menu`)).text, before_);
   });
   test('nor through a store of one\'s own with ids of another', async () => {
-    for (const [method, where, body] of calls(shop.storeId, demoId('section', 4, 1), demoId('item', 4, 1), demoId('group', 4, 1, 1)).slice(7)) {
+    for (const [method, where, body] of calls(shop.storeId, demoId('section', 4, 1), demoId('item', 4, 1), demoId('group', 4, 1, 1)).slice(8)) {
       if (method === 'POST' && where.endsWith('/menu-items')) continue; /* an unknown section is a wrong field there */
       assert.deepEqual(status(await owner.call(method, where, { body })), [404, 'NOT_FOUND'], `${method} ${where}`);
     }
