@@ -43,8 +43,8 @@ static const struct route routes[] = {
 
     {HTTP_GET, OWN "/menu-items/{menuItemId}/stock", SHOP, stock_get, NULL, NULL, stock_fields, 0, 200, guard_stock, "Counts and the latest movements."},
     {HTTP_GET, OWN "/menu-items/{menuItemId}/stock/ledger", SHOP, stock_ledger, NULL, stock_ledger_query_fields, movement_fields, LIST, 200, guard_stock, "Every movement, newest first."},
-    {HTTP_POST, OWN "/menu-items/{menuItemId}/stock/adjustments", SHOP, stock_adjust, stock_adjust_fields, NULL, stock_fields, IDEMPOTENT, 200, guard_stock, "More or fewer, or a new count, with the reason."},
-    {HTTP_PUT, OWN "/menu-items/{menuItemId}/stock/mode", SHOP, stock_mode, stock_mode_fields, NULL, stock_fields, 0, 200, guard_stock, "Counted or not."},
+    {HTTP_POST, OWN "/menu-items/{menuItemId}/stock/adjustments", SHOP, stock_adjust, stock_adjust_fields, NULL, stock_fields, IDEMPOTENT, 200, guard_stock, "More or fewer, or a new count, with the reason; takes If-Match."},
+    {HTTP_PUT, OWN "/menu-items/{menuItemId}/stock/mode", SHOP, stock_mode, stock_mode_fields, NULL, stock_fields, 0, 200, guard_stock, "Counted or not; takes If-Match."},
     {0},
 };
 /* clang-format on */

@@ -82,6 +82,18 @@ static enum err load(struct ctx *cx, const struct request *rq, struct stock_repl
                   ARGS(db_uuid(rq->id[1]), db_uuid(rq->id[0])));
 }
 
+/* The same, and against the version of If-Match: a count that was read may be a count of before. */
+static enum err load_expected(struct ctx *cx, const struct request *rq, struct stock_reply *ret)
+{
+    int64_t version = 0;
+
+    TRY(request_version(cx, rq, &version));
+    TRY(load(cx, rq, ret));
+    return version == 0 || version == ret->version
+               ? ERR_OK
+               : fail(cx, ERR_PRECONDITION, "stock is at version %" PRId64, ret->version);
+}
+
 static bool ran_out(const struct stock_reply *s)
 {
     return !s->infinite && s->available == 0;
@@ -98,6 +110,7 @@ static enum err finish(struct ctx *cx, const struct request *rq, struct reply *r
                "select " MOVEMENT_COLUMNS " from stock_movements where menu_item_id = $1"
                " order by moved_at desc, movement_id desc limit $2",
                ARGS(db_uuid(rq->id[1]), db_int(LEDGER_SHOWN))));
+    reply_version(cx, rp, now.version);
     TRY(reply_data(cx, rp, 200, stock_fields, &now));
     if (!before)
         return ERR_OK;
@@ -136,7 +149,7 @@ enum err stock_adjust(struct ctx *cx, const struct request *rq, struct reply *rp
         return fail(cx, ERR_INVALID, "delta or setTo");
     }
     TRY(db_begin(cx));
-    TRY(load(cx, rq, &before));
+    TRY(load_expected(cx, rq, &before));
     int64_t delta = in->has_delta ? in->delta : in->set_to - before.available;
     if (before.available + delta > STOCK_MAX) {
         ctx_field_error(cx, STR("delta"), STR("RANGE"), "at most %d can be available", STOCK_MAX);
@@ -171,7 +184,7 @@ enum err stock_mode(struct ctx *cx, const struct request *rq, struct reply *rp)
     struct stock_reply before = {0};
 
     TRY(db_begin(cx));
-    TRY(load(cx, rq, &before));
+    TRY(load_expected(cx, rq, &before));
     TRY(db_exec(cx,
                 "update inventory set infinite = $2, version = version + 1 where menu_item_id = $1",
                 ARGS(db_uuid(rq->id[1]), db_bool(in->infinite))));

@@ -352,6 +352,18 @@ describe('stock', () => {
     const rest = (await owner.get(`${stock('ledger')}?limit=2&cursor=${ledger.nextCursor}`)).json;
     assert.deepEqual([rest.items.map((m) => m.availableDelta), rest.nextCursor], [[10], null]);
   });
+  test('is set against the count that was read', async () => {
+    const read = await owner.get(stock());
+    assert.equal(read.header('etag'), `"v${read.json.version}"`);
+    const set = await owner.post(stock('adjustments'), { setTo: 40, reason: '조사' }, tagged(read.header('etag')));
+    assert.equal(set.json.available, 40, set.text);
+    for (const late of [await owner.post(stock('adjustments'), { setTo: 1, reason: '늦은 조사' }, tagged(read.header('etag'))),
+      await owner.put(stock('mode'), { infinite: true }, tagged(read.header('etag')))]) {
+      assert.deepEqual(status(late), [412, 'PRECONDITION']);
+    }
+    const back = await owner.post(stock('adjustments'), { setTo: read.json.available, reason: '되돌림' }, tagged(set.header('etag')));
+    assert.equal(back.json.available, read.json.available);
+  });
   test('running out ends the sale, coming back begins it', async () => {
     const version = (await menu()).version;
     await owner.post(stock('adjustments'), { setTo: 0, reason: '다 팔림' });
