@@ -25,6 +25,9 @@ static const struct route routes[] = {
     {HTTP_POST, OWN "/busy", SHOP, store_busy, busy_body_fields, NULL, store_owner_fields, 0, 200, guard_menu, "Much to do: so many minutes more than usual are shown; 0 ends it."},
     {HTTP_POST, OWN "/resume", SHOP, store_resume, NULL, NULL, store_owner_fields, KEYED, 200, guard_menu, "Takes orders again."},
 
+    {HTTP_POST, "/v1/admin/categories", ADMIN, category_create, category_new_fields, NULL, category_fields, IDEMPOTENT, 201, NULL, "A cuisine more, at the end unless position says where."},
+    {HTTP_PATCH, "/v1/admin/categories/{category}", ADMIN, category_patch, category_patch_fields, NULL, category_fields, 0, 200, NULL, "Renames or moves it."},
+    {HTTP_DELETE, "/v1/admin/categories/{category}", ADMIN, category_delete, NULL, NULL, NULL, 0, 204, NULL, "Removes one that no store has."},
     {HTTP_POST, "/v1/admin/stores/{storeId}/ban", ADMIN, store_ban, store_ban_fields, NULL, NULL, 0, 204, NULL, "Out of sight, and nothing can be ordered there; what was ordered goes on."},
     {HTTP_POST, "/v1/admin/stores/{storeId}/unban", ADMIN, store_unban, store_ban_fields, NULL, NULL, 0, 204, NULL, "Shows it again."},
     {HTTP_POST, OWN "/sections", SHOP, section_create, section_new_fields, NULL, section_fields, IDEMPOTENT, 201, guard_menu, "A section of the menu, at its end."},

@@ -19,6 +19,10 @@ struct rating {
     int64_t count;
 };
 
+struct category {
+    struct str category, name, name_en;
+};
+
 #define BUSY_MAX_MINUTES 120
 
 struct store {
@@ -91,6 +95,12 @@ enum err owner_store_create(struct ctx *cx, const struct request *rq, struct rep
 enum err owner_store_list(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
 enum err owner_store_get(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
 enum err owner_store_patch(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+/* categories.c */
+enum err category_create(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+enum err category_patch(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+enum err category_delete(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+extern const struct field category_new_fields[], category_patch_fields[];
+
 /* ban.c */
 enum err store_ban(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
 enum err store_unban(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;

@@ -15,9 +15,6 @@
 #define OTHER_MINUTES 10          /* hand-over and the last steps */
 #define RIDER_METRES_A_MINUTE 250 /* a scooter in town */
 
-struct category {
-    struct str category, name, name_en;
-};
 const struct field category_fields[] = {
     F_STR(struct category, category, "category", 0, 1, 30, "code"),
     F_STR(struct category, name, "name", 0, 1, 60, "Korean name"),
@@ -56,7 +53,8 @@ enum err categories_get(struct ctx *cx, const struct request *rq, struct reply *
     struct list all = {NULL, 0};
 
     TRY(db_all(cx, category_fields, &all,
-               "select category, name, name_en from categories order by position", NO_ARGS));
+               "select category, name, name_en from categories order by position, category",
+               NO_ARGS));
     reply_header(cx, rp, STR("Cache-Control"), "public, max-age=300");
     return reply_list(cx, rq, rp, category_fields, all, STR_NONE);
 }

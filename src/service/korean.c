@@ -106,6 +106,8 @@ static const struct sentence {
      "이 옵션 그룹의 옵션이 아니거나 두 번 적혀 있습니다"},
     {"give either delta or setTo", "delta와 setTo 중 하나만 적어 주세요"},
     {"at most * can be available", "재고는 *개를 넘을 수 없습니다"},
+    {"There is a category of that code.", "이미 있는 분류 코드입니다."},
+    {"* stores are of that category.", "이 분류의 가게가 *곳 있습니다."},
     {"is not one of /v1/categories", "/v1/categories에 없는 분류입니다"},
     {"is not LAT,LNG in degrees", "위도,경도 형식이 아닙니다"},
     {"by distance needs near", "거리순으로 보려면 near가 필요합니다"},

@@ -184,6 +184,35 @@ describe('sections', () => {
   });
 });
 
+describe('categories', () => {
+  test('are added, renamed, moved and removed by an operator', async () => {
+    const admin = await j.as('admin1'), key = randomUUID(), where = '/v1/admin/categories';
+    const codes = async () => (await j.get('/v1/categories')).json.items.map((c) => c.category);
+    const before_ = await codes();
+    const sushi = { category: 'sushi', name: '초밥', nameEn: 'Sushi' };
+    const made = await admin.post(where, sushi, { key });
+    assert.deepEqual([made.status, made.json, made.header('location')], [201, sushi, `${where}/sushi`], made.text);
+    assert.equal((await admin.post(where, sushi, { key })).text, made.text);
+    const twice = await admin.post(where, sushi);
+    assert.deepEqual([...status(twice), twice.json.detail], [409, 'CONSTRAINT', '이미 있는 분류 코드입니다.']);
+    assert.deepEqual((await admin.post(where, { category: '초밥', position: 0 })).fields, { category: 'LENGTH_OR_FORMAT', name: 'REQUIRED', nameEn: 'REQUIRED', position: 'RANGE' });
+    assert.deepEqual(await codes(), [...before_, 'sushi']);
+    assert.deepEqual((await admin.patch(`${where}/sushi`, { name: '스시', position: 1 })).json, { ...sushi, name: '스시' });
+    assert.ok((await codes()).indexOf('sushi') < 2);
+    const store = await owner.post(BASE, fresh({ name: '바다초밥', category: 'sushi' }));
+    assert.equal(store.status, 201, store.text);
+    const used = await admin.delete(`${where}/sushi`);
+    assert.deepEqual([...status(used), used.json.detail], [409, 'CONSTRAINT', '이 분류의 가게가 1곳 있습니다.']);
+    assert.equal((await owner.patch(`${BASE}/${store.json.storeId}`, { category: 'japanese' })).status, 200);
+    assert.equal((await admin.delete(`${where}/sushi`)).status, 204);
+    assert.deepEqual(status(await admin.delete(`${where}/sushi`)), [404, 'NOT_FOUND']);
+    assert.deepEqual(status(await admin.patch(`${where}/sushi`, { name: 'x' })), [404, 'NOT_FOUND']);
+    assert.deepEqual(status(await owner.post(where, sushi)), [403, 'FORBIDDEN']);
+    assert.deepEqual(await codes(), before_);
+    assert.equal((await owner.delete(`${BASE}/${store.json.storeId}`)).status, 204);
+  });
+});
+
 describe('a ban', () => {
   test('takes a store out of sight until it is let in again', async () => {
     const admin = await j.as('admin1');
