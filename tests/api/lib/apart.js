@@ -94,4 +94,4 @@ async function startApart({ order = NAMES } = {}) {
   return world;
 }
 
-module.exports = { startApart, NAMES, until };
+module.exports = { startApart, NAMES, until, Service, freePorts };

@@ -3,6 +3,7 @@
 const test = require('node:test');
 const assert = require('node:assert/strict');
 const { Site, SHORT, missing, sleep } = require('./site.js');
+const { Apart, NAMES } = require('./apart_site.js');
 const { Balancer } = require('./balancer.js');
 
 const options = { skip: missing(), timeout: 240000 };
@@ -11,6 +12,7 @@ test('two platforms are restarted in turn', options, async () => {
   const site = await Site.start({ replicas: 2 });
   const front = await Balancer.start(() => site.platforms.map((p) => p.public));
   const toss = await Balancer.start(() => site.platforms.map((p) => p.toss));
+  site.balancers.push(front, toss);
   site.front = () => front.url;
   site.toss = () => toss.url;
   try {
@@ -26,8 +28,25 @@ test('two platforms are restarted in turn', options, async () => {
     assert.ok(front.passedOver > 0, 'a replica was away');
     assert.deepEqual([...load.failed], [], 'nobody noticed');
   } finally {
-    await front.stop();
-    await toss.stop();
+    await site.stop();
+  }
+});
+
+test('two of each service are restarted in turn', options, async () => {
+  const site = await Apart.start({ replicas: 2 });
+  try {
+    const { load } = await site.through('rolling restart of every service', async () => {
+      for (const name of NAMES) {
+        for (const s of site.services[name]) {
+          assert.deepEqual(await s.end(), { code: 0, signal: null }, s.log);
+          await s.start();
+          await sleep(SHORT ? 200 : 1000);
+        }
+      }
+    });
+    assert.ok(site.webFront.passedOver > 0, 'a replica was away');
+    assert.deepEqual([...load.failed], [], 'nobody noticed');
+  } finally {
     await site.stop();
   }
 });

@@ -35,13 +35,9 @@ class Site {
   // options: replicas (default 1), env (of each platform), args
   static async start({ replicas = 1, env = {}, args = [] } = {}) {
     const s = new Site();
-    s.world = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-faults-'));
-    s.home = path.join(s.world, path.basename(s.world));
-    s.env = { ...engines(s.home), ...env };
+    s.frame();
+    s.env = { ...s.env, ...env };
     s.args = ['--issuer', 'http://jumun.test', ...args];
-    s.platforms = [];
-    s.dirs = [];
-    s.known = new Set(); // orders that somebody was told of
     try {
       for (let i = 0; i < replicas; i++) s.platforms.push(await s.platform());
     } catch (e) {
@@ -49,6 +45,16 @@ class Site {
       throw e;
     }
     return s;
+  }
+
+  frame() {
+    this.world = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-faults-'));
+    this.home = path.join(this.world, path.basename(this.world));
+    this.env = engines(this.home);
+    this.platforms = [];
+    this.dirs = []; // of platforms that were made
+    this.balancers = [];
+    this.known = new Set(); // orders that somebody was told of
   }
 
   // One more platform on the same servers; signing keys are the site's, not a platform's.
@@ -75,6 +81,7 @@ class Site {
     for (const p of this.platforms) {
       if (p.child.exitCode === null && p.child.signalCode === null) await p.stop();
     }
+    for (const b of this.balancers) await b.stop();
     fs.rmSync(this.world, { recursive: true, force: true });
     for (const dir of [this.home, ...this.dirs]) dropDatabases(dir);
   }
@@ -101,7 +108,7 @@ class Site {
       console.log(`fault: ${name}: ${load.summary()}; fault ${((end - from) / 1000).toFixed(1)} s, ` +
         `all well ${report.converged.toFixed(1)} s after it; books equal, audit clean`);
     } catch (e) {
-      console.log(`fault: ${name}: FAILED. ${load.summary()}\n${this.platforms.map((p) => p.log.split('\n').slice(-15).join('\n')).join('\n-- \n')}`);
+      console.log(`fault: ${name}: FAILED. ${load.summary()}\n${this.platforms.map((p) => p.log.split('\n').slice(-5).join('\n')).join('\n-- \n')}`);
       throw e;
     }
     return report;
