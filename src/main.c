@@ -15,7 +15,8 @@ extern char **environ;
 
 /* Flags of everything that runs or opens services. */
 #define PLATFORM_FLAGS                                                                             \
-    "data database bus cache config listen internalListen tossListen issuer tossUrl "              \
+    "data database databaseConnections bus cache config listen internalListen tossListen issuer "  \
+    "tossUrl "                                                                                     \
     "tossSecretKey tossClientKey blobs blobsAccessKey blobsSecretKey otlpEndpoint "                \
     "env log logRequests threads slowThreads rateLimit proxies streamsPerUser "                    \
     "outboxKeepMinutes busKeepHours busMaxMb inboxKeepHours demo peers upstreams "                 \

@@ -58,6 +58,7 @@ struct platform_options settings_platform(struct ctx *cx, const struct settings 
         .service_keys = s->service_keys,
         .data_dir = s->data,
         .database_url = s->database,
+        .database_connections = s->database_connections,
         .bus_url = s->bus,
         .cache_url = s->cache,
         .blobs_url = s->blobs,

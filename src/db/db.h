@@ -53,9 +53,11 @@ struct db_value db_opt_int(bool has,
                            int64_t v); /* null unless has: `coalesce($1, column)` in PATCH */
 
 struct db_options {
-    bool group_commit; /* false: db_commit is durable when it returns (simulation, tools) */
-    int readers_max;   /* read-only connections, default 8 */
-    bool must_exist;   /* ERR_NOT_FOUND instead of making it */
+    bool group_commit;   /* false: db_commit is durable when it returns (simulation, tools) */
+    int readers_max;     /* read-only connections, default 8 */
+    int connections_max; /* on a server, all of this database and process; default readers_max + 4
+                          */
+    bool must_exist;     /* ERR_NOT_FOUND instead of making it */
     const struct clock *clock;
 };
 

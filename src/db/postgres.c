@@ -296,7 +296,6 @@ static void postgres_close(struct db *db)
         free(p->words[i]);
         free(p->values[i]);
     }
-    pthread_mutex_destroy(&p->mutex);
     free(p);
 }
 
@@ -319,7 +318,9 @@ static enum err postgres_open(struct ctx *cx, const char *location, const char *
     p->options = *options;
     p->connections_max =
         (options->readers_max > 0 ? options->readers_max : READERS_DEFAULT) + WRITERS;
-    pthread_mutex_init(&p->mutex, NULL);
+    if (options->connections_max > 0)
+        p->connections_max = options->connections_max;
+    pg_pool_open(p);
 
     enum err e = pg_url_read(cx, p, arena_printf(cx->arena, "postgres%s", location).p);
     if (e == ERR_OK)

@@ -48,9 +48,10 @@ struct pg_connection {
     struct pg_connection *next; /* in the free list */
 };
 
+/* In line, oldest first: the work that began first. */
 struct pg_waiting {
+    int64_t since_us;
     pthread_cond_t wake;
-    bool granted;
     struct pg_connection *gift;
     struct pg_waiting *next;
 };
@@ -65,7 +66,10 @@ struct pg_db {
     pthread_mutex_t mutex;
     struct pg_connection *free; /* newest first */
     int connections, connections_max;
-    struct pg_waiting *first, *last;
+    struct pg_waiting *first;
+    int hungry;            /* of the connections: wait in pg_inherit */
+    int64_t full_until_us; /* the server had no further connection for us; then it is asked again */
+    struct pg_db *next;    /* of this process, see pg_pool_open */
     int64_t away_since_us, refused_at_us; /* the server: 0 when it is there; the last try */
     char refusal[200];
 };
@@ -91,6 +95,16 @@ enum err pg_run_on(struct ctx *cx, struct pg_connection *c, struct db_query *q) 
 /* postgres_pool.c */
 enum err pg_take(struct ctx *cx, struct pg_db *p, struct pg_connection **ret) MUST_USE;
 void pg_give_back(struct pg_db *p, struct pg_connection *c);
+/* While the server has no further connection, one at a time asks it, and seldom. */
+bool pg_may_try(struct pg_db *p);
+void pg_full(struct pg_db *p, bool full);
+/*
+ * For a connection that the server refused: waits until then for another one's, which takes its
+ * place. Where the pool has none, one that idles in a pool beside it is closed instead. False:
+ * try again.
+ */
+bool pg_inherit(struct pg_db *p, struct pg_connection *c, int64_t since_us, int64_t until_us);
+void pg_pool_open(struct pg_db *p);
 void pg_pool_close(struct pg_db *p);
 
 /* postgres_connect.c */
@@ -103,6 +117,8 @@ void pg_disconnect(struct pg_connection *c);
 
 /* postgres_wire.c */
 void pg_ahead(struct pg_connection *c, const char *command);
+/* The server is to forget every prepared statement, before the first of what is ahead. */
+void pg_ahead_fresh(struct pg_connection *c);
 /* The statement goes out with the next exchange, which also tells when it fails. */
 enum err pg_defer(struct ctx *cx, struct pg_connection *c, struct pg_statement *st,
                   struct db_args args) MUST_USE;

@@ -5,7 +5,9 @@
 #include <poll.h>
 #include <time.h>
 
-#define CONNECT_US (5 * US_PER_S) /* one try */
+#define CONNECT_US (5 * US_PER_S)   /* one try */
+#define PATIENCE_US (30 * US_PER_S) /* without a deadline: for one of the pool's */
+#define AGAIN_US (250 * US_PER_MS)
 #define RESTART_US (3 * US_PER_S) /* how long a server may be away before work fails */
 #define RESTART_PAUSE_US (50 * US_PER_MS)
 #define REFUSED_FOR_US (100 * US_PER_MS) /* after a refusal others fail at once */
@@ -119,6 +121,8 @@ static bool connect_once(const struct pg_db *p, struct pg_connection *c, int64_t
 {
     PGconn *pg =
         PQconnectStartParams((const char *const *)p->words, (const char *const *)p->values, 0);
+    if (pg)
+        (void)PQsetErrorVerbosity(pg, PQERRORS_VERBOSE); /* for is_full */
     bool ok = pg && PQstatus(pg) != CONNECTION_BAD && poll_until(pg, deadline_us);
     if (!ok) {
         snprintf(refusal, 200, "%s", pg && PQerrorMessage(pg)[0] ? PQerrorMessage(pg) : "timeout");
@@ -126,6 +130,7 @@ static bool connect_once(const struct pg_db *p, struct pg_connection *c, int64_t
         PQfinish(pg);
         return false;
     }
+    (void)PQsetErrorVerbosity(pg, PQERRORS_DEFAULT);
     (void)PQsetnonblocking(pg, 1);
     (void)PQsetNoticeReceiver(pg, ignore_notice, NULL);
     c->pg = pg;
@@ -168,12 +173,21 @@ static bool is_away(const struct pg_db *p)
     return ping == PQPING_REJECT || ping == PQPING_NO_RESPONSE;
 }
 
-enum err pg_connect(struct ctx *cx, struct pg_db *p, struct pg_connection *c)
+/* libpq has no other word for it: the server, this database or this role has no connection left, or
+ * the server is starting. */
+static bool is_full(const char *refusal)
+{
+    return strstr(refusal, " 53300: ") || strstr(refusal, " 57P03: ");
+}
+
+/* *ret_full: the server is there and has no connection for us. */
+static enum err connect_or_full(struct ctx *cx, struct pg_db *p, struct pg_connection *c,
+                                bool *ret_full, char refusal[200])
 {
     const struct timespec pause = {.tv_nsec = RESTART_PAUSE_US * 1000};
     int64_t now = clock_monotonic_us(), since_us = now;
-    char refusal[200] = "";
 
+    *ret_full = false;
     if (known_away(p, now, &since_us, refusal))
         return fail(cx, ERR_UNAVAILABLE, "postgres: %s", refusal);
     int64_t wait_until_us = since_us + RESTART_US, try_until_us = now + CONNECT_US;
@@ -182,6 +196,10 @@ enum err pg_connect(struct ctx *cx, struct pg_db *p, struct pg_connection *c)
     if (try_until_us < wait_until_us)
         wait_until_us = try_until_us;
     while (!connect_once(p, c, try_until_us, refusal)) {
+        if (is_full(refusal)) {
+            *ret_full = true;
+            return ERR_OK;
+        }
         note_refusal(p, refusal);
         if (clock_monotonic_us() + RESTART_PAUSE_US >= wait_until_us || !is_away(p))
             return fail(cx, ERR_UNAVAILABLE, "postgres: %s", refusal);
@@ -189,4 +207,26 @@ enum err pg_connect(struct ctx *cx, struct pg_db *p, struct pg_connection *c)
     }
     note_refusal(p, NULL);
     return ERR_OK;
+}
+
+enum err pg_connect(struct ctx *cx, struct pg_db *p, struct pg_connection *c)
+{
+    int64_t began_us = clock_monotonic_us(), now = began_us;
+    int64_t deadline_us = cx->deadline_us ? cx->deadline_us : began_us + PATIENCE_US;
+    char refusal[200] = "it had no connection to spare";
+    bool full = false;
+
+    while (now < deadline_us) {
+        if (pg_may_try(p)) {
+            TRY(connect_or_full(cx, p, c, &full, refusal));
+            pg_full(p, full);
+            if (!full)
+                return ERR_OK;
+        }
+        int64_t until_us = clock_monotonic_us() + AGAIN_US;
+        if (pg_inherit(p, c, began_us, until_us < deadline_us ? until_us : deadline_us))
+            return ERR_OK;
+        now = clock_monotonic_us();
+    }
+    return fail(cx, ERR_UNAVAILABLE, "postgres: %s", refusal);
 }

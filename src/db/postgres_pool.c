@@ -5,13 +5,36 @@
 #include <errno.h>
 
 #define IDLE_MAX_US (60 * US_PER_S)
-#define LINE_MAX_US (30 * US_PER_S) /* for work without a deadline */
+#define LINE_MAX_US (30 * US_PER_S)   /* for work without a deadline */
+#define FULL_FOR_US (250 * US_PER_MS) /* then the server is asked again */
 
-static bool line_wait(struct pg_db *p, int64_t deadline_us, struct pg_connection **ret)
+/* Of one server, as a rule: where one has none left, another may have more than it uses. */
+static pthread_mutex_t pools_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct pg_db *pools;
+
+static void line_leave(struct pg_db *p, const struct pg_waiting *w)
 {
-    struct pg_waiting w = {.granted = false}, **at = &p->first, *before = NULL;
-    struct timespec until = {.tv_sec = (time_t)(deadline_us / US_PER_S),
-                             .tv_nsec = (long)(deadline_us % US_PER_S) * 1000};
+    struct pg_waiting **at = &p->first;
+    while (*at != w)
+        at = &(*at)->next;
+    *at = w->next;
+}
+
+static void line_join(struct pg_db *p, struct pg_waiting *w)
+{
+    struct pg_waiting **at = &p->first;
+    while (*at && (*at)->since_us <= w->since_us)
+        at = &(*at)->next;
+    w->next = *at;
+    *at = w; /* cppcheck-suppress autoVariables */
+}
+
+/* With the mutex held. NULL: nobody gave a connection back by then. */
+static struct pg_connection *line_wait(struct pg_db *p, int64_t since_us, int64_t until_us)
+{
+    struct pg_waiting w = {.since_us = since_us};
+    struct timespec until = {.tv_sec = (time_t)(until_us / US_PER_S),
+                             .tv_nsec = (long)(until_us % US_PER_S) * 1000};
     pthread_condattr_t attr;
     int rc = 0;
 
@@ -19,23 +42,13 @@ static bool line_wait(struct pg_db *p, int64_t deadline_us, struct pg_connection
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&w.wake, &attr);
     pthread_condattr_destroy(&attr);
-    if (p->last)
-        p->last->next = &w;
-    else
-        p->first = &w; /* cppcheck-suppress autoVariables */
-    p->last = &w;      /* cppcheck-suppress autoVariables */
-    while (!w.granted && rc != ETIMEDOUT)
+    line_join(p, &w);
+    while (!w.gift && rc != ETIMEDOUT)
         rc = pthread_cond_timedwait(&w.wake, &p->mutex, &until);
-    if (!w.granted) {
-        for (; *at != &w; at = &(*at)->next)
-            before = *at;
-        *at = w.next;
-        if (p->last == &w)
-            p->last = before;
-    }
+    if (!w.gift)
+        line_leave(p, &w);
     pthread_cond_destroy(&w.wake);
-    *ret = w.gift;
-    return w.granted;
+    return w.gift;
 }
 
 /* With the mutex held; false: nobody waits. */
@@ -45,10 +58,7 @@ static bool line_grant(struct pg_db *p, struct pg_connection *gift)
     if (!w)
         return false;
     p->first = w->next;
-    if (!p->first)
-        p->last = NULL;
     w->gift = gift;
-    w->granted = true;
     pthread_cond_signal(&w->wake);
     return true;
 }
@@ -60,22 +70,48 @@ static void connection_free(struct pg_connection *c)
     free(c);
 }
 
+/* With the mutex held. */
+static struct pg_connection *free_take(struct pg_db *p)
+{
+    struct pg_connection *c = p->free;
+    if (c)
+        p->free = c->next;
+    return c;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* With the mutex held. False: not before the deadline. *ret is NULL where a new one may be made. */
+static bool take_or_wait(struct pg_db *p, int64_t deadline_us, struct pg_connection **ret)
+{
+    int64_t since_us = clock_monotonic_us(), now = since_us;
+
+    *ret = free_take(p);
+    if (!*ret && (p->connections >= p->connections_max || p->full_until_us > now))
+        COUNT(&p->base, waits);
+    for (; !*ret; now = clock_monotonic_us()) {
+        bool room = p->connections < p->connections_max;
+        if (room && (p->connections == 0 || p->full_until_us <= now)) {
+            p->connections++;
+            return true;
+        }
+        if (deadline_us <= now)
+            return false;
+        *ret = line_wait(p, since_us, room ? earlier(p->full_until_us, deadline_us) : deadline_us);
+    }
+    return true;
+}
+
 enum err pg_take(struct ctx *cx, struct pg_db *p, struct pg_connection **ret)
 {
     int64_t deadline_us = cx->deadline_us ? cx->deadline_us : clock_monotonic_us() + LINE_MAX_US;
     struct pg_connection *c = NULL;
-    bool timely = true;
 
     pthread_mutex_lock(&p->mutex);
-    if (p->free) {
-        c = p->free;
-        p->free = c->next;
-    } else if (p->connections < p->connections_max) {
-        p->connections++;
-    } else {
-        COUNT(&p->base, waits);
-        timely = line_wait(p, deadline_us, &c);
-    }
+    bool timely = take_or_wait(p, deadline_us, &c);
     pthread_mutex_unlock(&p->mutex);
     if (!timely)
         return fail(cx, ERR_BUSY, "no connection to the database before the deadline");
@@ -87,6 +123,93 @@ enum err pg_take(struct ctx *cx, struct pg_db *p, struct pg_connection **ret)
     c->n_ahead = 0;
     *ret = c;
     return ERR_OK;
+}
+
+bool pg_may_try(struct pg_db *p)
+{
+    int64_t now = clock_monotonic_us();
+
+    pthread_mutex_lock(&p->mutex);
+    bool yes = p->full_until_us <= now;
+    if (yes && p->full_until_us)
+        p->full_until_us = now + FULL_FOR_US;
+    pthread_mutex_unlock(&p->mutex);
+    return yes;
+}
+
+void pg_full(struct pg_db *p, bool full)
+{
+    pthread_mutex_lock(&p->mutex);
+    p->full_until_us = full ? clock_monotonic_us() + FULL_FOR_US : 0;
+    pthread_mutex_unlock(&p->mutex);
+}
+
+/* One that idles, from a pool that keeps one, or else from any. */
+static struct pg_connection *pools_spare(const struct pg_db *hungry)
+{
+    struct pg_connection *spare = NULL;
+
+    for (int least = 2; least > 0; least--) {
+        for (struct pg_db *p = pools; p && !spare; p = p->next) {
+            if (p == hungry)
+                continue;
+            pthread_mutex_lock(&p->mutex);
+            if (p->connections >= least && (spare = free_take(p)))
+                p->connections--;
+            pthread_mutex_unlock(&p->mutex);
+        }
+    }
+    return spare;
+}
+
+/* So that the server has room for one of ours. */
+static bool close_elsewhere(const struct pg_db *hungry)
+{
+    pthread_mutex_lock(&pools_mutex);
+    struct pg_connection *spare = pools_spare(hungry);
+    pthread_mutex_unlock(&pools_mutex);
+    if (spare)
+        connection_free(spare);
+    return spare;
+}
+
+/* In the place of `from`, which is gone afterwards. */
+static bool inherit_from(struct pg_connection *from, struct pg_connection *c)
+{
+    c->pg = from->pg; /* NULL: it was lost meanwhile, and its place is free */
+    c->fresh = false;
+    c->begun = false;
+    /* Other names than those it has prepared, also should it not come to forgetting them. */
+    c->names = c->names > from->names ? c->names : from->names;
+    for (size_t i = 0; i < PG_STATEMENT_SLOTS; i++)
+        for (struct pg_statement *st = c->slots[i]; st; st = st->next)
+            pg_rename(c, st);
+    from->pg = NULL;
+    connection_free(from);
+    if (c->pg)
+        pg_ahead_fresh(c);
+    return c->pg;
+}
+
+bool pg_inherit(struct pg_db *p, struct pg_connection *c, int64_t since_us, int64_t until_us)
+{
+    pthread_mutex_lock(&p->mutex);
+    struct pg_connection *from = free_take(p);
+    p->hungry++;
+    bool alone = !from && p->connections <= p->hungry;
+    pthread_mutex_unlock(&p->mutex);
+    bool room = alone && close_elsewhere(p);
+
+    pthread_mutex_lock(&p->mutex);
+    if (room)
+        p->full_until_us = 0;
+    else if (!from)
+        from = line_wait(p, since_us, until_us);
+    p->hungry--;
+    if (from)
+        p->connections--;
+    pthread_mutex_unlock(&p->mutex);
+    return from && inherit_from(from, c);
 }
 
 /* With the mutex held: takes the one out that has been idle longest, when that is too long. */
@@ -124,11 +247,28 @@ void pg_give_back(struct pg_db *p, struct pg_connection *c)
         connection_free(old);
 }
 
+void pg_pool_open(struct pg_db *p)
+{
+    pthread_mutex_init(&p->mutex, NULL);
+    pthread_mutex_lock(&pools_mutex);
+    p->next = pools;
+    pools = p;
+    pthread_mutex_unlock(&pools_mutex);
+}
+
 void pg_pool_close(struct pg_db *p)
 {
+    struct pg_db **at = &pools;
+
+    pthread_mutex_lock(&pools_mutex);
+    while (*at != p)
+        at = &(*at)->next;
+    *at = p->next;
+    pthread_mutex_unlock(&pools_mutex);
     while (p->free) {
         struct pg_connection *c = p->free;
         p->free = c->next;
         connection_free(c);
     }
+    pthread_mutex_destroy(&p->mutex);
 }

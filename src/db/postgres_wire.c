@@ -72,6 +72,20 @@ void pg_ahead(struct pg_connection *c, const char *command)
     snprintf(a->command, sizeof(a->command), "%s", command);
 }
 
+/* It would take the transaction's snapshot: not before the isolation level is set, nor before the
+ * lock that whoever wants to be alone waits for. */
+void pg_ahead_fresh(struct pg_connection *c)
+{
+    int at = 0;
+    while (at < c->n_ahead && !c->ahead[at].st &&
+           (starts(c->ahead[at].command, "begin") || starts(c->ahead[at].command, "lock ")))
+        at++;
+    assert(c->n_ahead < PG_AHEAD_MAX);
+    memmove(&c->ahead[at + 1], &c->ahead[at], (size_t)(c->n_ahead - at) * sizeof(c->ahead[0]));
+    c->ahead[at] = (struct pg_ahead){.command = "deallocate all"};
+    c->n_ahead++;
+}
+
 /* False: the deadline passed. A lost connection counts as ready; the next call of libpq says so. */
 static bool wait_ready(PGconn *pg, short events, int64_t deadline_us)
 {

@@ -172,8 +172,10 @@ static enum err open_engines(struct ctx *cx, struct platform *p)
 
 static enum err open_service(struct ctx *cx, struct platform *p, struct svc *s)
 {
-    const struct db_options options = {
-        .group_commit = p->options.threads > 0, .readers_max = 8, .clock = p->options.clock};
+    const struct db_options options = {.group_commit = p->options.threads > 0,
+                                       .readers_max = 8,
+                                       .connections_max = (int)p->options.database_connections,
+                                       .clock = p->options.clock};
     const char *name = s->service->name;
 
     s->outbox_rows = metric_get(METRIC_GAUGE, "jumun_outbox_rows", "Events not yet published.",

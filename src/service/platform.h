@@ -24,10 +24,11 @@ struct platform_options {
     bool apart; /* other services run in other processes, perhaps on the same data_dir */
     struct str peers, upstreams, service_keys; /* see peers.h and service_keys.h; apart only */
     struct str data_dir;
-    struct str database_url; /* none: files in data_dir */
-    struct str bus_url;      /* none: a file in data_dir */
-    struct str cache_url;    /* none: in this process */
-    struct str blobs_url;    /* none: files in data_dir */
+    struct str database_url;      /* none: files in data_dir */
+    int64_t database_connections; /* of each service, on a server; 0: the driver's default */
+    struct str bus_url;           /* none: a file in data_dir */
+    struct str cache_url;         /* none: in this process */
+    struct str blobs_url;         /* none: files in data_dir */
     struct blob_keys blob_keys;
     struct str listen, internal_listen, toss_listen; /* STR_NONE: no listener */
     int64_t threads, slow_threads;

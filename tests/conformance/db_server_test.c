@@ -220,6 +220,124 @@ static void strangers(void)
     db_close(theirs);
 }
 
+static void server_limit(const char *how)
+{
+    char command[400];
+    snprintf(command, sizeof(command), "psql -qXtA '%s' -c 'alter system %s'", url, how);
+    CHECK_INT(system(command), 0); /* NOLINT(cert-env33-c): our own server's */
+    restart();
+}
+
+#define FULL_THREADS 24
+#define FULL_ROUNDS 30
+
+struct full_worker {
+    struct db *db;
+    int number, done;
+    enum err e;
+    int64_t slowest_us;
+};
+
+static void *full_main(void *arg)
+{
+    struct full_worker *f = arg;
+    struct work w;
+    work_init(&w, f->db);
+    for (int i = 0; i < FULL_ROUNDS && f->e == ERR_OK; i++) {
+        int64_t began_us = clock_monotonic_us();
+        w.cx.deadline_us = began_us + 20 * US_PER_S;
+        f->e = db_begin(&w.cx);
+        if (f->e == ERR_OK)
+            f->e = db_exec(&w.cx, "insert into done (worker, n) values ($1, $2)",
+                           ARGS(db_int(f->number), db_int(i)));
+        if (f->e == ERR_OK)
+            f->e = db_commit(&w.cx);
+        if (f->e != ERR_OK)
+            printf("# worker %d: %s\n", f->number, w.cx.story.detail);
+        int64_t took_us = clock_monotonic_us() - began_us;
+        f->slowest_us = took_us > f->slowest_us ? took_us : f->slowest_us;
+        f->done += f->e == ERR_OK;
+        db_rollback(&w.cx);
+        arena_reset(&w.arena);
+    }
+    work_release(&w);
+    return NULL;
+}
+
+/* Two services want more connections than the server has: all of their work is done. */
+static void many_over_few(void)
+{
+    struct db *dbs[2] = {open_db("full_a"), open_db("full_b")};
+    struct full_worker f[FULL_THREADS];
+    pthread_t threads[FULL_THREADS];
+    struct work w;
+    int64_t n = 0, slowest_us = 0;
+
+    for (int i = 0; i < 2; i++) {
+        work_init(&w, dbs[i]);
+        CHECK_INT(script(&w.cx, "create table done (worker bigint not null, n bigint not null,"
+                                " primary key (worker, n))"),
+                  ERR_OK);
+        work_release(&w);
+    }
+    for (int i = 0; i < FULL_THREADS; i++) {
+        f[i] = (struct full_worker){.db = dbs[i % 2], .number = i};
+        CHECK_INT(pthread_create(&threads[i], NULL, full_main, &f[i]), 0);
+    }
+    for (int i = 0; i < FULL_THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        CHECK_INT(f[i].e, ERR_OK);
+        slowest_us = f[i].slowest_us > slowest_us ? f[i].slowest_us : slowest_us;
+    }
+    for (int i = 0; i < 2; i++) {
+        work_init(&w, dbs[i]);
+        CHECK_INT(db_int_of(&w.cx, &n, "select count(*) from done", NO_ARGS), ERR_OK);
+        CHECK_INT(n, FULL_THREADS / 2 * FULL_ROUNDS);
+        work_release(&w);
+        db_close(dbs[i]);
+    }
+    printf("# the slowest took %lld ms\n", (long long)slowest_us / 1000);
+}
+
+/* Nothing to share: it is said at the deadline, and over when somebody has one to spare. */
+static void none_at_all(void)
+{
+    struct db *greedy = open_db("greedy"), *poor = open_db("poor");
+    struct work holders[8], w;
+    int64_t n = 0, held = 0;
+
+    for (size_t i = 0; i < COUNT_OF(holders); i++) {
+        work_init(&holders[i], greedy);
+        holders[i].cx.deadline_us = clock_monotonic_us() + 400 * US_PER_MS;
+        if (db_begin(&holders[i].cx) == ERR_OK &&
+            db_int_of(&holders[i].cx, &n, "select 1", NO_ARGS) == ERR_OK)
+            held++;
+    }
+    CHECK(held >= 5);
+    work_init(&w, poor);
+    int64_t began_us = clock_monotonic_us();
+    w.cx.deadline_us = began_us + 600 * US_PER_MS;
+    CHECK_INT(db_int_of(&w.cx, &n, "select 7", NO_ARGS), ERR_UNAVAILABLE);
+    int64_t took_us = clock_monotonic_us() - began_us;
+    CHECK(took_us >= 550 * US_PER_MS && took_us < 1500 * US_PER_MS);
+    for (size_t i = 0; i < COUNT_OF(holders); i++)
+        work_release(&holders[i]);
+    w.cx.deadline_us = clock_monotonic_us() + 3 * US_PER_S;
+    CHECK_INT(db_int_of(&w.cx, &n, "select 7", NO_ARGS), ERR_OK);
+    CHECK_INT(n, 7);
+    work_release(&w);
+    db_close(poor);
+    db_close(greedy);
+}
+
+static void few_connections(void)
+{
+    server_limit("set max_connections = 6");
+    many_over_few();
+    none_at_all();
+    server_limit("reset max_connections");
+}
+
 static const struct migration steps[] = {
     {"one", "create table once (id bigint primary key); insert into once (id) values (1)"},
     {"two", "create table twice (id bigint primary key); insert into once (id) values (2)"},
@@ -270,6 +388,7 @@ int main(void)
     RUN(ten_start_together);
     RUN(strangers);
     RUN(held_lock);
+    RUN(few_connections);
     RUN(harms);
     return test_end();
 }
