@@ -33,23 +33,22 @@ static enum err reply_category(struct ctx *cx, struct reply *rp, int status, str
 enum err category_create(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     const struct category_body *in = rq->body;
-    int64_t n = 0;
+    int64_t n = 0, added = 0;
 
     TRY(db_begin(cx));
     TRY(db_int_of(cx, &n, "select count(*) from categories", NO_ARGS));
     if (n >= CATEGORIES_MAX)
         return fail(cx, ERR_CONSTRAINT, "at most %d categories", CATEGORIES_MAX);
-    enum err e = db_exec(cx,
-                         "insert into categories (category, name, name_en, position)"
-                         " select $1, $2, $3, coalesce($4, coalesce(max(position), 0) + 1)"
-                         " from categories",
-                         ARGS(db_str(in->category), db_str(in->name), db_str(in->name_en),
-                              db_opt_int(in->has_position, in->position)));
-    if (e == ERR_DUPLICATE) {
+    TRY(db_change(cx, &added,
+                  "insert into categories (category, name, name_en, position)"
+                  " select $1, $2, $3, coalesce($4, coalesce(max(position), 0) + 1)"
+                  " from categories where true on conflict (category) do nothing",
+                  ARGS(db_str(in->category), db_str(in->name), db_str(in->name_en),
+                       db_opt_int(in->has_position, in->position))));
+    if (added == 0) {
         cx->story.public_detail = STR("There is a category of that code.");
         return fail(cx, ERR_CONSTRAINT, "category %.*s is there", STR_ARG(in->category));
     }
-    TRY(e);
     TRY(reply_category(cx, rp, 201, in->category));
     reply_header(cx, rp, STR("Location"), "/v1/admin/categories/%.*s", STR_ARG(in->category));
     return db_commit(cx);
