@@ -340,6 +340,23 @@ test('tokens are looked at here; back ends of others are told who it is', { time
   for (const path of ['/v1/auth/login', '/v1/me', '/v1/stores', '/v1/orders', '/v1/payments/confirm']) assert.ok(contract.paths[path], path);
 });
 
+test('services are found by the registry, and missed when they have left it', { timeout: 60000 }, async () => {
+  const registry = await start({ args: ['--discovery-listen', '127.0.0.1:0'] });
+  closers.push(registry.stop);
+  const discovery = ['--discovery', `${registry.discovery}/eureka`, '--discovery-renew', '1'];
+  const world = await start({ args: ['--demo', ...discovery] });
+  closers.push(() => world.stop());
+  const g = await startGateway('*=http://127.0.0.1:1', { args: discovery });
+  closers.push(g.stop);
+  const ask = async () => (await fetch(`${g.public}/v1/stores?limit=1`)).status;
+  for (let i = 0; await ask() !== 200; i++) {
+    assert.ok(i < 150, g.log);
+    await sleep(100);
+  }
+  const text = await (await fetch(`${g.internal}/metrics`)).text();
+  assert.match(text, /jumun_gateway_targets\{service="store"\} 1/);
+});
+
 test('one client is limited, and for passwords sooner', async () => {
   const back = await raw((s) => s.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'));
   const g = await front(`odd=${back.url},auth=${back.url}`, { args: ['--rate-limit', '60', '--proxies', '1'] });
