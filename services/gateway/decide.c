@@ -224,8 +224,8 @@ static void answer(struct ctx *cx, struct str path, enum err e, struct str allow
                                 .n_fields = n};
 }
 
-void decide(void *gateway, const struct proxy_request *rq, struct proxy_note *note,
-            struct proxy_verdict *ret)
+void gateway_decide(void *gateway, const struct proxy_request *rq, struct proxy_note *note,
+                    struct proxy_verdict *ret)
 {
     struct gateway *g = gateway;
     struct question *q = ARENA_NEW(rq->arena, struct question);
@@ -261,8 +261,8 @@ void decide(void *gateway, const struct proxy_request *rq, struct proxy_note *no
     answer(&q->cx, str_from(note->path), e, allow, &ret->answer);
 }
 
-void refuse(void *gateway, struct arena *a, const struct proxy_note *note, enum err e,
-            struct http_answer *ret)
+void gateway_refuse(void *gateway, struct arena *a, const struct proxy_note *note, enum err e,
+                    struct http_answer *ret)
 {
     struct gateway *g = gateway;
     struct ctx cx;
@@ -290,7 +290,7 @@ static void say(const struct gateway *g, const struct proxy_note *note, const st
     arena_release(&arena);
 }
 
-void done(void *gateway, const struct proxy_note *note, int status)
+void gateway_done(void *gateway, const struct proxy_note *note, int status)
 {
     struct gateway *g = gateway;
     const struct backend *b = note->tag;

@@ -55,8 +55,8 @@ struct way routes_find(const struct gateway *g, const struct http_head *head);
 void targets_refresh(void *gateway, struct arena *a);
 
 /* decide.c: the proxy's questions. */
-void decide(void *gateway, const struct proxy_request *rq, struct proxy_note *note,
-            struct proxy_verdict *ret);
-void refuse(void *gateway, struct arena *a, const struct proxy_note *note, enum err e,
-            struct http_answer *ret);
-void done(void *gateway, const struct proxy_note *note, int status);
+void gateway_decide(void *gateway, const struct proxy_request *rq, struct proxy_note *note,
+                    struct proxy_verdict *ret);
+void gateway_refuse(void *gateway, struct arena *a, const struct proxy_note *note, enum err e,
+                    struct http_answer *ret);
+void gateway_done(void *gateway, const struct proxy_note *note, int status);

@@ -48,9 +48,9 @@ static enum err open_front(struct ctx *cx, const char *address, int *ret_port)
     const struct proxy_options options = {
         .address = address,
         .threads = (int)platform_options(g->platform)->threads,
-        .decide = decide,
-        .refuse = refuse,
-        .done = done,
+        .decide = gateway_decide,
+        .refuse = gateway_refuse,
+        .done = gateway_done,
         .arg = g,
     };
 

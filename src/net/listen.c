@@ -7,6 +7,7 @@
 #include <netdb.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define BACKLOG 1024
 
@@ -86,4 +87,26 @@ unsigned connections_limit(int wanted)
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 2 < most)
         most = limit.rlim_cur / 2;
     return (unsigned)most;
+}
+
+void connection_refuse(int fd, struct metric *refused)
+{
+    static const char answer[] =
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
+        "Content-Length: 0\r\n\r\n";
+
+    metric_add(refused, 1);
+    (void)!send(fd, answer, sizeof answer - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    close(fd);
+}
+
+void address_text(const struct sockaddr_storage *address, char out[ADDRESS_TEXT_SIZE])
+{
+    const void *ip =
+        address->ss_family == AF_INET6
+            ? (const void *)&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr
+            : (const void *)&((const struct sockaddr_in *)(const void *)address)->sin_addr;
+
+    if (!inet_ntop(address->ss_family, ip, out, ADDRESS_TEXT_SIZE))
+        out[0] = '\0';
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/ctx.h"
+#include "obs/metrics.h"
 
 #define CONNECTIONS_DEFAULT 20000
 
@@ -16,3 +17,9 @@ void listen_hush(int fd);
 /* Raises the process's limit of descriptors; how many connections one listener may have. 0: the
  * default is wanted. */
 unsigned connections_limit(int wanted);
+/* Says 503 to a connection that there is no room for, counts it, and closes it. */
+void connection_refuse(int fd, struct metric *refused);
+/* The other end, without its port; empty when it has none. */
+#define ADDRESS_TEXT_SIZE 46
+struct sockaddr_storage;
+void address_text(const struct sockaddr_storage *address, char out[ADDRESS_TEXT_SIZE]);

@@ -138,17 +138,6 @@ int watched_write(struct watched *w, const char *p, size_t n, size_t *ret_writte
     return 1;
 }
 
-static void turn_away(struct proxy *p, int fd)
-{
-    static const char answer[] =
-        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
-        "Content-Length: 0\r\n\r\n";
-
-    metric_add(p->refused, 1);
-    (void)!send(fd, answer, sizeof answer - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-    close(fd);
-}
-
 static void accept_some(struct loop *l)
 {
     struct proxy *p = l->proxy;
@@ -164,7 +153,7 @@ static void accept_some(struct loop *l)
             return;
         }
         if (p->connections >= p->connections_max)
-            turn_away(p, fd);
+            connection_refuse(fd, p->refused);
         else
             conn_welcome(l, fd, &address);
     }

@@ -1,11 +1,12 @@
 /* proxy_client.c -- the client's side: reads requests in turn, has them forwarded or answers them
  * itself. */
-#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "net/listen.h"
 #include "net/proxy_inside.h"
 #include "obs/metrics.h"
 
@@ -20,12 +21,7 @@ void conn_welcome(struct loop *l, int fd, const struct sockaddr_storage *address
     }
     c->w = (struct watched){.fd = fd, .can_read = true, .can_write = true};
     c->since_us = l->now_us;
-    const void *ip =
-        address->ss_family == AF_INET6
-            ? (const void *)&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr
-            : (const void *)&((const struct sockaddr_in *)(const void *)address)->sin_addr;
-    if (!inet_ntop(address->ss_family, ip, c->peer, sizeof c->peer))
-        c->peer[0] = '\0';
+    address_text(address, c->peer);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (!watched_add(l, &c->w)) {
         close(fd);

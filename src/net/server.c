@@ -110,17 +110,6 @@ static bool put_in_table(struct server *s, struct exchange *x)
     return room;
 }
 
-static void turn_away(struct server *s, int fd)
-{
-    static const char answer[] =
-        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
-        "Content-Length: 0\r\n\r\n";
-
-    metric_add(s->refused, 1);
-    (void)!send(fd, answer, sizeof answer - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-    close(fd);
-}
-
 /* For the first time; under x->lock. */
 static void watch(struct exchange *x)
 {
@@ -138,7 +127,7 @@ static void welcome(struct server *s, int fd, const struct sockaddr_storage *add
     int on = 1;
 
     if (!x) {
-        turn_away(s, fd);
+        connection_refuse(fd, s->refused);
         return;
     }
     x->server = s;
@@ -150,18 +139,13 @@ static void welcome(struct server *s, int fd, const struct sockaddr_storage *add
     buf_init(&x->body_bytes, HTTP_BODY_MAX);
     buf_init(&x->out, SIZE_MAX / 2);
     arena_init(&x->arena, ARENA_MAX);
-    const void *ip =
-        address->ss_family == AF_INET6
-            ? (const void *)&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr
-            : (const void *)&((const struct sockaddr_in *)(const void *)address)->sin_addr;
-    if (!inet_ntop(address->ss_family, ip, x->peer, sizeof x->peer))
-        x->peer[0] = '\0';
+    address_text(address, x->peer);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     pthread_mutex_lock(&x->lock);
     if (put_in_table(s, x)) {
         watch(x);
     } else {
-        turn_away(s, fd);
+        connection_refuse(fd, s->refused);
         atomic_fetch_sub(&x->refs, 1);
     }
     pthread_mutex_unlock(&x->lock);
