@@ -28,19 +28,19 @@ test('Redis forgets everything', options, () => site.through('Redis flushed', as
 
 test('Redis is away', options, () => site.through('Redis away', async () => {
   await control('REDIS', 'stop');
-  await sleep(SHORT ? 3000 : 10000);
+  await sleep(SHORT ? 2000 : 10000);
   await control('REDIS', 'start');
 }));
 
 test('Redis is slow', options, () => site.through('Redis slower by 200 ms', async () => {
   wire.delayMs = 200;
-  await sleep(SHORT ? 3000 : 10000);
+  await sleep(SHORT ? 2000 : 10000);
   wire.delayMs = 0;
   assert.ok(wire.joined > 0, 'the platform uses Redis');
 }));
 
 test('Redis says nothing', options, () => site.through('Redis silent', async () => {
   wire.freeze();
-  await sleep(SHORT ? 3000 : 10000);
+  await sleep(SHORT ? 2000 : 10000);
   wire.thaw();
 }));

@@ -18,14 +18,14 @@ for (const [word, how] of [['stop', 'fast'], ['kill', 'immediate']]) {
 }
 
 test('connections are killed every second', options, () => site.through('connections killed', async () => {
-  for (let i = 0; i < (SHORT ? 4 : 10); i++) {
+  for (let i = 0; i < (SHORT ? 2 : 10); i++) {
     await site.rows('select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()');
     await sleep(1000);
   }
 }));
 
 test('somebody holds a lock on the orders', options, () => site.through('orders locked', async () => {
-  const seconds = SHORT ? 4 : 10;
+  const seconds = SHORT ? 2 : 10;
   const holder = spawn('psql', ['-qX', site.database, '-c',
     `begin; lock table "order".orders in access exclusive mode; select pg_sleep(${seconds}); commit`], { stdio: 'ignore' });
   await new Promise((done) => holder.on('exit', done));

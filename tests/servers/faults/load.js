@@ -40,8 +40,13 @@ class Load {
     const login = await this.ask('login', 'POST', '/v1/auth/login', { body: { username: n === 1 ? 'minji' : `customer${n}`, password: PASSWORD } });
     assert.equal(login.status, 200, JSON.stringify(login.body));
     const menu = await (await fetch(`${at}/v1/stores/${demoId('store', store)}/menu-items/${demoId('item', store, 3)}`)).json();
-    return { n, store, token: login.body.accessToken,
+    const who = { n, store, token: login.body.accessToken,
       optionIds: (menu.optionGroups || []).filter((g) => g.min > 0).map((g) => g.options[0].optionId) };
+    for (let tries = 0; (await this.fill(who)).status !== 201; tries++) { // until the menu has come to the order service
+      assert.ok(tries < 300, 'the menu does not come to the order service');
+      await sleep(100);
+    }
+    return who;
   }
 
   // As many as are due; nobody is there to begin one: it is begun late, and counted.
@@ -102,17 +107,17 @@ class Load {
     }
   }
 
+  fill({ token, store, optionIds }) {
+    return this.ask('cart', 'POST', '/v1/cart/items', { token,
+      body: { menuItemId: demoId('item', store, 3), quantity: 2, optionIds, replace: true } });
+  }
+
   // The payment of this person's order before empties the cart when it is captured: 409 CART_EMPTY is no fault.
-  async place({ token, store, n, optionIds }) {
-    let added;
-    do { // just started, the order service has not heard of the dish yet
-      if (added) await sleep(100);
-      added = await this.ask('cart', 'POST', '/v1/cart/items', { token,
-        body: { menuItemId: demoId('item', store, 3), quantity: 2, optionIds, replace: true } });
-    } while (added.status === 404 && !this.over);
+  async place(who) {
+    const added = await this.fill(who);
     assert.equal(added.status, 201, `cart: ${JSON.stringify(added.body)}`);
-    return this.ask('order', 'POST', '/v1/orders', { token, key: randomUUID(), headers: { prefer: 'wait=1' },
-      body: { addressId: demoId('address', n) } });
+    return this.ask('order', 'POST', '/v1/orders', { token: who.token, key: randomUUID(), headers: { prefer: 'wait=1' },
+      body: { addressId: demoId('address', who.n) } });
   }
 
   async attempt(who, attempt) {

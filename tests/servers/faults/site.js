@@ -34,7 +34,7 @@ async function control(server, word) {
 class Site {
   // options: replicas (default 1), env (of each platform), args
   static async start({ replicas = 1, env = {}, args = [] } = {}) {
-    const s = new Site();
+    const s = new this();
     s.frame();
     s.env = { ...s.env, ...env };
     s.args = ['--issuer', 'http://jumun.test', ...args];
@@ -87,7 +87,7 @@ class Site {
   }
 
   // Load before, the fault, load after; then everything must come to rest and be right.
-  async through(name, fault, { before = SHORT ? 1.5 : 4, after = SHORT ? 2 : 6, allow = () => false } = {}) {
+  async through(name, fault, { before = SHORT ? 1 : 4, after = SHORT ? 1 : 6, allow = () => false } = {}) {
     const load = new Load(this, RATE, allow);
     await load.start();
     await sleep(before * 1000);
@@ -116,30 +116,36 @@ class Site {
 
   // What was answered is so, money was taken once, and both books say the same.
   async right(load) {
-    const there = new Map((await this.rows('select order_id, status from "order".orders')).map((l) => l.split(' ')));
-    for (const [id, o] of load.orders) {
+    const plain = (id) => id.replaceAll('-', '');
+    const there = new Map((await this.rows('select order_id, status from "order".orders')).map((l) => plain(l).split(' ')));
+    for (const o of load.orders.values()) {
+      const id = plain(o.id);
       assert.ok(there.has(id), `order ${id} was answered 201 and is not there`);
       if (o.captured) assert.equal(there.get(id), 'PAID', `order ${id} was answered as captured`);
     }
-    for (const id of load.orders.keys()) this.known.add(id);
+    for (const id of load.orders.keys()) this.known.add(plain(id));
     assert.deepEqual([...there.keys()].filter((id) => !this.known.has(id)), [], 'every order is the answer to some request');
     const theirs = await this.rows('select order_id, amount, balance from toss.payments where approved_at is not null order by 1');
     const ours = await this.rows(`select order_id, amount_won, amount_won - refunded_won from payment.payments
       where status not in ('FAILED', 'CONFIRMING') order by 1`);
     assert.deepEqual(ours.sort(), theirs.sort(), 'our books are the provider\'s');
     const times = new Map();
-    for (const line of theirs) times.set(line.split(' ')[0], (times.get(line.split(' ')[0]) || 0) + 1);
+    for (const line of theirs.map(plain)) times.set(line.split(' ')[0], (times.get(line.split(' ')[0]) || 0) + 1);
     for (const [id, status] of there) {
       if (status === 'PAID') assert.equal(times.get(id), 1, `order ${id} is paid: captured once`);
       else if (times.has(id)) assert.equal(times.get(id), 1, `order ${id} was captured ${times.get(id)} times`);
     }
   }
 
+  doctor() {
+    return run(BINARY, ['doctor', '--audit', '--data', path.join(this.platforms[0].dir, 'data')],
+      { env: { PATH: process.env.PATH, ...this.env } });
+  }
+
   // Events may be on the way still: what is wrong stays wrong.
   async audited(until) {
     for (;;) {
-      const r = await run(BINARY, ['doctor', '--audit', '--data', path.join(this.platforms[0].dir, 'data')],
-        { env: { PATH: process.env.PATH, ...this.env } });
+      const r = await this.doctor();
       if (r.ok || Date.now() > until) return r;
       await sleep(500);
     }
