@@ -1,4 +1,4 @@
-/* counts.c -- the figures of the business at /metrics, counted where events are applied once. */
+/* counts.c -- the figures of the business at /metrics, counted where it happens. */
 #include "order/counts.h"
 
 #include "obs/metrics.h"
@@ -73,15 +73,11 @@ void count_refusal(struct str reason)
     metric_add(refused(refusals[i]), 1);
 }
 
-enum err on_status_changed(struct ctx *cx, const struct event *e, const void *data)
+void count_status(int from, const struct order *o)
 {
-    const struct status_changed *s = data;
-
-    (void)cx, (void)e;
-    for (size_t i = 0; status_names[i]; i++)
-        if (str_eq(s->to, str_from(status_names[i])) && !str_eq(s->from, s->to))
-            metric_add(orders(status_names[i]), 1);
-    if (str_eq(s->to, STR("PAID")) && !str_eq(s->from, s->to))
-        metric_add(paid_won(), s->total_won);
-    return ERR_OK;
+    if (o->status == from)
+        return;
+    metric_add(orders(status_names[o->status]), 1);
+    if (o->status == PAID)
+        metric_add(paid_won(), o->total_won);
 }

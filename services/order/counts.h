@@ -1,4 +1,4 @@
-/* counts.h -- business figures; each is counted by a consumer, once per event but for conflicts. */
+/* counts.h -- business figures, counted once but for work that is run again after a conflict. */
 #pragma once
 
 #include "order/live.h"
@@ -16,5 +16,5 @@ enum err order_counts_start(struct ctx *cx) MUST_USE;
 /* amount_won is of no meaning for MONEY_DECLINED. */
 void count_money(enum money_event what, int64_t amount_won);
 void count_refusal(struct str reason);
-/* Consumer: what became of orders. */
-enum err on_status_changed(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
+/* An order came from that status to the one it has. */
+void count_status(int from, const struct order *o);

@@ -144,7 +144,6 @@ const struct consumer order_consumers[] = {
     {"payment.declined", on_declined, money_moved_fields, "not paid"},
     {"payment.refunded", on_refunded, money_moved_fields, "money went back"},
     {"payment.late_captured", on_late_captured, money_moved_fields, "captured for a dead order; goes back"},
-    {"order.status_changed", on_status_changed, status_changed_fields, "counts what became of orders"},
     {0},
 };
 

@@ -1,5 +1,5 @@
 /* saga.c -- the life of an order as rows, and the one function that takes a step of it. */
-#include "order/live.h"
+#include "order/counts.h"
 
 #include "base/fault.h"
 
@@ -388,7 +388,9 @@ static enum err apply(struct ctx *cx, struct order *o, const struct saga_input *
     TRY(update_row(cx, o, from));
     TRY(write_history(cx, o, from, in, facts, by));
     TRY(move_timer(cx, o, from, o->status, in->step == PLACED));
-    return announce(cx, o, from, in);
+    TRY(announce(cx, o, from, in));
+    count_status(from, o);
+    return ERR_OK;
 }
 
 /* Consumers and timers have no caller: they are the system. */
