@@ -182,6 +182,9 @@ static void prepare(struct question *q, struct proxy_verdict *ret)
     ret->fields = q->fields;
     ret->n_fields = q->n_fields;
     ret->to = q->way.to->cluster;
+    /* Guests are all one to a service: it does not look at their keys. */
+    ret->key_counts = q->way.route && !(q->way.route->who & GUEST) &&
+                      (q->way.route->flags & (IDEMPOTENT | KEYED));
     if (!q->way.route || (q->way.route->flags & LARGE))
         ret->body_max = LARGE_BODY_MAX;
 }

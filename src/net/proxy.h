@@ -8,9 +8,9 @@
  * is not known for sure is a 502; one that breaks off in the middle cuts the client's connection,
  * so that nobody takes a part for the whole.
  *
- * A request is sent again only when that is safe: it surely did not reach a target, or it is of an
- * idempotent method or carries an Idempotency-Key, still whole in its buffer, and no byte of an
- * answer came.
+ * A request is sent again only when that is safe: it surely did not reach a target; or no byte of
+ * an answer came, it is still whole in its buffer, and it is of an idempotent method or carries an
+ * Idempotency-Key that counts (proxy_verdict).
  *
  * Deadlines as the server's (server.h); of targets see cluster.h; an answer that stays silent for
  * 60 s is cut.
@@ -49,6 +49,7 @@ struct proxy_verdict {
     const struct http_field *fields;
     size_t n_fields;
     size_t body_max;
+    bool key_counts; /* an Idempotency-Key makes one of two such requests */
 };
 
 struct proxy_options {

@@ -156,10 +156,10 @@ static void begin_body(struct conn *c, const struct http_head *h, size_t max, in
     c->since_us = now_us;
 }
 
-static bool is_safe_twice(const struct http_head *h)
+static bool is_safe_twice(const struct http_head *h, bool key_counts)
 {
     return (h->method != HTTP_POST && h->method != HTTP_PATCH) ||
-           http_field(h, STR("Idempotency-Key")).p;
+           (key_counts && http_field(h, STR("Idempotency-Key")).p);
 }
 
 /* "100 Continue" goes out at once; nothing else can be on its way to the client. */
@@ -179,7 +179,7 @@ static void forward(struct loop *l, struct conn *c, const struct proxy_verdict *
     c->state = CONN_FORWARDING;
     c->cluster = v->to;
     c->tried = c->tries = 0;
-    c->is_safe = is_safe_twice(h);
+    c->is_safe = is_safe_twice(h, v->key_counts);
     c->is_replayable = true;
     c->up = block_take(l);
     head_forward(c->up, h, v, c->request.in == BODY_CHUNKED);
