@@ -108,6 +108,7 @@ class Site {
       console.log(`fault: ${name}: ${load.summary()}; fault ${((end - from) / 1000).toFixed(1)} s, ` +
         `all well ${report.converged.toFixed(1)} s after it; books equal, audit clean`);
     } catch (e) {
+      for (const id of load.orders.keys()) this.known.add(id.replaceAll('-', ''));
       console.log(`fault: ${name}: FAILED. ${load.summary()}\n${this.platforms.map((p) => p.log.split('\n').slice(-5).join('\n')).join('\n-- \n')}`);
       throw e;
     }
