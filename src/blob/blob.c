@@ -5,15 +5,29 @@
 
 static const struct blob_driver *const drivers[] = {&blob_file, &blob_s3};
 
+static const struct blob_driver *driver_of(struct ctx *cx, const char *url)
+{
+    for (size_t i = 0; i < COUNT_OF(drivers); i++)
+        if (strncmp(url, drivers[i]->scheme, strlen(drivers[i]->scheme)) == 0)
+            return drivers[i];
+    (void)fail(cx, ERR_INVALID, "no blob driver for this URL's scheme (file:DIR, s3://...)");
+    return NULL;
+}
+
 enum err blobs_open(struct ctx *cx, const char *url, const struct blob_keys *keys,
                     struct blobs **ret)
 {
-    for (size_t i = 0; i < COUNT_OF(drivers); i++) {
-        size_t n = strlen(drivers[i]->scheme);
-        if (strncmp(url, drivers[i]->scheme, n) == 0)
-            return drivers[i]->open(cx, url + n, keys, ret);
-    }
-    return fail(cx, ERR_INVALID, "no blob driver for this URL's scheme (file:DIR, s3://...)");
+    const struct blob_driver *d = driver_of(cx, url);
+    return d ? d->open(cx, url + strlen(d->scheme), keys, ret) : ERR_INVALID;
+}
+
+enum err blobs_probe(struct ctx *cx, const char *url, const struct blob_keys *keys, struct str *ret)
+{
+    const struct blob_driver *d = driver_of(cx, url);
+    *ret = STR("files");
+    if (!d)
+        return ERR_INVALID;
+    return d->probe ? d->probe(cx, url + strlen(d->scheme), keys, ret) : ERR_OK;
 }
 
 void blobs_close(struct blobs *b)

@@ -19,6 +19,12 @@ struct blob_keys {
  */
 enum err blobs_open(struct ctx *cx, const char *url, const struct blob_keys *keys,
                     struct blobs **ret) MUST_USE;
+/*
+ * For doctor: writes a blob and removes it again. *ret says what is there; on failure the story
+ * says what is wrong and what to do.
+ */
+enum err blobs_probe(struct ctx *cx, const char *url, const struct blob_keys *keys,
+                     struct str *ret) MUST_USE;
 void blobs_close(struct blobs *b);
 /* Whole or not at all, durable when it returns; replaces. */
 enum err blob_put(struct ctx *cx, struct blobs *b, struct str name, struct str content_type,

@@ -19,6 +19,8 @@ struct blob_driver {
     enum err (*remove)(struct ctx *cx, struct blobs *b, struct str name);
     enum err (*presign)(struct ctx *cx, struct blobs *b, struct str name, int64_t seconds,
                         struct str *ret); /* NULL: blobs have no URL */
+    enum err (*probe)(struct ctx *cx, const char *location, const struct blob_keys *keys,
+                      struct str *ret); /* NULL: nothing to see */
 };
 
 /* First member of every driver's own struct. */

@@ -9,6 +9,8 @@
 #include "obs/log.h"
 
 #define LOOK_MS 3000
+#define PROBE_MS 5000
+#define PROBE_NAME STR("jumun-doctor-was-here")
 #define LOOK_NAME STR("jumun-is-this-bucket-here") /* never written */
 
 static struct s3_blobs *s3_of(struct blobs *b)
@@ -55,8 +57,9 @@ static enum err look_at_bucket(struct ctx *cx, struct s3_blobs *s)
     return e;
 }
 
-static enum err s3_open(struct ctx *cx, const char *location, const struct blob_keys *keys,
-                        struct blobs **ret)
+/* The URL and the keys, without a word to the server. */
+static enum err s3_make(struct ctx *cx, const char *location, const struct blob_keys *keys,
+                        struct s3_blobs **ret)
 {
     if (!keys || !keys->access_key.n || !keys->secret_key.n)
         return fail(cx, ERR_INVALID,
@@ -72,13 +75,24 @@ static enum err s3_open(struct ctx *cx, const char *location, const struct blob_
     s->keys.access_key = arena_copy(&s->arena, keys->access_key);
     s->keys.secret_key = arena_copy(&s->arena, keys->secret_key);
     if (e == ERR_OK)
-        e = look_at_bucket(cx, s);
-    if (e != ERR_OK) {
+        *ret = s;
+    else
         s3_close(&s->base);
-        return e;
-    }
-    *ret = &s->base;
-    return ERR_OK;
+    return e;
+}
+
+static enum err s3_open(struct ctx *cx, const char *location, const struct blob_keys *keys,
+                        struct blobs **ret)
+{
+    struct s3_blobs *s = NULL;
+
+    TRY(s3_make(cx, location, keys, &s));
+    enum err e = look_at_bucket(cx, s);
+    if (e == ERR_OK)
+        *ret = &s->base;
+    else
+        s3_close(&s->base);
+    return e;
 }
 
 static enum err s3_put(struct ctx *cx, struct blobs *b, struct str name, struct str content_type,
@@ -147,6 +161,46 @@ static enum err s3_presign(struct ctx *cx, struct blobs *b, struct str name, int
     return ERR_OK;
 }
 
+static enum err probe_at(struct ctx *cx, struct s3_blobs *s)
+{
+    const struct s3_pair headers[] = {{STR("content-type"), STR("text/plain")}};
+    const struct s3_call call = {.method = STR("PUT"),
+                                 .name = PROBE_NAME,
+                                 .headers = headers,
+                                 .headers_n = 1,
+                                 .body = STR("jumun doctor"),
+                                 .answer_max = 16384,
+                                 .tries = 1};
+    struct s3_answer answer;
+    enum err e = s3_call(cx, s, &call, &answer);
+
+    if (e == ERR_OK && answer.status != 200)
+        e = s3_refused(cx, s, &answer);
+    else if (e != ERR_OK)
+        e = fail(cx, e, "nobody answers at %.*s: start the server, or correct --blobs",
+                 STR_ARG(s->host));
+    s3_answer_release(&answer);
+    TRY(e);
+    return s3_remove(cx, &s->base, PROBE_NAME);
+}
+
+static enum err s3_probe(struct ctx *cx, const char *location, const struct blob_keys *keys,
+                         struct str *ret)
+{
+    struct s3_blobs *s = NULL;
+    struct ctx own = *cx;
+
+    TRY(s3_make(cx, location, keys, &s));
+    own.deadline_us = clock_monotonic_us() + ctx_left_ms(cx, PROBE_MS) * US_PER_MS;
+    enum err e = probe_at(&own, s);
+    cx->story = own.story;
+    if (e == ERR_OK)
+        *ret = arena_printf(cx->arena, "S3 bucket %.*s at %.*s, region %.*s", STR_ARG(s->bucket),
+                            STR_ARG(s->host), STR_ARG(s->keys.region));
+    s3_close(&s->base);
+    return e;
+}
+
 const struct blob_driver blob_s3 = {
     .scheme = "s3:",
     .open = s3_open,
@@ -155,4 +209,5 @@ const struct blob_driver blob_s3 = {
     .get = s3_get,
     .remove = s3_remove,
     .presign = s3_presign,
+    .probe = s3_probe,
 };

@@ -72,6 +72,9 @@ bool s3_refused_as(const struct s3_answer *answer, struct str code);
 /* Says in the story, in plain words, why the server did not do it; returns ERR_UNAVAILABLE. */
 enum err s3_refusal(struct ctx *cx, const struct s3_blobs *s, const struct s3_answer *answer,
                     const char *what, struct str name) MUST_USE;
+/* For doctor: the same, with what to do about it. */
+enum err s3_refused(struct ctx *cx, const struct s3_blobs *s,
+                    const struct s3_answer *answer) MUST_USE;
 /* Nothing that time heals: keys, region, bucket or clock. */
 bool s3_is_misconfigured(const struct s3_answer *answer);
 

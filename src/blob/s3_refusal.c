@@ -4,22 +4,30 @@
 static const struct {
     const char *code, *words;
     bool setting; /* time does not heal it */
+    const char *advice;
 } reasons[] = {
-    {"SignatureDoesNotMatch", "the secret key is not that of the access key", true},
-    {"InvalidAccessKeyId", "the server does not know the access key", true},
-    {"XAdminUserNotFound", "the server does not know the access key", true},
-    {"InvalidClientTokenId", "the server does not know the access key", true},
-    {"NoSuchBucket", "the bucket does not exist", true},
-    {"InvalidBucketName", "the server takes no bucket of that name", true},
-    {"AuthorizationHeaderMalformed", "the region is wrong", true},
-    {"IllegalLocationConstraintException", "the region is wrong", true},
-    {"PermanentRedirect", "the bucket is in another region", true},
-    {"TemporaryRedirect", "the bucket is in another region", false},
-    {"RequestTimeTooSkewed", "the clock of this machine is wrong", true},
-    {"AccessDenied", "the access key may not do this in the bucket", false},
-    {"AccountProblem", "the account of the access key is suspended", true},
-    {"QuotaExceeded", "the bucket is full", false},
-    {"InsufficientCapacity", "the server's disks are full", false},
+    {"SignatureDoesNotMatch", "the secret key is not that of the access key", true,
+     "correct --blobs-secret-key"},
+    {"InvalidAccessKeyId", "the server does not know the access key", true,
+     "correct --blobs-access-key"},
+    {"XAdminUserNotFound", "the server does not know the access key", true,
+     "correct --blobs-access-key"},
+    {"InvalidClientTokenId", "the server does not know the access key", true,
+     "correct --blobs-access-key"},
+    {"NoSuchBucket", "the bucket does not exist", true, "make it, or correct --blobs"},
+    {"InvalidBucketName", "the server takes no bucket of that name", true, "correct --blobs"},
+    {"AuthorizationHeaderMalformed", "the region is wrong", true, "set ?region= in --blobs"},
+    {"IllegalLocationConstraintException", "the region is wrong", true, "set ?region= in --blobs"},
+    {"PermanentRedirect", "the bucket is in another region", true, "set ?region= in --blobs"},
+    {"TemporaryRedirect", "the bucket is in another region", false,
+     "a new bucket takes hours to be everywhere: wait"},
+    {"RequestTimeTooSkewed", "the clock of this machine is wrong", true,
+     "let it follow NTP (chrony, timesyncd)"},
+    {"AccessDenied", "the access key may not do this in the bucket", false,
+     "allow it s3:PutObject, GetObject, DeleteObject"},
+    {"AccountProblem", "the account of the access key is suspended", true, "ask the provider"},
+    {"QuotaExceeded", "the bucket is full", false, "raise its quota"},
+    {"InsufficientCapacity", "the server's disks are full", false, "give them room"},
 };
 
 struct str s3_element(struct str xml, struct str tag)
@@ -90,4 +98,16 @@ enum err s3_refusal(struct ctx *cx, const struct s3_blobs *s, const struct s3_an
                     STR_ARG(hint(cx, s, answer)), STR_ARG(code));
     return fail(cx, ERR_UNAVAILABLE, "S3 %s %.*s/%.*s: status %d %.*s %.*s", what,
                 STR_ARG(s->bucket), STR_ARG(name), answer->status, STR_ARG(code), STR_ARG(message));
+}
+
+enum err s3_refused(struct ctx *cx, const struct s3_blobs *s, const struct s3_answer *answer)
+{
+    struct str xml = buf_str(&answer->body), code = s3_element(xml, STR("Code"));
+    size_t i = reason_of(answer);
+
+    if (i < COUNT_OF(reasons))
+        return fail(cx, ERR_UNAVAILABLE, "%s%.*s: %s (%.*s)", reasons[i].words,
+                    STR_ARG(hint(cx, s, answer)), reasons[i].advice, STR_ARG(code));
+    return fail(cx, ERR_UNAVAILABLE, "status %d %.*s: is that an S3 server, and does it log why?",
+                answer->status, STR_ARG(code));
 }

@@ -6,15 +6,28 @@
 
 static const struct bus_driver *const drivers[] = {&bus_log, &bus_kafka};
 
+static const struct bus_driver *driver_of(struct ctx *cx, const char *url)
+{
+    for (size_t i = 0; i < COUNT_OF(drivers); i++)
+        if (strncmp(url, drivers[i]->scheme, strlen(drivers[i]->scheme)) == 0)
+            return drivers[i];
+    (void)fail(cx, ERR_INVALID, "no bus driver for this URL's scheme (log:DIR, kafka://HOST:PORT)");
+    return NULL;
+}
+
 enum err bus_open(struct ctx *cx, const char *url, struct bus **ret)
 {
-    for (size_t i = 0; i < COUNT_OF(drivers); i++) {
-        size_t n = strlen(drivers[i]->scheme);
-        if (strncmp(url, drivers[i]->scheme, n) == 0)
-            return drivers[i]->open(cx, url + n, ret);
-    }
-    return fail(cx, ERR_INVALID,
-                "no bus driver for this URL's scheme (log:DIR, kafka://HOST:PORT)");
+    const struct bus_driver *d = driver_of(cx, url);
+    return d ? d->open(cx, url + strlen(d->scheme), ret) : ERR_INVALID;
+}
+
+enum err bus_probe(struct ctx *cx, const char *url, const char *const *topics, struct str *ret)
+{
+    const struct bus_driver *d = driver_of(cx, url);
+    *ret = STR("a file");
+    if (!d)
+        return ERR_INVALID;
+    return d->probe ? d->probe(cx, url + strlen(d->scheme), topics, ret) : ERR_OK;
 }
 
 void bus_close(struct bus *bus)

@@ -31,6 +31,12 @@ struct bus_reader;
 
 /* "log:DIR" or "kafka://...". */
 enum err bus_open(struct ctx *cx, const char *url, struct bus **ret) MUST_USE;
+/*
+ * For doctor: looks whether these topics (NULL-terminated) are, or can be made, as the URL says;
+ * changes nothing. *ret says what is there; on failure the story says what is wrong and what to do.
+ */
+enum err bus_probe(struct ctx *cx, const char *url, const char *const *topics,
+                   struct str *ret) MUST_USE;
 void bus_close(struct bus *bus);
 /* Members of a group may be in other processes, which then get their part of the events. */
 bool bus_is_shared(const struct bus *bus);

@@ -23,6 +23,8 @@ struct bus_driver {
     enum err (*sweep)(struct ctx *cx, struct bus *bus, const char *topic,
                       const struct bus_keep *keep, struct bus_swept *ret);
     uint64_t (*syncs)(struct bus *bus); /* NULL: none of ours */
+    enum err (*probe)(struct ctx *cx, const char *location, const char *const *topics,
+                      struct str *ret); /* NULL: nothing to see */
 };
 
 /* First members of every driver's own structs. */

@@ -153,8 +153,8 @@ static enum err producer_replace(struct ctx *cx, struct kafka_bus *b)
     return e;
 }
 
-static bool make_topic(struct kafka_bus *b, rd_kafka_t *rk, const char *name, int timeout_ms,
-                       char why[200])
+bool kafka_topic_create(const struct kafka_bus *b, rd_kafka_t *rk, const char *name,
+                        const rd_kafka_AdminOptions_t *options, int timeout_ms, char why[200])
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
     rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(name, b->partitions, b->replicas, why, 200);
@@ -171,7 +171,7 @@ static bool make_topic(struct kafka_bus *b, rd_kafka_t *rk, const char *name, in
     (void)rd_kafka_NewTopic_set_config(topic, "cleanup.policy", "delete");
     if (b->replicas > 2)
         (void)rd_kafka_NewTopic_set_config(topic, "min.insync.replicas", "2");
-    rd_kafka_CreateTopics(rk, &topic, 1, NULL, queue);
+    rd_kafka_CreateTopics(rk, &topic, 1, options, queue);
     rd_kafka_event_t *answer = rd_kafka_queue_poll(queue, timeout_ms);
     if (answer) {
         e = rd_kafka_event_error(answer);
@@ -199,7 +199,7 @@ bool kafka_topic_make(struct kafka_bus *b, rd_kafka_t *rk, const char *name, int
     pthread_mutex_unlock(&b->topics_mutex);
     if (known)
         return true;
-    if (!make_topic(b, rk, name, timeout_ms, why))
+    if (!kafka_topic_create(b, rk, name, NULL, timeout_ms, why))
         return false;
     pthread_mutex_lock(&b->topics_mutex);
     if (b->n_topics < KAFKA_TOPICS_MAX)
@@ -329,10 +329,14 @@ static enum err read_option(struct ctx *cx, struct kafka_bus *b, struct str name
                 STR_ARG(name), STR_ARG(value));
 }
 
-static enum err read_location(struct ctx *cx, struct kafka_bus *b, const char *location)
+enum err kafka_location_read(struct ctx *cx, struct kafka_bus *b, const char *location)
 {
     struct str brokers, options, one, name, value;
 
+    snprintf(b->prefix, sizeof b->prefix, "jumun.");
+    b->partitions = 6;
+    b->replicas = 1;
+    b->keep_hours = 168;
     str_cut(str_from(location), '?', &brokers, &options);
     if (brokers.n == 0 || brokers.n >= sizeof b->brokers || memchr(brokers.p, '/', brokers.n))
         return fail(cx, ERR_INVALID, "kafka://HOST:PORT[,HOST:PORT...] names the brokers");
@@ -352,14 +356,10 @@ static enum err kafka_open(struct ctx *cx, const char *location, struct bus **re
 
     if (!b)
         abort();
-    *b = (struct kafka_bus){.base = {.driver = &bus_kafka},
-                            .prefix = "jumun.",
-                            .partitions = 6,
-                            .replicas = 1,
-                            .keep_hours = 168};
+    b->base.driver = &bus_kafka;
     pthread_rwlock_init(&b->lock, NULL);
     pthread_mutex_init(&b->topics_mutex, NULL);
-    enum err e = read_location(cx, b, location);
+    enum err e = kafka_location_read(cx, b, location);
     if (e == ERR_OK)
         e = producer_start(cx, b);
     if (e != ERR_OK) {
@@ -385,4 +385,5 @@ const struct bus_driver bus_kafka = {
     .lag = kafka_lag,
     .sweep = NULL,
     .syncs = NULL,
+    .probe = kafka_probe,
 };

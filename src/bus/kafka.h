@@ -51,6 +51,16 @@ struct str kafka_topic_of(const struct kafka_bus *b, const char *name);
 bool kafka_topic_make(struct kafka_bus *b, rd_kafka_t *rk, const char *name, int timeout_ms,
                       char why[200]);
 
+/* The same without looking whether it is known; `options` may say to validate only. */
+bool kafka_topic_create(const struct kafka_bus *b, rd_kafka_t *rk, const char *name,
+                        const rd_kafka_AdminOptions_t *options, int timeout_ms, char why[200]);
+/* Defaults, and what the address says. ERR_INVALID. */
+enum err kafka_location_read(struct ctx *cx, struct kafka_bus *b, const char *location) MUST_USE;
+
+/* kafka_probe.c */
+enum err kafka_probe(struct ctx *cx, const char *location, const char *const *topics,
+                     struct str *ret) MUST_USE;
+
 /* kafka_event.c */
 /* CloudEvents 1.0, Kafka binding, binary mode. NULL: out of memory. */
 rd_kafka_headers_t *kafka_headers(const struct event *e);

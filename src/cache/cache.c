@@ -15,6 +15,17 @@ enum err cache_open(struct ctx *cx, const char *url, size_t max_bytes, struct ca
     return fail(cx, ERR_INVALID, "no cache driver for this URL's scheme (memory: or redis:)");
 }
 
+enum err cache_probe(struct ctx *cx, const char *url, struct str *ret)
+{
+    struct cache *c = NULL;
+
+    *ret = STR("in the process");
+    TRY(cache_open(cx, url, 1u << 20, &c));
+    enum err e = c->driver->probe ? c->driver->probe(cx, c, ret) : ERR_OK;
+    cache_close(c);
+    return e;
+}
+
 void cache_close(struct cache *c)
 {
     if (c)

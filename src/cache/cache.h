@@ -11,6 +11,8 @@ struct cache;
 /* "memory:" (bounded, least recently used goes first) or
  * "redis://HOST[:PORT][/DATABASE]", which need not be there yet. */
 enum err cache_open(struct ctx *cx, const char *url, size_t max_bytes, struct cache **ret) MUST_USE;
+/* For doctor: *ret says what is there; on failure the story says what is wrong and what to do. */
+enum err cache_probe(struct ctx *cx, const char *url, struct str *ret) MUST_USE;
 void cache_close(struct cache *c);
 /* The value in the arena, or STR_NONE. Never fails: an outage is a miss. */
 struct str cache_get(struct ctx *cx, struct cache *c, struct str key);

@@ -12,6 +12,7 @@ struct cache_driver {
     void (*remove)(struct ctx *cx, struct cache *c, struct str key);
     bool (*take)(struct ctx *cx, struct cache *c, struct str key, int limit, int64_t window_ms,
                  int *ret_left, int64_t *ret_retry_ms);
+    enum err (*probe)(struct ctx *cx, struct cache *c, struct str *ret); /* NULL: nothing to see */
 };
 
 /* First member of every driver's own struct. */

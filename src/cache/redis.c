@@ -6,15 +6,11 @@
  * strictly as if it were the only one. So a Redis that is gone, slow or flushed costs latency or a
  * looser limit across processes, never a wrong answer.
  */
-#include "cache/driver.h"
-
-#include <hiredis/hiredis.h>
-#include <pthread.h>
+#include "cache/redis.h"
 
 #define CONNECT_TIMEOUT_MS 250
 #define COMMAND_TIMEOUT_MS 100
 #define PAUSE_US US_PER_S
-#define IDLE_MAX 16
 #define FALLBACK_BYTES (1u << 20)
 
 /*
@@ -32,24 +28,6 @@ static const char take_script[] =
     " redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX',"
     " math.floor(window / 1000) + 1)"
     " return {1, math.floor(-ahead / each), 0}";
-
-struct redis_cache {
-    struct cache base;
-    struct cache *fallback; /* limits while Redis is away */
-    char *host, *user, *password;
-    int port;
-    int64_t database;
-
-    pthread_mutex_t mutex;
-    redisContext *free[IDLE_MAX];
-    size_t free_n;
-    int64_t paused_until_us; /* monotonic */
-};
-
-static struct redis_cache *redis_of(struct cache *c)
-{
-    return (struct redis_cache *)c;
-}
 
 static struct timeval timeout_of(int64_t ms)
 {
@@ -123,7 +101,7 @@ static redisContext *connection_take(struct redis_cache *c)
 static void connection_give_back(struct redis_cache *c, redisContext *redis)
 {
     pthread_mutex_lock(&c->mutex);
-    bool kept = c->free_n < IDLE_MAX;
+    bool kept = c->free_n < REDIS_IDLE_MAX;
     if (kept)
         c->free[c->free_n++] = redis;
     pthread_mutex_unlock(&c->mutex);
@@ -299,4 +277,5 @@ const struct cache_driver cache_redis = {
     .put = redis_put,
     .remove = redis_remove,
     .take = redis_take,
+    .probe = redis_probe,
 };

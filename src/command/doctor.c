@@ -1,4 +1,5 @@
-/* doctor.c -- says in plain words what is wrong with a data directory, and audits what it holds. */
+/* doctor.c -- says in plain words what is wrong with what a platform needs, and audits its data. */
+#include "command/doctor.h"
 #include "command/databases.h"
 
 #include <stdio.h>
@@ -14,14 +15,14 @@
 
 static int problems;
 
-static void good(const char *what, const char *detail)
+void doctor_good(const char *what, const char *detail)
 {
     printf("ok    %s%s%s\n", what, detail[0] ? ": " : "", detail);
 }
 
-static void bad(const char *what, const char *detail)
+void doctor_bad(const char *what, const char *detail)
 {
-    printf("BAD   %s: %s\n", what, detail);
+    printf("FAIL  %s: %s\n", what, detail);
     problems++;
 }
 
@@ -31,24 +32,25 @@ static void check_directory(struct ctx *cx, struct str data)
     struct statvfs fs;
 
     if (access(dir, F_OK) != 0) {
-        bad("data directory",
+        doctor_bad(
+            "data directory",
             arena_printf(cx->arena, "%s does not exist; `jumun up --data %s` makes it", dir, dir)
                 .p);
         return;
     }
     if (access(dir, R_OK | W_OK | X_OK) != 0)
-        bad("data directory",
-            arena_printf(cx->arena, "%s cannot be read and written by this user", dir).p);
+        doctor_bad("data directory",
+                   arena_printf(cx->arena, "%s cannot be read and written by this user", dir).p);
     else
-        good("data directory", dir);
+        doctor_good("data directory", dir);
     if (statvfs(dir, &fs) != 0)
         return;
     long long left = (long long)fs.f_bavail * (long long)fs.f_frsize;
     const char *text = arena_printf(cx->arena, "%lld MiB left", left / (1024 * 1024)).p;
     if (left < DISK_LOW_BYTES)
-        bad("disk", text);
+        doctor_bad("disk", text);
     else
-        good("disk", text);
+        doctor_good("disk", text);
 }
 
 static void check_database(struct ctx *cx, const struct service *s, struct db *db)
@@ -66,18 +68,20 @@ static void check_database(struct ctx *cx, const struct service *s, struct db *d
                       NO_ARGS);
     cx->db = NULL;
     if (e != ERR_OK)
-        bad(what, cx->story.detail);
+        doctor_bad(what, cx->story.detail);
     else if (pending.n > 0)
-        bad(what, arena_printf(cx->arena, "%zu migrations are to run; `jumun migrate %s` does it",
-                               pending.n, s->name)
-                      .p);
+        doctor_bad(what,
+                   arena_printf(cx->arena, "%zu migrations are to run; `jumun migrate %s` does it",
+                                pending.n, s->name)
+                       .p);
     else if (parked > 0)
-        bad(what, arena_printf(cx->arena, "%lld dead letters; `jumun dlq list` shows them",
-                               (long long)parked)
-                      .p);
+        doctor_bad(what, arena_printf(cx->arena, "%lld dead letters; `jumun dlq list` shows them",
+                                      (long long)parked)
+                             .p);
     else
-        good(what,
-             arena_printf(cx->arena, "%lld events wait to be published", (long long)waiting).p);
+        doctor_good(
+            what,
+            arena_printf(cx->arena, "%lld events wait to be published", (long long)waiting).p);
 }
 
 static bool same(const struct audit_finding *a, const struct audit_finding *b)
@@ -128,11 +132,18 @@ static enum err audit(struct ctx *cx, struct databases *d)
 
     TRY(audit_settled(cx, d, &findings, &checked));
     for (size_t i = 0; i < findings.n; i++)
-        bad("audit",
-            arena_cstr(cx->arena, audit_text(cx, LIST_AT(struct audit_finding, findings, i))));
+        doctor_bad("audit", arena_cstr(cx->arena,
+                                       audit_text(cx, LIST_AT(struct audit_finding, findings, i))));
     if (findings.n == 0)
-        good("audit", arena_printf(cx->arena, "%zu checks, nothing found", checked).p);
+        doctor_good("audit", arena_printf(cx->arena, "%zu checks, nothing found", checked).p);
     return ERR_OK;
+}
+
+static int problems_told(void)
+{
+    if (problems)
+        printf("%d problem%s\n", problems, problems == 1 ? "" : "s");
+    return problems ? EXIT_FAILED : EXIT_DONE;
 }
 
 int command_doctor(struct ctx *cx, const struct settings *s, struct list words)
@@ -142,8 +153,11 @@ int command_doctor(struct ctx *cx, const struct settings *s, struct list words)
     (void)words;
     problems = 0;
     check_directory(cx, s->data);
-    if (problems)
-        return EXIT_FAILED;
+    bool opens = problems == 0;
+    doctor_keys(cx, s);
+    opens = doctor_servers(cx, s) && (opens || s->database.n);
+    if (!opens)
+        return problems_told();
     enum err e = databases_open(cx, s, &d);
     if (e != ERR_OK)
         return command_failed(cx, "doctor", e);
@@ -155,7 +169,5 @@ int command_doctor(struct ctx *cx, const struct settings *s, struct list words)
     databases_close(&d);
     if (e != ERR_OK)
         return command_failed(cx, "doctor", e);
-    if (problems)
-        printf("%d problem%s\n", problems, problems == 1 ? "" : "s");
-    return problems ? EXIT_FAILED : EXIT_DONE;
+    return problems_told();
 }

@@ -38,19 +38,32 @@ struct db_value db_opt_int(bool has, int64_t v)
     return has ? db_int(v) : db_null();
 }
 
+static const struct db_driver *driver_of(struct ctx *cx, const char *url)
+{
+    for (size_t i = 0; i < COUNT_OF(drivers); i++)
+        if (strncmp(url, drivers[i]->scheme, strlen(drivers[i]->scheme)) == 0)
+            return drivers[i];
+    (void)fail(cx, ERR_INVALID,
+               "no database driver for this URL's scheme (sqlite:DIR, postgres://...)");
+    return NULL;
+}
+
 enum err db_open(struct ctx *cx, const char *url, const char *name,
                  const struct db_options *options, struct db **ret)
 {
     if (strlen(name) >= sizeof(*ret)->name)
         return fail(cx, ERR_INVALID, "the name %s is too long for a database", name);
-    for (size_t i = 0; i < COUNT_OF(drivers); i++) {
-        size_t n = strlen(drivers[i]->scheme);
-        if (strncmp(url, drivers[i]->scheme, n) != 0)
-            continue;
-        return drivers[i]->open(cx, url + n, name, options, ret);
-    }
-    return fail(cx, ERR_INVALID,
-                "no database driver for this URL's scheme (sqlite:DIR, postgres://...)");
+    const struct db_driver *d = driver_of(cx, url);
+    return d ? d->open(cx, url + strlen(d->scheme), name, options, ret) : ERR_INVALID;
+}
+
+enum err db_probe(struct ctx *cx, const char *url, const char *const *names, struct str *ret)
+{
+    const struct db_driver *d = driver_of(cx, url);
+    *ret = STR("files");
+    if (!d)
+        return ERR_INVALID;
+    return d->probe ? d->probe(cx, url + strlen(d->scheme), names, ret) : ERR_OK;
 }
 
 void db_close(struct db *db)

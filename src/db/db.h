@@ -126,6 +126,13 @@ bool db_park(struct ctx *cx, struct db_waiter *w);
 void db_ring(struct ctx *cx); /* inside a transaction */
 void db_on_commit(struct db *db, void (*wake)(void *arg), void *arg);
 
+/*
+ * For doctor: looks whether these schemas (NULL-terminated) can be worked with, and changes
+ * nothing. *ret says what is there; on failure the story says what is wrong and what to do.
+ */
+enum err db_probe(struct ctx *cx, const char *url, const char *const *names,
+                  struct str *ret) MUST_USE;
+
 /* For doctor, backup and metrics. */
 const char *db_engine(const struct db *db); /* "sqlite" or "postgres" */
 bool db_is_shared(const struct db *db);     /* other machines' processes may work on it too */

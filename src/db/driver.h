@@ -51,6 +51,8 @@ struct db_driver {
     enum err (*savepoint)(struct ctx *cx, enum db_savepoint_verb verb, const char *name);
     bool (*park)(struct ctx *cx, struct db_waiter *w);
     enum err (*backup)(struct ctx *cx, const char *path);
+    enum err (*probe)(struct ctx *cx, const char *location, const char *const *names,
+                      struct str *ret); /* NULL: opening it tells */
 };
 
 struct db_counters {

@@ -291,11 +291,7 @@ static void postgres_close(struct db *db)
 {
     struct pg_db *p = (struct pg_db *)db;
     pg_pool_close(p);
-    for (int i = 0; i < p->n_words; i++) {
-        explicit_bzero(p->values[i], strlen(p->values[i]));
-        free(p->words[i]);
-        free(p->values[i]);
-    }
+    pg_url_free(p);
     free(p);
 }
 
@@ -347,4 +343,5 @@ const struct db_driver db_postgres = {
     .savepoint = postgres_savepoint,
     .park = postgres_park,
     .backup = postgres_backup,
+    .probe = pg_probe,
 };

@@ -110,10 +110,19 @@ void pg_pool_close(struct pg_db *p);
 /* postgres_connect.c */
 enum err pg_url_read(struct ctx *cx, struct pg_db *p, const char *url) MUST_USE;
 void pg_url_set(struct pg_db *p, const char *word, const char *value);
+void pg_url_free(struct pg_db *p);
 /* Opens the connection, also again; waits a moment for a server that is restarting. */
 enum err pg_connect(struct ctx *cx, struct pg_db *p, struct pg_connection *c) MUST_USE;
 /* Forgets everything about the server's side. */
 void pg_disconnect(struct pg_connection *c);
+
+/* One try. False: `refusal` says why, with the SQLSTATE if the server had one. */
+bool pg_connect_once(const struct pg_db *p, struct pg_connection *c, int64_t deadline_us,
+                     char refusal[200]);
+
+/* postgres_probe.c */
+enum err pg_probe(struct ctx *cx, const char *location, const char *const *names,
+                  struct str *ret) MUST_USE;
 
 /* postgres_wire.c */
 void pg_ahead(struct pg_connection *c, const char *command);

@@ -33,6 +33,16 @@ void pg_url_set(struct pg_db *p, const char *word, const char *value)
     p->values[i] = must(strdup(value));
 }
 
+void pg_url_free(struct pg_db *p)
+{
+    for (int i = 0; i < p->n_words; i++) {
+        explicit_bzero(p->values[i], strlen(p->values[i]));
+        free(p->words[i]);
+        free(p->values[i]);
+    }
+    p->n_words = 0;
+}
+
 static const char *url_get(const struct pg_db *p, const char *word)
 {
     for (int i = 0; i < p->n_words; i++)
@@ -116,8 +126,8 @@ static bool poll_until(PGconn *pg, int64_t deadline_us)
     return s == PGRES_POLLING_OK;
 }
 
-static bool connect_once(const struct pg_db *p, struct pg_connection *c, int64_t deadline_us,
-                         char refusal[200])
+bool pg_connect_once(const struct pg_db *p, struct pg_connection *c, int64_t deadline_us,
+                     char refusal[200])
 {
     PGconn *pg =
         PQconnectStartParams((const char *const *)p->words, (const char *const *)p->values, 0);
@@ -125,7 +135,9 @@ static bool connect_once(const struct pg_db *p, struct pg_connection *c, int64_t
         (void)PQsetErrorVerbosity(pg, PQERRORS_VERBOSE); /* for is_full */
     bool ok = pg && PQstatus(pg) != CONNECTION_BAD && poll_until(pg, deadline_us);
     if (!ok) {
-        snprintf(refusal, 200, "%s", pg && PQerrorMessage(pg)[0] ? PQerrorMessage(pg) : "timeout");
+        /* A name with several addresses: what a server said, before what was not reached. */
+        const char *said = pg ? PQerrorMessage(pg) : "", *fatal = strstr(said, "FATAL:");
+        snprintf(refusal, 200, "%s", fatal ? fatal : said[0] ? said : "timeout");
         refusal[strcspn(refusal, "\n")] = '\0';
         PQfinish(pg);
         return false;
@@ -195,7 +207,7 @@ static enum err connect_or_full(struct ctx *cx, struct pg_db *p, struct pg_conne
         try_until_us = cx->deadline_us;
     if (try_until_us < wait_until_us)
         wait_until_us = try_until_us;
-    while (!connect_once(p, c, try_until_us, refusal)) {
+    while (!pg_connect_once(p, c, try_until_us, refusal)) {
         if (is_full(refusal)) {
             *ret_full = true;
             return ERR_OK;

@@ -404,6 +404,23 @@ static int fetch(struct work *w, struct str address, struct str *ret_body)
 }
 
 /* A presigned URL works for anybody, for this blob only, and not for ever. */
+/* For doctor. */
+static void probed(void)
+{
+    struct clock late = {.is_virtual = true, .virtual_us = clock_now(&clock_system) - US_PER_HOUR};
+    struct str is = STR_NONE;
+    struct work w;
+
+    work_init(&w);
+    CHECK_INT(blobs_probe(&w.cx, url, &keys, &is), ERR_OK);
+    CHECK(str_starts(is, STR("S3 bucket ")));
+    w.cx.clock = &late;
+    CHECK_INT(blobs_probe(&w.cx, url, &keys, &is), ERR_UNAVAILABLE);
+    CHECK(told(&w, "the clock of this machine is wrong: it is 3"));
+    CHECK(told(&w, "NTP"));
+    arena_release(&w.arena);
+}
+
 static void presigned(void)
 {
     struct work w;
@@ -455,6 +472,7 @@ int main(void)
 #endif
     RUN(hangs);
     RUN(stopped_in_an_upload);
+    RUN(probed);
     RUN(presigned);
     RUN(killed_in_an_upload); /* the last: there is no server afterwards */
     return test_end();

@@ -377,6 +377,27 @@ static void ten_start_together(void)
     db_close(db);
 }
 
+/* For doctor: a server whose clock is not ours. */
+static void clocks_apart(void)
+{
+    static const char *const names[] = {"order", NULL};
+    struct clock ours = {.is_virtual = true, .virtual_us = clock_now(&clock_system)};
+    struct str is = STR_NONE;
+    struct work w;
+
+    work_init(&w, NULL);
+    w.cx.clock = &ours;
+    CHECK_INT(db_probe(&w.cx, url, names, &is), ERR_OK);
+    CHECK(str_starts(is, STR("PostgreSQL ")));
+    ours.virtual_us += 90 * US_PER_S;
+    CHECK_INT(db_probe(&w.cx, url, names, &is), ERR_UNAVAILABLE);
+    CHECK(strstr(w.cx.story.detail, "s behind this machine's"));
+    ours.virtual_us -= 180 * US_PER_S;
+    CHECK_INT(db_probe(&w.cx, url, names, &is), ERR_UNAVAILABLE);
+    CHECK(strstr(w.cx.story.detail, "s ahead of this machine's"));
+    work_release(&w);
+}
+
 int main(void)
 {
     url = getenv("TEST_POSTGRES");
@@ -388,6 +409,7 @@ int main(void)
     RUN(ten_start_together);
     RUN(strangers);
     RUN(held_lock);
+    RUN(clocks_apart);
     RUN(few_connections);
     RUN(harms);
     return test_end();

@@ -1,0 +1,30 @@
+/* redis.h -- what the files of the Redis driver share: the opened server. */
+#pragma once
+
+#include "cache/driver.h"
+
+#include <hiredis/hiredis.h>
+#include <pthread.h>
+
+#define REDIS_IDLE_MAX 16
+
+struct redis_cache {
+    struct cache base;
+    struct cache *fallback; /* limits while Redis is away */
+    char *host, *user, *password;
+    int port;
+    int64_t database;
+
+    pthread_mutex_t mutex;
+    redisContext *free[REDIS_IDLE_MAX];
+    size_t free_n;
+    int64_t paused_until_us; /* monotonic */
+};
+
+static inline struct redis_cache *redis_of(struct cache *c)
+{
+    return (struct redis_cache *)c;
+}
+
+/* redis_probe.c: on a connection of its own, with more patience. */
+enum err redis_probe(struct ctx *cx, struct cache *c, struct str *ret) MUST_USE;

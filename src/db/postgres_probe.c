@@ -1,0 +1,139 @@
+/* postgres_probe.c -- what is wrong with a server, database or role, and what to do about it. */
+#include "db/postgres.h"
+
+#define PROBE_US (5 * US_PER_S)
+#define VERSION_LEAST 150000
+#define SKEW_MAX_US US_PER_S
+
+/* By the server's SQLSTATE, or by a part of what libpq says of itself. */
+static const struct {
+    const char *sign, *advice;
+} refusals[] = {
+    {" 28P01: ", "the password is wrong: correct it in --database, or `alter role ... password`"},
+    {"no password supplied", "it wants a password: postgres://USER:PASSWORD@HOST:PORT/DATABASE"},
+    {" 28000: ", "it lets nobody in like this: create the role, or add a line to its pg_hba.conf"},
+    {" 3D000: ", "there is no such database: `create database`, or correct --database"},
+    {" 42501: ", "the role may not connect: `grant connect on database`"},
+    {" 53300: ", "it has no connection left: raise max_connections, or lower "
+                 "--database-connections"},
+    {" 57P03: ", "it is starting, or will be: wait, and read its log if that lasts"},
+    {"could not translate host name", "the name in --database has no address: correct it, or DNS"},
+    {"", "nobody answers there: start the server, or correct host and port in --database"},
+};
+
+static enum err probe_refused(struct ctx *cx, const char *refusal)
+{
+    size_t i = 0;
+    while (!strstr(refusal, refusals[i].sign))
+        i++;
+    return fail(cx, ERR_UNAVAILABLE, "%s (%.120s)", refusals[i].advice, refusal);
+}
+
+static enum err one(struct ctx *cx, struct pg_connection *c, const char *sql, struct db_args args,
+                    int64_t *ret)
+{
+    struct db_query q = {.sql = sql, .args = args, .want = WANT_INT, .out = ret};
+    *ret = 0;
+    return pg_run_on(cx, c, &q);
+}
+
+static enum err probe_server(struct ctx *cx, struct pg_connection *c)
+{
+    int64_t standby = 0, foreign = 0, theirs_us = 0;
+    int version = PQserverVersion(c->pg);
+
+    if (version < VERSION_LEAST)
+        return fail(cx, ERR_UNAVAILABLE, "it is PostgreSQL %d, too old: jumun needs %d or later",
+                    version / 10000, VERSION_LEAST / 10000);
+    TRY(one(cx, c, "select case when pg_is_in_recovery() then 1 else 0 end", NO_ARGS, &standby));
+    if (standby)
+        return fail(cx, ERR_UNAVAILABLE, "it is a standby that takes no writes: name the primary");
+    TRY(one(cx, c, "select case when current_setting('server_encoding') = 'UTF8' then 0 else 1 end",
+            NO_ARGS, &foreign));
+    if (foreign)
+        return fail(cx, ERR_UNAVAILABLE,
+                    "the database's encoding is not UTF8: make another, `create database ... "
+                    "encoding 'UTF8' template template0`");
+    int64_t asked_us = ctx_now(cx), began_us = clock_monotonic_us();
+    TRY(one(cx, c, "select cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)",
+            NO_ARGS, &theirs_us));
+    int64_t ahead_us = theirs_us - asked_us - (clock_monotonic_us() - began_us) / 2;
+    if (ahead_us > SKEW_MAX_US || ahead_us < -SKEW_MAX_US)
+        return fail(cx, ERR_UNAVAILABLE,
+                    "its clock is %.1f s %s this machine's: let both follow NTP (chrony, "
+                    "timesyncd)",
+                    (double)(ahead_us < 0 ? -ahead_us : ahead_us) / US_PER_S,
+                    ahead_us < 0 ? "behind" : "ahead of");
+    return ERR_OK;
+}
+
+static enum err probe_schema(struct ctx *cx, struct pg_connection *c, const char *name,
+                             bool may_create)
+{
+    const struct db_args schema = ARGS(db_str(str_from(name)));
+    int64_t there = 0, ours = 0;
+
+    TRY(one(cx, c, "select count(*) from pg_namespace where nspname = $1", schema, &there));
+    if (!there && !may_create)
+        return fail(cx, ERR_UNAVAILABLE,
+                    "there is no schema \"%s\" and the role may not make it: `grant create on "
+                    "database ... to ...`, or make it beforehand",
+                    name);
+    if (!there)
+        return ERR_OK;
+    TRY(one(cx, c,
+            "select count(*) from pg_namespace where nspname = $1 and"
+            " (pg_has_role(current_user, nspowner, 'member') or"
+            " (has_schema_privilege(oid, 'create') and has_schema_privilege(oid, 'usage')))",
+            schema, &ours));
+    if (!ours)
+        return fail(cx, ERR_UNAVAILABLE,
+                    "the role has no rights on schema \"%s\": `grant jumun_%s to ...`, or `grant "
+                    "all on schema`",
+                    name, name);
+    return ERR_OK;
+}
+
+static enum err probe_all(struct ctx *cx, struct pg_connection *c, const char *const *names)
+{
+    int64_t may_create = 0;
+
+    TRY(probe_server(cx, c));
+    TRY(one(cx, c,
+            "select case when has_database_privilege(current_database(), 'create') then 1 else 0"
+            " end",
+            NO_ARGS, &may_create));
+    for (size_t i = 0; names[i]; i++)
+        TRY(probe_schema(cx, c, names[i], may_create));
+    return ERR_OK;
+}
+
+enum err pg_probe(struct ctx *cx, const char *location, const char *const *names, struct str *ret)
+{
+    struct pg_db p = {.base = {.driver = &db_postgres, .name = "doctor"}};
+    struct pg_connection *c = calloc(1, sizeof(*c));
+    struct db *before = cx->db;
+    char refusal[200] = "";
+    enum err e;
+
+    if (!c)
+        abort();
+    pg_pool_open(&p);
+    cx->db = &p.base;
+    e = pg_url_read(cx, &p, arena_printf(cx->arena, "postgres%s", location).p);
+    if (e == ERR_OK && !pg_connect_once(&p, c, clock_monotonic_us() + PROBE_US, refusal))
+        e = probe_refused(cx, refusal);
+    else if (e == ERR_OK)
+        e = probe_all(cx, c, names);
+    if (e == ERR_OK)
+        *ret = arena_printf(cx->arena, "PostgreSQL %d at %s:%s, database %s as %s",
+                            PQserverVersion(c->pg) / 10000, PQhost(c->pg), PQport(c->pg),
+                            PQdb(c->pg), PQuser(c->pg));
+    cx->db = before;
+    pg_disconnect(c);
+    pg_statements_drop(c);
+    free(c);
+    pg_url_free(&p);
+    pg_pool_close(&p);
+    return e;
+}

@@ -1,0 +1,70 @@
+// doctor.test.js -- `jumun doctor` names what is wrong and what to do, where nobody listens and with files that others may read.
+'use strict';
+const test = require('node:test');
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const net = require('node:net');
+const os = require('node:os');
+const path = require('node:path');
+const { spawnSync } = require('node:child_process');
+const { binary } = require('./lib/jumun.js');
+
+const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-test-'));
+test.after(() => fs.rmSync(dir, { recursive: true }));
+
+const doctor = (args, env = {}) => spawnSync(binary(), ['doctor', '--data', dir, ...args],
+  { encoding: 'utf8', timeout: 60000, env: { PATH: process.env.PATH, ...env } });
+const line = (r, what) => r.stdout.split('\n').find((l) => l.slice(6).startsWith(what)) || '';
+
+/** A port where nobody listens any more. */
+function free() {
+  return new Promise((resolve) => {
+    const s = net.createServer().listen(0, '127.0.0.1', () => { const { port } = s.address(); s.close(() => resolve(port)); });
+  });
+}
+
+test('a directory without trouble is fine, one that is not there is not', () => {
+  const fine = doctor([]);
+  assert.equal(fine.status, 0, fine.stdout + fine.stderr);
+  assert.match(line(fine, 'data directory'), /^ok /);
+  assert.match(line(fine, 'disk'), /MiB left/);
+  const gone = doctor(['--data', path.join(dir, 'gone')]);
+  assert.equal(gone.status, 1);
+  assert.match(line(gone, 'data directory'), /^FAIL .*jumun up --data/);
+});
+
+test('where nobody listens it says so for each, and what to do', async () => {
+  const port = await free();
+  const at = `127.0.0.1:${port}`;
+  const r = doctor(['--database', `postgres://x:secret@${at}/x`, '--bus', `kafka://${at}`, '--cache', `redis://:secret@${at}`,
+    '--blobs', `s3://${at}/photos?scheme=http`, '--blobs-access-key', 'key', '--peers', `order=http://${at},*=http://${at}`,
+    '--upstreams', `store=http://${at}`, '--discovery', `http://${at}/eureka`], { JUMUN_BLOBS_SECRET_KEY: 'secretsecret' });
+  assert.equal(r.status, 1, r.stdout + r.stderr);
+  for (const [what, said] of [['database server', /nobody answers there: start the server.*--database/], ['bus', /nobody answers at .*--bus/],
+    ['cache', /nobody answers at .*start Redis/], ['blobs', /nobody answers at .*--blobs/], ['peer order', /nobody answers.*--peers/],
+    ['peer payment', /nobody answers.*--peers/], ['upstream store', /nobody answers.*--upstreams/], ['discovery', /nobody answers.*--discovery/]]) {
+    assert.match(line(r, what), /^FAIL /, `${what}\n${r.stdout}`);
+    assert.match(line(r, what), said);
+  }
+  assert.doesNotMatch(r.stdout + r.stderr, /secret/);
+});
+
+test('settings that cannot be read are one line like the rest', () => {
+  const r = doctor(['--bus', 'kafka://x:1?partitions=many', '--cache', 'redis://', '--blobs', 's3://h/b']);
+  assert.equal(r.status, 1);
+  assert.match(line(r, 'bus'), /^FAIL .*partitions=1\.\.1000/);
+  assert.match(line(r, 'cache'), /^FAIL .*HOST/);
+  assert.match(line(r, 'blobs'), /^FAIL .*access key/);
+});
+
+test('a private key that others may read is told, with the command that mends it', () => {
+  const keys = path.join(dir, 'keys');
+  fs.mkdirSync(keys, { mode: 0o700 });
+  fs.writeFileSync(path.join(keys, 'one'), 'x', { mode: 0o600 });
+  assert.equal(doctor([]).status, 0);
+  fs.chmodSync(path.join(keys, 'one'), 0o644);
+  const r = doctor([]);
+  assert.equal(r.status, 1);
+  assert.match(line(r, 'keys'), /^FAIL .*mode 644.*chmod 600/);
+  fs.chmodSync(path.join(keys, 'one'), 0o600);
+});

@@ -1,0 +1,110 @@
+// doctor.test.js -- `jumun doctor` beside real servers: wrong passwords, rights, names, settings and clocks. Run by tools/test-servers.
+'use strict';
+const test = require('node:test');
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { spawn, spawnSync } = require('node:child_process');
+const { binary } = require('../api/lib/jumun.js');
+
+const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-test-'));
+test.after(() => fs.rmSync(dir, { recursive: true }));
+const { TEST_POSTGRES, TEST_REDIS, TEST_KAFKA, TEST_S3, TEST_S3_ACCESS_KEY, TEST_S3_SECRET_KEY } = process.env;
+
+function doctor(args, env = {}) {
+  return spawnSync(binary(), ['doctor', '--data', dir, ...args], { encoding: 'utf8', timeout: 60000, env: { PATH: process.env.PATH, ...env } });
+}
+function run(program, ...args) {
+  const r = spawnSync(program, args, { encoding: 'utf8', timeout: 30000, env: { ...process.env } });
+  assert.equal(r.status, 0, `${program}: ${r.stdout}${r.stderr}`);
+  return r.stdout.trim();
+}
+function fails(r, what, said) {
+  const line = r.stdout.split('\n').find((l) => l.slice(6).startsWith(what)) || '';
+  assert.match(line, /^FAIL /, r.stdout + r.stderr);
+  assert.match(line, said);
+  assert.equal(r.status, 1);
+}
+function fine(r, what) {
+  assert.match(r.stdout, new RegExp(`^ok +${what}`, 'm'), r.stdout + r.stderr);
+  assert.equal(r.status, 0, r.stdout + r.stderr);
+}
+
+test('PostgreSQL', { skip: !TEST_POSTGRES }, () => {
+  const sql = (text, url = TEST_POSTGRES) => run('psql', '-qXtA', url, '-c', text);
+  const as = (user, database = 'postgres') => {
+    const u = new URL(TEST_POSTGRES);
+    return `postgres://${user}@${u.host}/${database}`;
+  };
+  const look = (url) => doctor(['--database', url]);
+  fine(look(TEST_POSTGRES), 'database server: PostgreSQL');
+  sql("create role knocker login password 'right'");
+  const hba = sql('show hba_file');
+  fs.writeFileSync(hba, `host all knocker 127.0.0.1/32 scram-sha-256\n${fs.readFileSync(hba)}`);
+  sql('select pg_reload_conf()');
+  fails(look(as('knocker:wrong')), 'database server', /the password is wrong.*28P01/);
+  fails(look(as('knocker')), 'database server', /wants a password/);
+  fails(look(as('knocker:right')), 'database server', /no schema.*may not make it.*grant create on database/);
+  sql('grant create on database postgres to knocker');
+  fine(look(as('knocker:right')), 'database server: PostgreSQL');
+  sql('create schema "order"');
+  fails(look(as('knocker:right')), 'database server', /no rights on schema "order"/);
+  fails(look(as('nobody_known')), 'database server', /create the role.*28000/);
+  fails(look(as('postgres', 'nowhere')), 'database server', /no such database.*3D000/);
+  sql("create database latin encoding 'LATIN1' lc_collate 'C' lc_ctype 'C' template template0");
+  fails(look(as('postgres', 'latin')), 'database server', /encoding is not UTF8/);
+  sql('alter role knocker connection limit 0');
+  fails(look(as('knocker:right')), 'database server', /no connection left.*max_connections/);
+});
+
+test('Redis', { skip: !TEST_REDIS }, () => {
+  const u = new URL(TEST_REDIS);
+  const redis = (...words) => run('redis-cli', '--no-auth-warning', '-h', u.hostname, '-p', u.port, '-a', u.password, ...words);
+  const look = (url = TEST_REDIS) => doctor(['--cache', url]);
+  fine(look(), 'cache: Redis');
+  fails(look(TEST_REDIS.replace(u.password, 'wrong')), 'cache', /password are wrong/);
+  fails(look(`redis://${u.host}`), 'cache', /wants a password/);
+  fails(look(TEST_REDIS.replace(/1$/, '99999')), 'cache', /no database of that number/);
+  redis('config', 'set', 'maxmemory-policy', 'noeviction');
+  fails(look(), 'cache', /refuses instead of evicting.*allkeys-lru/);
+  redis('config', 'set', 'maxmemory-policy', 'allkeys-lru');
+  redis('acl', 'setuser', 'reader', 'on', '>p', '~*', '+@read', '+info', '+select', '+auth');
+  fails(look(`redis://reader:p@${u.host}`), 'cache', /may not do that.*NOPERM/);
+  redis('replicaof', '127.0.0.1', '9');
+  fails(look(), 'cache', /read-only replica/);
+  redis('replicaof', 'no', 'one');
+  fine(look(), 'cache: Redis');
+});
+
+test('S3', { skip: !TEST_S3 }, () => {
+  const look = (url, key = TEST_S3_ACCESS_KEY, secret = TEST_S3_SECRET_KEY) =>
+    doctor(['--blobs', url, '--blobs-access-key', key], { JUMUN_BLOBS_SECRET_KEY: secret });
+  fine(look(TEST_S3), 'blobs: S3 bucket');
+  fails(look(TEST_S3, 'nobody'), 'blobs', /does not know the access key.*--blobs-access-key/);
+  fails(look(TEST_S3, TEST_S3_ACCESS_KEY, 'wrongsecret'), 'blobs', /secret key is not.*--blobs-secret-key/);
+  fails(look(TEST_S3.replace('jumun-test', 'no-such-bucket')), 'blobs', /bucket does not exist: make it/);
+  fails(look(TEST_S3.replace('us-east-1', 'eu-west-9')), 'blobs', /region is wrong.*\?region=/);
+});
+
+test('Kafka', { skip: !TEST_KAFKA }, async () => {
+  const look = (options) => doctor(['--bus', `kafka://${TEST_KAFKA}?prefix=doctor.&${options}`]);
+  fine(look('partitions=3'), 'bus: Kafka');
+  fails(look('replicas=3'), 'bus', /1 brokers for 3 replicas.*replicas=/);
+  fails(doctor(['--bus', `kafka://${TEST_KAFKA}?prefix=no space.`]), 'bus', /topic is missing and may not be made/);
+  const home = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-test-'));
+  const nowhere = ['--listen', '--internal-listen', '--toss-listen'].flatMap((flag) => [flag, '127.0.0.1:0']);
+  const platform = spawn(binary(), ['up', '--demo', '--data', home, ...nowhere, '--bus', `kafka://${TEST_KAFKA}?prefix=doctor.&partitions=2`],
+    { stdio: 'ignore', env: { PATH: process.env.PATH } });
+  try {
+    const until = Date.now() + 30000;
+    while (look('partitions=5').status === 0 && Date.now() < until) await new Promise((resolve) => { setTimeout(resolve, 200); });
+    fails(look('partitions=5'), 'bus', /has 2 partitions, --bus says 5: write \?partitions=2/);
+    fine(look('partitions=2'), 'bus: Kafka');
+  } finally {
+    const ended = new Promise((resolve) => { platform.once('exit', resolve); });
+    platform.kill();
+    await ended;
+    fs.rmSync(home, { recursive: true });
+  }
+});
