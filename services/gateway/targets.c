@@ -27,7 +27,7 @@ static bool split(struct arena *a, const char *url, const char **ret_host, const
     return true;
 }
 
-/* A name may stand for many, each with the weight that was given. */
+/* A name may stand for many, each with the weight that was given. False: DNS does not say. */
 static bool look_up(struct arena *a, const struct peer_address *from,
                     struct cluster_target *targets, size_t *n)
 {
@@ -36,8 +36,11 @@ static bool look_up(struct arena *a, const struct peer_address *from,
     struct addrinfo *found = NULL;
     const char *host, *port;
 
-    if (!split(a, from->url, &host, &port) || getaddrinfo(host, port, &hints, &found) != 0)
+    if (!split(a, from->url, &host, &port))
         return false;
+    int code = getaddrinfo(host, port, &hints, &found);
+    if (code != 0) /* surely nobody there, or nobody who could be asked */
+        return code == EAI_NONAME || code == EAI_NODATA;
     for (const struct addrinfo *at = found; at && *n < CLUSTER_TARGETS_MAX; at = at->ai_next) {
         struct cluster_target *t = &targets[*n];
         *t = (struct cluster_target){.address_size = at->ai_addrlen, .weight = from->weight};

@@ -49,8 +49,10 @@ static int size_byte(struct http_chunked *c, char byte, size_t max_body)
     }
     if (digit >= 0) {
         if (c->left == 0 && c->state == SIZE && ++c->extension_bytes > CHUNK_EXTENSION_MAX)
-            return 400;                           /* zeros without end */
-        c->left = c->left * 16 + (uint64_t)digit; /* was at most max_body: it cannot wrap */
+            return 400;              /* zeros without end */
+        if (c->left > max_body / 16) /* it would wrap, or be too much at once */
+            return 413;
+        c->left = c->left * 16 + (uint64_t)digit;
         if (c->left > max_body || c->total + c->left > max_body)
             return 413;
         c->state = SIZE;

@@ -24,7 +24,6 @@
  * into it, and the kernel's window closes.
  */
 
-#define SWEEP_US (250 * US_PER_MS)
 #define EVENTS_MAX 64
 #define ACCEPT_BATCH 32
 #define FREE_BLOCKS_MAX 256
@@ -138,7 +137,8 @@ int watched_write(struct watched *w, const char *p, size_t n, size_t *ret_writte
     return 1;
 }
 
-static void accept_some(struct loop *l)
+/* Whether there may be more. */
+static bool accept_some(struct loop *l)
 {
     struct proxy *p = l->proxy;
 
@@ -150,13 +150,14 @@ static void accept_some(struct loop *l)
         if (fd < 0) {
             if (errno == EMFILE || errno == ENFILE)
                 usleep(1000); /* those who wait are taken when one closes; no spinning until then */
-            return;
+            return false;
         }
         if (p->connections >= p->connections_max)
             connection_refuse(fd, p->refused);
         else
             conn_welcome(l, fd, &address);
     }
+    return true;
 }
 
 static void notice(struct loop *l, const struct epoll_event *event)
@@ -211,10 +212,19 @@ static void sweep(struct loop *l)
     link_sweep(l);
 }
 
+/* Nobody new comes (proxy_stop saw to that); whom the kernel has welcomed for us is taken. */
+static void close_door(struct loop *l)
+{
+    (void)epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, l->proxy->listen_fd, NULL);
+    while (accept_some(l))
+        ;
+    shutdown(l->proxy->listen_fd, SHUT_RDWR);
+}
+
 static void drain(struct loop *l)
 {
     if (!l->is_draining)
-        (void)epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, l->proxy->listen_fd, NULL);
+        close_door(l);
     l->is_draining = true;
     for (struct conn *c = l->conns, *next; c; c = next) {
         next = c->next;
@@ -239,7 +249,7 @@ static void *loop_main(void *arg)
         l->now_us = clock_monotonic_us();
         for (int i = 0; i < n; i++) {
             if (events[i].data.ptr == p)
-                accept_some(l);
+                (void)accept_some(l);
             else if (events[i].data.ptr)
                 notice(l, &events[i]);
         }
@@ -249,7 +259,7 @@ static void *loop_main(void *arg)
         if (p->stopping)
             drain(l);
     }
-    links_close(l);
+    link_idle_close(l);
     dig_up(l);
     return NULL;
 }
@@ -343,6 +353,8 @@ void proxy_stop(struct proxy *p, int timeout_ms)
 {
     int64_t until = clock_monotonic_us() + timeout_ms * US_PER_MS;
 
+    if (p->listen_fd >= 0)
+        listen_hush(p->listen_fd);
     p->stopping = true;
     wake_all(p);
     while (p->connections && clock_monotonic_us() < until)

@@ -32,7 +32,8 @@ void conn_welcome(struct loop *l, int fd, const struct sockaddr_storage *address
     if (c->next)
         c->next->previous = c;
     l->conns = c;
-    metric_set(l->proxy->open, ++l->proxy->connections);
+    l->proxy->connections++;
+    metric_add(l->proxy->open, 1);
 }
 
 static void forget_ready(struct loop *l, const struct conn *c)
@@ -82,7 +83,8 @@ void conn_close(struct loop *l, struct conn *c)
         c->next->previous = c->previous;
     give_blocks(l, c);
     block_give(l, &c->in);
-    metric_set(l->proxy->open, --l->proxy->connections);
+    l->proxy->connections--;
+    metric_add(l->proxy->open, -1);
     watched_bury(l, &c->w);
 }
 
@@ -181,6 +183,7 @@ static void forward(struct loop *l, struct conn *c, const struct proxy_verdict *
     c->tried = c->tries = 0;
     c->is_safe = is_safe_twice(h, v->key_counts);
     c->is_replayable = true;
+    c->wants_fresh = false;
     c->up = block_take(l);
     head_forward(c->up, h, v, c->request.in == BODY_CHUNKED);
 }
@@ -320,24 +323,35 @@ static bool wants_bytes(const struct conn *c)
     return false;
 }
 
+/* Half closed is still there to listen; whoever follows a stream is not. A body that ends before
+ * its end is no request. */
+static bool is_gone(const struct conn *c)
+{
+    bool has_bytes = c->in && block_size(c->in);
+    bool is_cut = c->w.hung_up && !c->w.can_read && !has_bytes && wants_bytes(c) &&
+                  (c->state == CONN_REFUSING || c->state == CONN_FORWARDING);
+
+    return c->w.broken || is_cut || (c->w.hung_up && c->is_stream);
+}
+
 static bool read_client(struct loop *l, struct conn *c)
 {
     if (!c->w.can_read || !wants_bytes(c)) {
-        /* Half closed is still there to listen; whoever follows a stream is not. */
-        if (c->w.broken || (c->w.hung_up && c->is_stream))
+        if (is_gone(c))
             conn_close(l, c);
         return false;
     }
     if (!c->in)
         c->in = block_take(l);
+    if (c->state == CONN_LINGERING)
+        c->in->from = c->in->to = 0;
     int got = watched_read(&c->w, c->in);
     if (c->state == CONN_LINGERING) {
         c->lingered += block_size(c->in);
-        c->in->from = c->in->to = 0;
         if (got < 0 || c->lingered > PROXY_LINGER_BYTES)
             conn_close(l, c);
-    } else if (got < 0 && c->state != CONN_HEAD) {
-        conn_close(l, c); /* in the middle of a body */
+    } else if (is_gone(c)) {
+        conn_close(l, c);
     }
     return got != 0;
 }
@@ -380,9 +394,9 @@ static bool write_client(struct loop *l, struct conn *c)
         conn_close(l, c);
         return true;
     }
-    if (n)
-        c->moved_us = l->now_us;
     bool all_out = (!c->down || block_size(c->down) == 0) && c->own.n == 0;
+    if (n || all_out)
+        c->moved_us = l->now_us;
     if (!all_out || (c->state == CONN_FORWARDING && !c->is_complete))
         return n > 0;
     exchange_end(l, c);
@@ -441,14 +455,15 @@ static void sweep_forwarding(struct loop *l, struct conn *c)
 {
     const struct link *k = c->link;
     const struct cluster_options *o = cluster_options(c->cluster);
-    bool is_waiting = c->down && block_size(c->down); /* for the client */
+    bool is_waiting = c->down && block_size(c->down); /* for the client to take bytes */
+    bool wants_body = !c->request.is_over && block_size(c->up) == 0; /* or to send them */
 
     if (!k || is_waiting)
         return;
     if (!k->is_connected && l->now_us - k->since_us > o->connect_ms * US_PER_MS) {
         link_failed(l, c, ERR_UNAVAILABLE);
         conn_turn(l, c);
-    } else if (k->is_connected && !k->has_head &&
+    } else if (k->is_connected && !k->has_head && !wants_body &&
                l->now_us - k->moved_us > o->answer_ms * US_PER_MS) {
         link_drop(l, c, CLUSTER_FAILED);
         conn_refuse(l, c, ERR_DEADLINE);
@@ -463,6 +478,9 @@ void conn_sweep(struct loop *l, struct conn *c)
 {
     int64_t waits_us = l->now_us - c->since_us;
 
+    /* What the target holds back is not the client's delay. */
+    if (c->state == CONN_FORWARDING && c->up && block_room(c->up) < BLOCK_BYTES / 4)
+        c->since_us += SWEEP_US;
     if (is_stalled(c, l->now_us)) {
         conn_close(l, c);
     } else if (c->state == CONN_LINGERING) {
@@ -485,7 +503,8 @@ void conn_sweep(struct loop *l, struct conn *c)
 bool conn_drain(struct loop *l, struct conn *c)
 {
     char byte;
-    bool idle = c->state == CONN_HEAD && !(c->in && block_size(c->in)) &&
+    bool fresh = c->note.started_us == 0 && l->now_us - c->since_us < FRESH_US;
+    bool idle = c->state == CONN_HEAD && !fresh && !(c->in && block_size(c->in)) &&
                 recv(c->w.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
 
     if (!idle && !c->is_stream)

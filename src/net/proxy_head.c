@@ -25,8 +25,8 @@ static bool is_hop_by_hop(struct str name)
     return false;
 }
 
-/* Is it named in a Connection field? Never Host: without it the request would mean something else.
- */
+/* Is it named in a Connection field? Never Host, and never the key that makes one of two requests:
+ * without them it would mean something else. */
 static bool is_named(const struct http_field *fields, size_t n, struct str name)
 {
     struct str list, token;
@@ -37,7 +37,8 @@ static bool is_named(const struct http_field *fields, size_t n, struct str name)
         list = fields[i].value;
         while (http_list_next(&list, &token))
             if (str_eq_nocase(token, name))
-                return !str_eq_nocase(name, STR("Host"));
+                return !str_eq_nocase(name, STR("Host")) &&
+                       !str_eq_nocase(name, STR("Idempotency-Key"));
     }
     return false;
 }

@@ -16,7 +16,9 @@
 #define PROXY_LINGER_BYTES (256 * 1024)
 #define LINK_IDLE_US (30 * US_PER_S) /* less than any server of ours keeps an idle connection */
 #define LINKS_IDLE_MAX 64            /* kept per target and thread */
-#define STEPS_PER_TURN 64            /* then other connections come first */
+#define SWEEP_US (250 * US_PER_MS)
+#define FRESH_US (500 * US_PER_MS) /* its first request may be on the way */
+#define STEPS_PER_TURN 64          /* then other connections come first */
 #define TRIES_MAX 3
 
 /* A buffer of one direction: bytes [from, to). A head of the largest size with what we add to it
@@ -70,6 +72,7 @@ struct conn {
     bool is_answered;   /* the head of the answer is in `down` */
     bool is_complete;   /* and all the rest, and the link is given back */
     bool is_stream;     /* text/event-stream */
+    bool wants_fresh;   /* a kept connection turned out to be stale */
     bool has_note;
     int status;       /* of the answer */
     int64_t since_us; /* idle since; or the first byte of the head; or of the body; or lingering */
@@ -92,8 +95,8 @@ struct link {
     struct link *next, *previous; /* among the idle of its slot */
     struct cluster *cluster;
     struct cluster_turn turn;
-    bool is_connected, has_head, keep_alive;
-    bool is_used;      /* not its first request */
+    bool is_connected, is_heard, has_head, keep_alive; /* heard: an interim answer */
+    bool is_used;                                      /* not its first request */
     bool is_turn_over; /* an event stream: the cluster need not wait for its end */
     int64_t since_us;  /* connecting since; idle since */
     int64_t moved_us;  /* when bytes last went to or came from it */
@@ -177,7 +180,7 @@ void link_failed(struct loop *l, struct conn *c, enum err e);
 void link_drop(struct loop *l, struct conn *c, enum cluster_outcome outcome);
 void link_sweep(struct loop *l); /* idle ones that are too old, or whose target is gone */
 void link_idle_event(struct loop *l, struct link *k);
-void links_close(struct loop *l);
+void link_idle_close(struct loop *l); /* all of them */
 
 /* proxy_head.c */
 /* The request as the target gets it. */

@@ -65,12 +65,21 @@ static struct link *take_idle(struct loop *l, struct cluster *cluster,
     return NULL;
 }
 
+/* What this process has run out of is no failure of the target's. */
+static bool is_shortage(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM ||
+           error == EADDRNOTAVAIL || error == ENOSPC;
+}
+
+/* NULL: *ret_short says whether the reason is here. */
 static struct link *open_link(struct loop *l, struct cluster *cluster,
-                              const struct cluster_turn *turn)
+                              const struct cluster_turn *turn, bool *ret_short)
 {
     struct link *k = calloc(1, sizeof *k);
     int on = 1;
 
+    *ret_short = true;
     if (!k)
         return NULL;
     k->cluster = cluster;
@@ -86,10 +95,22 @@ static struct link *open_link(struct loop *l, struct cluster *cluster,
         metric_add(l->proxy->opened, 1);
         return k;
     }
+    *ret_short = is_shortage(errno);
     if (k->w.fd >= 0)
         close(k->w.fd);
     free(k);
     return NULL;
+}
+
+void link_idle_close(struct loop *l)
+{
+    for (size_t i = 0; i < l->n_pools; i++)
+        for (size_t slot = 0; slot < CLUSTER_TARGETS_MAX; slot++)
+            while (l->pools[i].idle[slot]) {
+                struct link *k = l->pools[i].idle[slot];
+                unpool(&l->pools[i], k);
+                bury(l, k);
+            }
 }
 
 static void attach(struct loop *l, struct conn *c, struct link *k, const struct cluster_turn *turn)
@@ -97,7 +118,7 @@ static void attach(struct loop *l, struct conn *c, struct link *k, const struct 
     k->turn = *turn;
     k->conn = c;
     k->since_us = k->moved_us = l->now_us;
-    k->has_head = k->is_turn_over = false;
+    k->has_head = k->is_heard = k->is_turn_over = false;
     c->link = k;
     c->tried |= 1u << turn->slot;
     c->up->from = 0;
@@ -116,17 +137,22 @@ void link_begin(struct loop *l, struct conn *c, enum err before)
         }
         if (c->tries++)
             metric_add(l->proxy->retries, 1);
-        struct link *k = take_idle(l, c->cluster, &turn);
+        bool is_short = false;
+        struct link *k = c->wants_fresh ? NULL : take_idle(l, c->cluster, &turn);
         if (k)
             metric_add(l->proxy->reused, 1);
         else
-            k = open_link(l, c->cluster, &turn);
+            k = open_link(l, c->cluster, &turn, &is_short);
         if (k) {
             attach(l, c, k, &turn);
             return;
         }
         c->tried |= 1u << turn.slot;
-        cluster_done(c->cluster, &turn, l->now_us, CLUSTER_FAILED);
+        cluster_done(c->cluster, &turn, l->now_us, is_short ? CLUSTER_SPARED : CLUSTER_FAILED);
+        if (is_short) {
+            link_idle_close(l);
+            before = ERR_BUSY;
+        }
     }
     conn_refuse(l, c, before);
 }
@@ -153,13 +179,14 @@ void link_drop(struct loop *l, struct conn *c, enum cluster_outcome outcome)
 void link_failed(struct loop *l, struct conn *c, enum err e)
 {
     const struct link *k = c->link;
-    bool heard = k->has_head || (k->in && k->in->to);
+    bool heard = k->has_head || k->is_heard || (k->in && block_size(k->in));
     bool again = !c->is_answered && !heard && c->tries < TRIES_MAX && c->is_replayable &&
                  (!c->sent_any || c->is_safe);
 
     /* A kept connection that the target closed says nothing about the target: a fresh one may go
      * there. */
     bool was_stale = k->is_used && !heard;
+    c->wants_fresh |= was_stale;
     if (was_stale)
         c->tried &= ~(1u << k->turn.slot);
     link_drop(l, c, was_stale ? CLUSTER_SPARED : CLUSTER_FAILED);
@@ -265,7 +292,9 @@ static void take_answer(struct loop *l, struct conn *c)
     if (out == BODY_TO_END || !c->request.is_over || l->is_draining)
         c->close_after = true; /* early: the rest of the request is dropped */
     k->has_head = true;
-    k->keep_alive = r->keep_alive && in != BODY_TO_END;
+    bool is_odd = r->status == 204 && (r->chunked || r->content_length > 0);
+    k->keep_alive = r->keep_alive && in != BODY_TO_END && !is_odd;
+    k->moved_us = l->now_us;
     k->answer = (struct body){.in = in,
                               .out = out,
                               .is_over = in == BODY_NONE,
@@ -301,10 +330,12 @@ static bool read_head(struct loop *l, struct conn *c, bool ended)
         conn_refuse(l, c, ERR_UPSTREAM);
         return true;
     }
-    if (l->response.status < 200)
-        k->in->from += l->response.size; /* 100, 102, 103: not the answer yet */
-    else
+    if (l->response.status >= 200) {
         take_answer(l, c);
+    } else { /* 100, 102, 103: not the answer yet */
+        k->is_heard = true;
+        k->in->from += l->response.size;
+    }
     return true;
 }
 
@@ -314,7 +345,7 @@ static bool read_body(struct loop *l, struct conn *c, bool ended)
     int status = body_move(&k->answer, k->in, c->down);
 
     if (status == 0 && ended && !k->answer.is_over && block_size(k->in) == 0) {
-        if (k->answer.in != BODY_TO_END)
+        if (k->answer.in != BODY_TO_END || k->w.broken)
             status = 502;
         else
             status = body_end(&k->answer, c->down);
@@ -347,10 +378,9 @@ bool link_turn(struct loop *l, struct conn *c)
     if (!k->in)
         k->in = block_take(l);
     int got = watched_read(&k->w, k->in);
-    if (got > 0) {
-        moved = true;
+    moved |= got > 0;
+    if (got > 0 && k->has_head)
         k->moved_us = l->now_us;
-    }
     bool ended = k->w.hung_up && !k->w.can_read;
     moved |= k->has_head ? read_body(l, c, ended) : read_head(l, c, ended);
     if (c->w.closed || c->link != k)
@@ -383,15 +413,4 @@ void link_sweep(struct loop *l)
                 bury(l, k);
             }
     }
-}
-
-void links_close(struct loop *l)
-{
-    for (size_t i = 0; i < l->n_pools; i++)
-        for (size_t slot = 0; slot < CLUSTER_TARGETS_MAX; slot++)
-            while (l->pools[i].idle[slot]) {
-                struct link *k = l->pools[i].idle[slot];
-                unpool(&l->pools[i], k);
-                bury(l, k);
-            }
 }

@@ -142,6 +142,14 @@ test('a part is never taken for the whole', async () => {
   }
 });
 
+test('a reset is not the end of an answer that ends with its connection', async () => {
+  const back = await raw((s) => { s.write('HTTP/1.1 200 OK\r\n\r\nhello'); setTimeout(() => s.resetAndDestroy(), 100); });
+  const g = await front(`odd=${back.url}`);
+  const got = await talk(g.public, get('/x'));
+  assert.match(got.text, /hello/);
+  assert.ok(!got.text.includes('0\r\n\r\n'), got.text);
+});
+
 test('old clients get what they understand', async () => {
   const back = await raw((s) => s.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n'));
   const g = await front(`odd=${back.url}`);
@@ -235,6 +243,16 @@ test('half-closed clients get their answer', async () => {
   const back = await raw((s) => setTimeout(() => s.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello'), 100));
   const g = await front(`odd=${back.url}`);
   assert.equal(bodyOf(await talk(g.public, get('/x'), { half: true })), 'hello');
+  let taken = 0;
+  const slow = await backend((request, reply) => {
+    request.on('data', (data) => { taken += data.length; }).on('end', () => reply.end('done')).pause();
+    setTimeout(() => request.resume(), 200);
+  });
+  const h = await front(`odd=${slow.url}`);
+  const body = 'x'.repeat(3_000_000);
+  const got = await talk(h.public, `POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`, { half: true });
+  assert.equal(status(got), 200, 'what was sent before it closed its half is all there');
+  assert.equal(taken, body.length);
 });
 
 test('silence is a 503 in time, and said so', async () => {
