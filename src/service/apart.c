@@ -6,6 +6,8 @@
 #include "service/peers.h"
 #include "service/running.h"
 
+#define FIRST_KEYS_US (2 * US_PER_S) /* services that start together find each other in it */
+
 static bool is_front(const struct platform *p)
 {
     for (size_t i = 0; i < p->n_services; i++)
@@ -78,7 +80,9 @@ enum err apart_start(struct ctx *cx, struct platform *p)
     if (!p->options.apart || p->options.threads == 0 || platform_service(p, "auth") ||
         !takes_user_tokens(p))
         return ERR_OK;
-    return key_watch_start(cx, p, &p->key_watch);
+    TRY(key_watch_start(cx, p, &p->key_watch));
+    key_watch_wait(p->key_watch, FIRST_KEYS_US);
+    return ERR_OK;
 }
 
 void apart_close(struct platform *p)

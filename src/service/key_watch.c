@@ -22,7 +22,7 @@ struct key_watch {
     struct platform *platform;
     pthread_t thread;
     pthread_mutex_t lock;
-    pthread_cond_t rung;
+    pthread_cond_t rung, first;
     bool wanted, stop;
     int64_t fetched_us; /* monotonic; when the last fetch that succeeded began; 0: none did */
 };
@@ -75,6 +75,7 @@ static bool fetch_once(struct key_watch *w, bool was_good)
     if (e == ERR_OK) {
         pthread_mutex_lock(&w->lock);
         w->fetched_us = began_us;
+        pthread_cond_broadcast(&w->first);
         pthread_mutex_unlock(&w->lock);
     } else if (was_good) { /* once, not twice a second */
         log_event(&cx, LOG_WARN, "no keys from auth yet, users' tokens wait: %s", cx.story.detail);
@@ -118,15 +119,29 @@ enum err key_watch_start(struct ctx *cx, struct platform *p, struct key_watch **
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&w->rung, &attr);
+    pthread_cond_init(&w->first, &attr);
     pthread_condattr_destroy(&attr);
     if (pthread_create(&w->thread, NULL, watch_main, w) != 0) {
         pthread_cond_destroy(&w->rung);
+        pthread_cond_destroy(&w->first);
         pthread_mutex_destroy(&w->lock);
         free(w);
         return fail(cx, ERR_UNAVAILABLE, "no thread for the keys of auth");
     }
     *ret = w;
     return ERR_OK;
+}
+
+void key_watch_wait(struct key_watch *w, int64_t wait_us)
+{
+    int64_t until_us = clock_monotonic_us() + wait_us;
+    struct timespec until = {.tv_sec = (time_t)(until_us / US_PER_S),
+                             .tv_nsec = (long)(until_us % US_PER_S) * 1000};
+
+    pthread_mutex_lock(&w->lock);
+    while (!w->fetched_us && clock_monotonic_us() < until_us)
+        pthread_cond_timedwait(&w->first, &w->lock, &until);
+    pthread_mutex_unlock(&w->lock);
 }
 
 void key_watch_stop(struct key_watch *w)
@@ -139,6 +154,7 @@ void key_watch_stop(struct key_watch *w)
     pthread_mutex_unlock(&w->lock);
     pthread_join(w->thread, NULL);
     pthread_cond_destroy(&w->rung);
+    pthread_cond_destroy(&w->first);
     pthread_mutex_destroy(&w->lock);
     free(w);
 }

@@ -10,6 +10,9 @@ struct key_watch;
 struct platform;
 
 enum err key_watch_start(struct ctx *cx, struct platform *p, struct key_watch **ret) MUST_USE;
+/* Until auth has been asked with success, at most wait_us: who is let in then hears no 503 for a
+ * good token. */
+void key_watch_wait(struct key_watch *w, int64_t wait_us);
 void key_watch_stop(struct key_watch *w); /* NULL is fine */
 /*
  * For a token whose key is unknown. ERR_UNAVAILABLE: it cannot be told yet, the keys are being
