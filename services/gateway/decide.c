@@ -37,9 +37,9 @@ static void set(struct question *q, struct str name, struct str value)
     q->fields[q->n_fields++] = (struct http_field){name, value};
 }
 
-static bool is_get(const struct http_head *h, struct str path)
+static bool asks_for_contract(const struct http_head *h)
 {
-    return (h->method == HTTP_GET || h->method == HTTP_HEAD) && str_eq(h->path, path);
+    return str_eq(h->path, STR("/openapi.json"));
 }
 
 static void make_note(struct question *q, struct proxy_note *note)
@@ -110,8 +110,12 @@ static enum err check_token(struct question *q)
 
 static enum err find_way(struct question *q)
 {
-    q->way = routes_find(q->g, q->rq->head);
-    if (q->way.to)
+    const struct http_head *h = q->rq->head;
+
+    q->way = routes_find(q->g, h);
+    if (asks_for_contract(h))
+        q->way = (struct way){.methods = 1u << HTTP_GET};
+    if (q->way.to || (asks_for_contract(h) && (h->method == HTTP_GET || h->method == HTTP_HEAD)))
         return ERR_OK;
     return q->way.methods ? fail(&q->cx, ERR_METHOD, "method not allowed")
                           : fail(&q->cx, ERR_NOT_FOUND, "no such path");
@@ -227,6 +231,18 @@ static void answer(struct ctx *cx, struct str path, enum err e, struct str allow
                                 .n_fields = n};
 }
 
+static void show_contract(const struct gateway *g, struct proxy_verdict *ret)
+{
+    static const struct http_field fields[] = {{{"X-Content-Type-Options", 22}, {"nosniff", 7}}};
+
+    ret->answer = (struct http_answer){.status = 200,
+                                       .content_type = STR("application/json"),
+                                       .body = g->contract,
+                                       .fields = fields,
+                                       .n_fields = COUNT_OF(fields)};
+    ret->is_static = true;
+}
+
 void gateway_decide(void *gateway, const struct proxy_request *rq, struct proxy_note *note,
                     struct proxy_verdict *ret)
 {
@@ -242,14 +258,12 @@ void gateway_decide(void *gateway, const struct proxy_request *rq, struct proxy_
     make_note(q, note);
     enum err found = find_way(q);
     enum err e = check_rate(q);
-    if (e == ERR_OK && is_get(rq->head, STR("/openapi.json"))) {
-        ret->answer = (struct http_answer){
-            .status = 200, .content_type = STR("application/json"), .body = g->contract};
-        ret->is_static = true;
-        return;
-    }
     if (e == ERR_OK)
         e = found;
+    if (e == ERR_OK && !q->way.to) {
+        show_contract(g, ret);
+        return;
+    }
     if (e == ERR_OK)
         e = check_token(q);
     if (e == ERR_OK) {
