@@ -29,15 +29,18 @@ function engines(dir) {
   return { ...env, JUMUN_DATABASE: SERVER.replace(/\/[^/]*$/, `/${name}`) };
 }
 
-// On a broker it takes a moment until consumers have their partitions: until everything said at start has been applied.
-async function settled(internal) {
+// On a broker it takes a moment until consumers have their partitions: until everything said at start has been applied. `something` surely is
+// said to the order service, by the demo world.
+async function settled(internal, something = false) {
   if (!BROKER) return;
-  for (let quiet = 0, before = -1, i = 0; quiet < 3 && i < 300; i++) {
+  const patience = something ? 400 : 60;
+  for (let quiet = 0, before = -1, i = 0; quiet < 3 && i < 500; i++) {
     await new Promise((resolve) => setTimeout(resolve, 100));
     const text = await (await fetch(`${internal}/metrics`)).text();
     const sum = (word) => [...text.matchAll(new RegExp(`^${word}\\{[^}]*\\} (\\d+)`, 'gm'))].reduce((n, m) => n + Number(m[1]), 0);
     const applied = sum('jumun_events_applied_total');
-    quiet = (applied > 0 || i > 60) && applied === before && sum('jumun_outbox_rows') + sum('jumun_consumer_lag_events') === 0 ? quiet + 1 : 0;
+    const orders = Number((/^jumun_events_applied_total\{service="order"\} (\d+)/m.exec(text) || [0, 0])[1]);
+    quiet = ((something ? orders : applied) > 0 || i > patience) && applied === before && sum('jumun_outbox_rows') + sum('jumun_consumer_lag_events') === 0 ? quiet + 1 : 0;
     before = applied;
   }
 }

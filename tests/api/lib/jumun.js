@@ -69,7 +69,7 @@ async function start({ args = [], env = {}, data } = {}) {
     const [name, url] = [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)];
     world[name] = url;
   }
-  await settled(world.internal);
+  await settled(world.internal, args.includes('--demo'));
   await through(world, args);
   const shut = async () => { if (world.gateway) await world.gateway.stop(); };
   world.kill = async () => { await shut(); child.kill('SIGKILL'); await gone; };

@@ -66,7 +66,7 @@ class Platform {
         if (!m) return;
         clearTimeout(timer);
         [, this.public, this.internal, this.toss] = m;
-        (this.options.settle === false ? Promise.resolve() : settled(this.internal)).then(() => through(this, this.options.args)).then(() => resolve(this), reject);
+        (this.options.settle === false ? Promise.resolve() : settled(this.internal, this.options.demo !== false)).then(() => through(this, this.options.args)).then(() => resolve(this), reject);
       });
       this.exited.then((e) => { clearTimeout(timer); reject(new Error(`ended before it was ready: ${JSON.stringify(e)} ${this.log}`)); });
     });
