@@ -25,7 +25,7 @@
  */
 
 #define EVENTS_MAX 64
-#define ACCEPT_BATCH 32
+#define ACCEPT_BATCH 1 /* the next one may go to another thread: a connection stays where it is */
 #define FREE_BLOCKS_MAX 256
 #define ARENA_MAX (8u * 1024 * 1024)
 #define JOIN_WAIT_US 2000

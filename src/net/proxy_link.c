@@ -49,15 +49,15 @@ static bool is_open(const struct link *k)
            errno == EAGAIN;
 }
 
-static struct link *take_idle(struct loop *l, struct cluster *cluster,
-                              const struct cluster_turn *turn)
+static struct link *take_idle(struct loop *l, const struct conn *c, const struct cluster_turn *turn)
 {
-    struct link_pool *pool = pool_of(l, cluster);
+    struct link_pool *pool = pool_of(l, c->cluster);
 
     while (pool && pool->idle[turn->slot]) {
         struct link *k = pool->idle[turn->slot];
         unpool(pool, k);
-        if (k->turn.generation == turn->generation && is_open(k))
+        bool is_alive = c->is_safe ? !k->w.hung_up && !k->w.broken : is_open(k);
+        if (k->turn.generation == turn->generation && is_alive)
             return k;
         bury(l, k);
     }
@@ -137,7 +137,7 @@ void link_begin(struct loop *l, struct conn *c, enum err before)
         if (c->tries++)
             metric_add(l->proxy->retries, 1);
         bool is_short = false;
-        struct link *k = c->wants_fresh ? NULL : take_idle(l, c->cluster, &turn);
+        struct link *k = c->wants_fresh ? NULL : take_idle(l, c, &turn);
         if (k)
             metric_add(l->proxy->reused, 1);
         else
@@ -381,7 +381,11 @@ bool link_turn(struct loop *l, struct conn *c)
     if (got > 0 && k->has_head)
         k->moved_us = l->now_us;
     bool ended = k->w.hung_up && !k->w.can_read;
-    moved |= k->has_head ? read_body(l, c, ended) : read_head(l, c, ended);
+    moved |= !k->has_head && read_head(l, c, ended);
+    if (c->w.closed || c->link != k)
+        return true;
+    /* What came with the head leaves with it. */
+    moved |= k->has_head && read_body(l, c, ended);
     if (c->w.closed || c->link != k)
         return true;
     return finish(l, c) || moved;
