@@ -131,8 +131,12 @@ static enum err run(struct ctx *cx, struct db_query *q)
     if (cx->tx && cx->tx->failed)
         return fail(cx, ERR_INTERNAL, "the transaction has failed already: %s", q->sql);
     /* Whoever wrote reads what they wrote, and readers see durable groups only. */
-    if (!cx->tx)
+    if (!cx->tx) {
+        if (!str_starts(str_from(q->sql), STR("select ")) &&
+            !str_starts(str_from(q->sql), STR("with ")))
+            return fail(cx, ERR_INTERNAL, "a write outside a transaction: %s", q->sql);
         TRY(db_durable(cx));
+    }
     COUNT(cx->db, statements);
     return tx_note(cx, cx->db->driver->run(cx, q));
 }

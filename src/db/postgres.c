@@ -3,11 +3,15 @@
  *
  * A transaction holds a connection from db_begin on, but says nothing to the server before its
  * first statement: begin, savepoints and whatever else has no answer of interest go out with the
- * next statement that has one. Work that came into conflict is run again by its caller, on the same
- * thread; when that goes wrong as well, its next transaction takes the whole database for itself
- * (the lock on jumun_turn, which all others hold in a mode that does not exclude each other), so
- * that it comes through however busy the rest is. A commit is durable when it returns; there is
- * nothing to wait for afterwards.
+ * next statement that has one. One that never had to wait for an answer goes out at its commit, in
+ * one exchange, which the server commits as a whole without being told to.
+ *
+ * Work that came into conflict is run again by its caller, on the same thread; when that goes wrong
+ * as well, its next transaction takes the whole database for itself: the lock on jumun_turn. Others
+ * hold that in a mode that does not exclude each other, for a while after any conflict in this
+ * process; those that began before do not, nor those of processes that saw none, so that it takes a
+ * further try now and then. A commit is durable when it returns; there is nothing to wait for
+ * afterwards.
  */
 #include "db/postgres.h"
 
@@ -20,6 +24,7 @@
 #define TURN_ALONE "lock table jumun_turn in exclusive mode"
 
 #define CONFLICTS_BEFORE_ALONE 2
+#define CONTENDED_US US_PER_S /* after a conflict, everybody asks for their turn */
 
 /* How often in a row this thread's transactions came into conflict, and in which database. */
 static _Thread_local const struct db *in_conflict;
@@ -30,11 +35,17 @@ static struct pg_connection *connection_of(const struct ctx *cx)
     return (struct pg_connection *)cx->tx;
 }
 
+static void note_contended(struct pg_db *p)
+{
+    atomic_store(&p->contended_until_us, clock_monotonic_us() + CONTENDED_US);
+}
+
 static enum err note_conflict(const struct ctx *cx, enum err e)
 {
     if (e == ERR_CONFLICT && cx->tx) {
         conflicts = in_conflict == cx->db ? conflicts + 1 : 1;
         in_conflict = cx->db;
+        note_contended(pg_of(cx));
     }
     return e;
 }
@@ -175,9 +186,13 @@ static enum err postgres_begin(struct ctx *cx)
     if (FAULT("db.begin"))
         return fail(cx, ERR_UNAVAILABLE, "fault db.begin");
     TRY(pg_take(cx, p, &c));
-    pg_ahead(c, "begin read write");
-    bool alone = in_conflict == cx->db && conflicts >= CONFLICTS_BEFORE_ALONE;
-    pg_ahead(c, alone ? TURN_ALONE : TURN_SHARED);
+    pg_ahead(c, "begin");
+    if (in_conflict == cx->db && conflicts >= CONFLICTS_BEFORE_ALONE) {
+        pg_ahead(c, TURN_ALONE);
+        note_contended(p);
+    } else if (clock_monotonic_us() < atomic_load(&p->contended_until_us)) {
+        pg_ahead(c, TURN_SHARED);
+    }
     cx->tx = &c->tx;
     return ERR_OK;
 }
@@ -195,7 +210,7 @@ static void end_failed(struct ctx *cx, struct pg_connection *c)
     struct story story = cx->story; /* why it came to this is what counts */
 
     c->n_ahead = 0;
-    if (pg_command(cx, c, "rollback") != ERR_OK)
+    if (pg_rollback(cx, c) != ERR_OK)
         pg_disconnect(c); /* the server rolls back what it cannot talk about */
     cx->story = story;
 }
@@ -228,7 +243,7 @@ static enum err postgres_commit(struct ctx *cx)
         return fail(cx, ERR_UNAVAILABLE, "fault db.commit.before");
     }
     if (c->begun || has_work(c))
-        e = note_conflict(cx, pg_command(cx, c, "commit"));
+        e = note_conflict(cx, pg_commit(cx, c));
     if (e != ERR_OK && c->pg && PQtransactionStatus(c->pg) != PQTRANS_IDLE)
         end_failed(cx, c);
     if (e == ERR_DEADLINE)
@@ -251,10 +266,14 @@ static enum err postgres_script(struct ctx *cx, const char *sql)
     struct pg_connection *c = connection_of(cx);
 
     /* Alone, when it comes first: starting processes change a schema one after another. */
-    if (!c->begun)
-        for (int i = 0; i < c->n_ahead; i++)
-            if (strcmp(c->ahead[i].command, TURN_SHARED) == 0)
-                memcpy(c->ahead[i].command, TURN_ALONE, sizeof(TURN_ALONE));
+    bool alone = c->begun;
+    for (int i = 0; i < c->n_ahead && !alone; i++) {
+        alone = !c->ahead[i].st && strncmp(c->ahead[i].command, "lock ", 5) == 0;
+        if (alone)
+            memcpy(c->ahead[i].command, TURN_ALONE, sizeof(TURN_ALONE));
+    }
+    if (!alone)
+        pg_ahead(c, TURN_ALONE);
     return note_conflict(cx, pg_simple(cx, c, pg_script(cx, sql)));
 }
 

@@ -62,6 +62,7 @@ struct pg_db {
     char *words[PG_URL_OPTIONS_MAX], *values[PG_URL_OPTIONS_MAX]; /* for libpq; NULL-terminated */
     int n_words;
     bool has_role; /* connections work as the service's own role */
+    _Atomic int64_t contended_until_us;
 
     pthread_mutex_t mutex;
     struct pg_connection *free; /* newest first */
@@ -135,8 +136,12 @@ enum err pg_defer(struct ctx *cx, struct pg_connection *c, struct pg_statement *
  * caller's to clear. */
 enum err pg_exchange(struct ctx *cx, struct pg_connection *c, struct pg_statement *st,
                      struct db_args args, PGresult **ret) MUST_USE;
-/* The same for one command that is not prepared; its last result is looked at for errors only. */
-enum err pg_command(struct ctx *cx, struct pg_connection *c, const char *sql) MUST_USE;
+/*
+ * What is ahead, and the end of the transaction. When no answer comes, ERR_UNAVAILABLE or
+ * ERR_DEADLINE: it may have happened.
+ */
+enum err pg_commit(struct ctx *cx, struct pg_connection *c) MUST_USE;
+enum err pg_rollback(struct ctx *cx, struct pg_connection *c) MUST_USE;
 /* Several commands without parameters, as text. */
 enum err pg_simple(struct ctx *cx, struct pg_connection *c, const char *sql) MUST_USE;
 

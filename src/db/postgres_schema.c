@@ -121,10 +121,9 @@ enum err pg_schema_make(struct ctx *cx, struct pg_db *p)
     for (int i = 0; i < p->n_words; i++)
         if (strcmp(p->words[i], "options") == 0)
             own = p->values[i];
-    int n = snprintf(options, sizeof(options),
-                     "-c search_path=\"%s\"%s%s -c default_transaction_read_only=on" SESSION " %s",
-                     p->base.name, p->has_role ? " -c role=jumun_" : "",
-                     p->has_role ? p->base.name : "", own);
+    int n =
+        snprintf(options, sizeof(options), "-c search_path=\"%s\"%s%s" SESSION " %s", p->base.name,
+                 p->has_role ? " -c role=jumun_" : "", p->has_role ? p->base.name : "", own);
     if ((size_t)n >= sizeof(options))
         return fail(cx, ERR_INVALID, "the options in the URL are too long");
     pg_url_set(p, "options", options);

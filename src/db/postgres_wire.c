@@ -20,22 +20,31 @@ static bool starts(const char *code, const char *with)
     return strncmp(code, with, strlen(with)) == 0;
 }
 
-static enum err error_of(const char *code, bool in_transaction)
+static enum err error_of(const char *code)
 {
     static const struct {
         const char *code;
         enum err e;
     } table[] = {
-        {"23505", ERR_DUPLICATE},   {"23", ERR_CONSTRAINT},   {"40001", ERR_CONFLICT},
-        {"40P01", ERR_CONFLICT},    {"57014", ERR_DEADLINE},  {"55P03", ERR_BUSY},
-        {"53300", ERR_BUSY},        {"57P", ERR_UNAVAILABLE}, {"08", ERR_UNAVAILABLE},
-        {"53", ERR_UNAVAILABLE},    {"58", ERR_UNAVAILABLE},  {"25P03", ERR_UNAVAILABLE},
-        {"40003", ERR_UNAVAILABLE}, {"22021", ERR_INVALID},   {"22P05", ERR_INVALID},
-        {"22001", ERR_TOO_LARGE},   {"54", ERR_TOO_LARGE},
+        {"23505", ERR_DUPLICATE},
+        {"23", ERR_CONSTRAINT},
+        {"40001", ERR_CONFLICT},
+        {"40P01", ERR_CONFLICT},
+        {"57014", ERR_DEADLINE},
+        {"55P03", ERR_BUSY},
+        {"53300", ERR_BUSY},
+        {"57P", ERR_UNAVAILABLE},
+        {"08", ERR_UNAVAILABLE},
+        {"53", ERR_UNAVAILABLE},
+        {"58", ERR_UNAVAILABLE},
+        {"25P03", ERR_UNAVAILABLE},
+        {"40003", ERR_UNAVAILABLE},
+        {"22021", ERR_INVALID},
+        {"22P05", ERR_INVALID},
+        {"22001", ERR_TOO_LARGE},
+        {"54", ERR_TOO_LARGE},
+        {"25006", ERR_UNAVAILABLE}, /* the server is no longer the primary */
     };
-    if (strcmp(code, "25006") ==
-        0) /* our own mistake, unless the server is no longer the primary */
-        return in_transaction ? ERR_UNAVAILABLE : ERR_INTERNAL;
     for (size_t i = 0; i < COUNT_OF(table); i++)
         if (starts(code, table[i].code))
             return table[i].e;
@@ -51,15 +60,14 @@ static bool plan_is_old(const PGresult *r)
                                                    strcmp(where, "RevalidateCachedQuery") == 0));
 }
 
-static enum err server_error(struct ctx *cx, const struct pg_connection *c, const PGresult *r,
-                             const char *what)
+static enum err server_error(struct ctx *cx, const PGresult *r, const char *what)
 {
     const char *code = PQresultErrorField(r, PG_DIAG_SQLSTATE);
     const char *message = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
 
     if (!code) /* libpq's own: the connection is gone */
         return fail(cx, ERR_UNAVAILABLE, "postgres: connection lost: %s", what);
-    enum err e = plan_is_old(r) ? ERR_CONFLICT : error_of(code, c->begun);
+    enum err e = plan_is_old(r) ? ERR_CONFLICT : error_of(code);
     return fail(cx, e, "postgres: %s (%s): %s", message ? message : "", code, what);
 }
 
@@ -125,6 +133,11 @@ static enum err next_result(PGconn *pg, int64_t deadline_us, PGresult **ret)
     *ret = PQgetResult(pg);
     return ERR_OK;
 }
+
+struct exchange_terms {
+    int64_t deadline_us;
+    bool commits; /* afterwards nobody can say whether it happened, when no answer came */
+};
 
 /* One message to the server whose answer is to come. */
 struct sent {
@@ -269,20 +282,31 @@ static void forget(struct pg_answer *a)
     *a = (struct pg_answer){NULL, NULL, NULL};
 }
 
+/* Whether the server has said good-bye, or is gone, as far as this side has heard. */
+static bool is_dead(PGconn *pg)
+{
+    struct pollfd fd = {.fd = PQsocket(pg), .events = POLLIN};
+
+    return poll(&fd, 1, 0) > 0 && (!PQconsumeInput(pg) || PQstatus(pg) == CONNECTION_BAD);
+}
+
 /*
  * A connection that was idle may have died with the server's last restart: as long as the server
- * has nothing of ours, the same is said again on a new one, once.
+ * has nothing of ours, the same is said again on a new one, once. What commits is not: it may be
+ * done. So that is said on a connection only that has been looked at.
  */
 static enum err exchange_or_reconnect(struct ctx *cx, struct pg_connection *c,
                                       struct pg_statement *st, struct db_args args,
-                                      int64_t deadline_us, struct pg_answer *a)
+                                      const struct exchange_terms *x, struct pg_answer *a)
 {
     for (;;) {
+        if (x->commits && c->pg && !c->begun && is_dead(c->pg))
+            pg_disconnect(c);
         if (!c->pg)
             TRY(pg_connect(cx, pg_of(cx), c));
-        bool may_repeat = !c->begun && !c->fresh;
+        bool may_repeat = !c->begun && !c->fresh && !x->commits;
         c->fresh = false;
-        enum err e = exchange_once(c, st, args, deadline_us, a);
+        enum err e = exchange_once(c, st, args, x->deadline_us, a);
         if (e == ERR_OK)
             return ERR_OK;
         forget(a);
@@ -303,11 +327,11 @@ static bool begins(const struct pg_connection *c)
 }
 
 static enum err exchange(struct ctx *cx, struct pg_connection *c, struct pg_statement *st,
-                         struct db_args args, int64_t deadline_us, PGresult **ret)
+                         struct db_args args, const struct exchange_terms *x, PGresult **ret)
 {
     struct pg_answer a = {NULL, NULL, NULL};
 
-    enum err e = exchange_or_reconnect(cx, c, st, args, deadline_us, &a);
+    enum err e = exchange_or_reconnect(cx, c, st, args, x, &a);
     if (e != ERR_OK) {
         c->n_ahead = 0;
         return e;
@@ -316,7 +340,7 @@ static enum err exchange(struct ctx *cx, struct pg_connection *c, struct pg_stat
         c->begun = true;
     c->n_ahead = 0;
     if (a.failure) {
-        e = server_error(cx, c, a.failure, a.fault ? a.fault->sql : "transaction");
+        e = server_error(cx, a.failure, a.fault ? a.fault->sql : "transaction");
         /* Nobody waited for its answer to decide by it: work beside this one was faster. */
         if (e == ERR_DUPLICATE && a.fault != st)
             e = fail(cx, ERR_CONFLICT, "postgres: taken meanwhile: %s",
@@ -339,7 +363,9 @@ enum err pg_exchange(struct ctx *cx, struct pg_connection *c, struct pg_statemen
     int64_t now = clock_monotonic_us();
     if (cx->deadline_us && cx->deadline_us <= now)
         return fail(cx, ERR_DEADLINE, "postgres: the deadline has passed");
-    return exchange(cx, c, st, args, cx->deadline_us ? cx->deadline_us : now + NO_DEADLINE_US, ret);
+    const struct exchange_terms x = {cx->deadline_us ? cx->deadline_us : now + NO_DEADLINE_US,
+                                     false};
+    return exchange(cx, c, st, args, &x, ret);
 }
 
 enum err pg_defer(struct ctx *cx, struct pg_connection *c, struct pg_statement *st,
@@ -360,14 +386,45 @@ enum err pg_defer(struct ctx *cx, struct pg_connection *c, struct pg_statement *
     return ERR_OK;
 }
 
-enum err pg_command(struct ctx *cx, struct pg_connection *c, const char *sql)
+enum err pg_rollback(struct ctx *cx, struct pg_connection *c)
 {
+    const struct exchange_terms x = {clock_monotonic_us() + COMMAND_US, false};
+
+    pg_ahead(c, "rollback");
+    return exchange(cx, c, NULL, NO_ARGS, &x, NULL);
+}
+
+/* Nothing but statements: what the server gets in one exchange it does as a whole or not at all. */
+static bool needs_no_begin(struct pg_connection *c)
+{
+    int begin = -1;
+
+    for (int i = 0; i < c->n_ahead; i++) {
+        if (c->ahead[i].st || starts(c->ahead[i].command, "deallocate"))
+            continue;
+        if (begin >= 0 || !starts(c->ahead[i].command, "begin"))
+            return false;
+        begin = i;
+    }
+    if (c->begun || begin < 0)
+        return false;
+    c->n_ahead--;
+    memmove(&c->ahead[begin], &c->ahead[begin + 1],
+            (size_t)(c->n_ahead - begin) * sizeof(c->ahead[0]));
+    return true;
+}
+
+enum err pg_commit(struct ctx *cx, struct pg_connection *c)
+{
+    const struct exchange_terms x = {clock_monotonic_us() + COMMAND_US, true};
     PGresult *r = NULL;
-    pg_ahead(c, sql);
-    enum err e = exchange(cx, c, NULL, NO_ARGS, clock_monotonic_us() + COMMAND_US, &r);
+
+    if (needs_no_begin(c))
+        return exchange(cx, c, NULL, NO_ARGS, &x, NULL);
+    pg_ahead(c, "commit");
+    enum err e = exchange(cx, c, NULL, NO_ARGS, &x, &r);
     /* The commit of a transaction that had failed is answered with ROLLBACK, not with an error. */
-    const char *status = r ? PQcmdStatus(r) : "";
-    if (e == ERR_OK && strcmp(sql, "commit") == 0 && strcmp(status, "COMMIT") != 0)
+    if (e == ERR_OK && strcmp(r ? PQcmdStatus(r) : "", "COMMIT") != 0)
         e = fail(cx, ERR_INTERNAL, "postgres: a failed transaction was committed");
     PQclear(r);
     return e;
@@ -390,7 +447,7 @@ enum err pg_simple(struct ctx *cx, struct pg_connection *c, const char *sql)
     while (e == ERR_OK && (e = next_result(c->pg, deadline_us, &r)) == ERR_OK && r)
         take_result(r, &alone, 0, &a);
     if (a.failure)
-        e = server_error(cx, c, a.failure, "script");
+        e = server_error(cx, a.failure, "script");
     else if (e != ERR_OK)
         e = fail(cx, e, "postgres: a script did not end");
     forget(&a);

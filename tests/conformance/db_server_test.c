@@ -220,6 +220,116 @@ static void strangers(void)
     db_close(theirs);
 }
 
+static int64_t pledges(struct work *w)
+{
+    int64_t n = -1;
+    CHECK_INT(db_int_of(&w->cx, &n, "select count(*) from pledges", NO_ARGS), ERR_OK);
+    return n;
+}
+
+/* A transaction that never waited for an answer is whole or nothing, also when the server finds its
+ * fault in the middle or at the very end. */
+static void whole_or_nothing(void)
+{
+    static const char *const sql = "insert into pledges (id, twin) values ($1, $2)";
+    struct db *db = open_db("pledges");
+    struct work w;
+    work_init(&w, db);
+    CHECK_INT(script(&w.cx, "create table pledges (id bigint primary key, twin bigint,"
+                            " constraint twins unique (twin) deferrable initially deferred)"),
+              ERR_OK);
+    CHECK_INT(db_begin(&w.cx), ERR_OK);
+    CHECK_INT(db_exec(&w.cx, sql, ARGS(db_int(1), db_int(1))), ERR_OK);
+    CHECK_INT(db_exec(&w.cx, sql, ARGS(db_int(2), db_int(2))), ERR_OK);
+    CHECK_INT(db_commit(&w.cx), ERR_OK);
+    CHECK_INT(pledges(&w), 2);
+
+    CHECK_INT(db_begin(&w.cx), ERR_OK);
+    CHECK_INT(db_exec(&w.cx, sql, ARGS(db_int(3), db_int(3))), ERR_OK);
+    CHECK_INT(db_exec(&w.cx, sql, ARGS(db_int(1), db_int(4))), ERR_OK);
+    CHECK_INT(db_exec(&w.cx, sql, ARGS(db_int(5), db_int(5))), ERR_OK);
+    CHECK_INT(db_commit(&w.cx), ERR_CONFLICT);
+    CHECK_INT(pledges(&w), 2);
+
+    CHECK_INT(db_begin(&w.cx), ERR_OK);
+    CHECK_INT(db_exec(&w.cx, sql, ARGS(db_int(6), db_int(6))), ERR_OK);
+    CHECK_INT(db_exec(&w.cx, sql, ARGS(db_int(7), db_int(6))), ERR_OK);
+    CHECK(db_commit(&w.cx) != ERR_OK);
+    CHECK_INT(pledges(&w), 2);
+    CHECK_INT(db_begin(&w.cx), ERR_OK);
+    CHECK_INT(db_exec(&w.cx, sql, ARGS(db_int(8), db_int(8))), ERR_OK);
+    CHECK_INT(db_commit(&w.cx), ERR_OK);
+    CHECK_INT(pledges(&w), 3);
+    work_release(&w);
+    db_close(db);
+}
+
+#define RUSH_THREADS 12
+#define RUSH_ROUNDS 60
+
+struct rusher {
+    struct db *db;
+    int most_tries;
+};
+
+/* Reads the one row that all want, thinks, and writes it. */
+static enum err add_one(struct work *w)
+{
+    int64_t n = 0;
+    TRY(db_begin(&w->cx));
+    TRY(db_int_of(&w->cx, &n, "select n from rush", NO_ARGS));
+    TRY(db_change(&w->cx, &(int64_t){0}, "update rush set n = $1", ARGS(db_int(n + 1))));
+    return db_commit(&w->cx);
+}
+
+static void *rush_main(void *arg)
+{
+    struct rusher *r = arg;
+    struct work w;
+    work_init(&w, r->db);
+    for (int i = 0; i < RUSH_ROUNDS; i++) {
+        int tries = 1;
+        enum err e;
+        while ((e = add_one(&w)) == ERR_CONFLICT) {
+            db_rollback(&w.cx);
+            tries++;
+        }
+        CHECK_INT(e, ERR_OK);
+        r->most_tries = tries > r->most_tries ? tries : r->most_tries;
+    }
+    work_release(&w);
+    return NULL;
+}
+
+/* Everybody writes the same row without a pause, from two processes' pools: nobody tries for long.
+ */
+static void rush(void)
+{
+    struct db *db[2] = {open_db("rush"), open_db("rush")};
+    struct rusher rushers[RUSH_THREADS] = {{0}};
+    pthread_t threads[RUSH_THREADS];
+    struct work w;
+    int64_t n = 0;
+    int most = 0;
+    work_init(&w, db[0]);
+    CHECK_INT(script(&w.cx, "create table rush (n bigint); insert into rush values (0)"), ERR_OK);
+    for (int i = 0; i < RUSH_THREADS; i++) {
+        rushers[i].db = db[i % 2];
+        CHECK_INT(pthread_create(&threads[i], NULL, rush_main, &rushers[i]), 0);
+    }
+    for (int i = 0; i < RUSH_THREADS; i++) {
+        CHECK_INT(pthread_join(threads[i], NULL), 0);
+        most = rushers[i].most_tries > most ? rushers[i].most_tries : most;
+    }
+    CHECK_INT(db_int_of(&w.cx, &n, "select n from rush", NO_ARGS), ERR_OK);
+    CHECK_INT(n, RUSH_THREADS * RUSH_ROUNDS);
+    printf("# at most %d tries of one\n", most);
+    CHECK(most <= 5);
+    work_release(&w);
+    db_close(db[0]);
+    db_close(db[1]);
+}
+
 static void server_limit(const char *how)
 {
     char command[400];
@@ -408,6 +518,8 @@ int main(void)
     }
     RUN(ten_start_together);
     RUN(strangers);
+    RUN(whole_or_nothing);
+    RUN(rush);
     RUN(held_lock);
     RUN(clocks_apart);
     RUN(few_connections);
