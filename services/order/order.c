@@ -153,12 +153,17 @@ static enum payment_status payment_status(const struct order *o)
     return refunded > 0 ? REFUNDED_PART : PAID_FULL;
 }
 
+enum err order_load_lines(struct ctx *cx, struct order *o)
+{
+    return db_all(cx, order_line_fields, &o->lines,
+                  "select line_id, menu_item_id, name, options, quantity, unit_price_won,"
+                  " line_total_won from order_lines where order_id = $1 order by line_no",
+                  ARGS(db_uuid(o->order_id)));
+}
+
 enum err order_show(struct ctx *cx, struct order *o)
 {
-    TRY(db_all(cx, order_line_fields, &o->lines,
-               "select line_id, menu_item_id, name, options, quantity, unit_price_won,"
-               " line_total_won from order_lines where order_id = $1 order by line_no",
-               ARGS(db_uuid(o->order_id))));
+    TRY(order_load_lines(cx, o));
     TRY(db_all(cx, history_row_fields, &o->history,
                "select n, event, from_status, status, facts, by_role, by_id, reason, trace_id, at"
                " from order_history where order_id = $1 order by n",

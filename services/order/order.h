@@ -122,6 +122,7 @@ extern const struct field order_row_fields[], order_fields[], order_line_fields[
 extern const struct field history_row_fields[], history_fields[], chosen_option_fields[];
 /* The row only; inside a transaction when it is to be changed. ERR_NOT_FOUND. */
 enum err order_load(struct ctx *cx, struct uuid order_id, struct order *ret) MUST_USE;
+enum err order_load_lines(struct ctx *cx, struct order *o) MUST_USE;
 /* Adds lines and history, works out what is not stored. */
 enum err order_show(struct ctx *cx, struct order *o) MUST_USE;
 /* Loads, shows and answers; with the version as ETag. */

@@ -111,7 +111,7 @@ enum err order_checkout(struct ctx *cx, const struct request *rq, struct reply *
     TRY(order_load(cx, rq->id[0], &o));
     if (!uuid_eq(o.customer_id, q->customer_id))
         return fail(cx, ERR_NOT_FOUND, "not the order of this customer");
-    TRY(order_show(cx, &o));
+    TRY(order_load_lines(cx, &o));
     const struct checkout c = {.order_id = o.order_id,
                                .customer_id = o.customer_id,
                                .store_id = o.store_id,

@@ -80,8 +80,9 @@ const struct field order_reviewed_fields[] = {
 };
 
 /* Out of the review, or at an end without one because it was dead when the capture was found. */
-static bool is_decided(const struct order_reviewed *in)
+bool is_order_decided(const void *data)
 {
+    const struct order_reviewed *in = data;
     static const char *const ends[] = {"CANCELLED", "EXPIRED", "REJECTED", "PAYMENT_FAILED"};
 
     if (str_eq(in->to, STR("MANUAL_REVIEW")))
@@ -98,8 +99,6 @@ enum err on_order_reviewed(struct ctx *cx, const struct event *e, const void *da
     int64_t changed = 0;
 
     (void)e;
-    if (!is_decided(in))
-        return ERR_OK;
     TRY(db_change(cx, &changed,
                   "update payments set reviewed_at = $2 where order_id = $1"
                   " and frozen_at is not null and reviewed_at is null",

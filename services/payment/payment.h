@@ -117,6 +117,7 @@ enum err payment_pursue(struct ctx *cx, const struct payment *p, bool is_repeat)
 enum err captured_wrong(struct ctx *cx, const struct payment *p,
                         const struct toss_payment *answer) MUST_USE;
 enum err count_frozen(struct ctx *cx) MUST_USE; /* into the gauge */
+bool is_order_decided(const void *data);
 enum err on_order_reviewed(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
 extern const struct field order_reviewed_fields[];
 /* Toss does not know it, which is final only when nothing can be under way. */

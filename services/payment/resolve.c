@@ -140,7 +140,7 @@ enum err payment_webhook(struct ctx *cx, const struct request *rq, struct reply 
             " where timers.lease_until < excluded.due_us",
             ARGS(db_str(in.data->payment_key), db_int(ctx_now(cx)))));
         if (changed)
-            db_ring(cx);
+            db_ring_at(cx, ctx_now(cx));
         TRY(db_commit(cx));
     }
     return reply_none(cx, rp, 200);

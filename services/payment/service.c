@@ -96,7 +96,7 @@ static const char *const topics[] = {"order", "store", NULL};
 
 static const struct consumer consumers[] = {
     {"order.refund_requested", on_refund_requested, refund_requested_fields, "gives back what was captured"},
-    {"order.status_changed", on_order_reviewed, order_reviewed_fields, "a person has decided about a frozen payment"},
+    {"order.status_changed", on_order_reviewed, order_reviewed_fields, "a person has decided about a frozen payment", is_order_decided},
     {"store.changed", on_store_changed, store_changed_fields, "whose store it is"},
     {0},
 };

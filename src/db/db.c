@@ -88,7 +88,7 @@ enum err db_begin(struct ctx *cx)
     TRY(cx->db->driver->begin(cx));
     cx->tx->depth = 1;
     cx->tx->failed = false;
-    cx->tx->rings = false;
+    cx->tx->rings = DB_RINGS_NONE;
     cx->tx->mended_by = 0;
     cx->tx->savepoints = 0;
     return ERR_OK;
@@ -300,21 +300,34 @@ bool db_park(struct ctx *cx, struct db_waiter *w)
 void db_ring(struct ctx *cx)
 {
     assert(cx->tx);
-    cx->tx->rings = true;
+    cx->tx->rings.now = true;
 }
 
-void db_on_commit(struct db *db, void (*wake)(void *arg), void *arg)
+void db_ring_at(struct ctx *cx, int64_t at_us)
 {
-    atomic_store(&db->wake, (void (*)(void *))NULL);
+    assert(cx->tx);
+    db_rings_add(&cx->tx->rings, &(struct db_rings){false, at_us});
+}
+
+void db_rings_add(struct db_rings *to, const struct db_rings *more)
+{
+    to->now |= more->now;
+    if (more->at_us < to->at_us)
+        to->at_us = more->at_us;
+}
+
+void db_on_commit(struct db *db, void (*wake)(void *arg, const struct db_rings *rings), void *arg)
+{
+    atomic_store(&db->wake, (void (*)(void *, const struct db_rings *))NULL);
     atomic_store(&db->wake_arg, arg);
     atomic_store(&db->wake, wake);
 }
 
-void db_announce(struct db *db)
+void db_announce(struct db *db, const struct db_rings *rings)
 {
-    void (*wake)(void *) = atomic_load(&db->wake);
-    if (wake)
-        wake(atomic_load(&db->wake_arg));
+    void (*wake)(void *, const struct db_rings *) = atomic_load(&db->wake);
+    if (wake && (rings->now || rings->at_us != INT64_MAX))
+        wake(atomic_load(&db->wake_arg), rings);
 }
 
 const char *db_name(const struct db *db)

@@ -120,11 +120,16 @@ struct db_waiter {
 bool db_park(struct ctx *cx, struct db_waiter *w);
 
 /*
- * Called after a durable commit of work that said db_ring, from the committing thread; must not
- * block. Wakes the relay and the timers, and nobody when there is nothing new for them.
+ * Called after a durable commit of work that rang, from the committing thread; must not block.
+ * Wakes the relay, and the timers when one is due before they would look by themselves.
  */
-void db_ring(struct ctx *cx); /* inside a transaction */
-void db_on_commit(struct db *db, void (*wake)(void *arg), void *arg);
+struct db_rings {
+    bool now;      /* something is to be done at once */
+    int64_t at_us; /* or from then on, of the service's clock; INT64_MAX: nothing */
+};
+void db_ring(struct ctx *cx);                   /* inside a transaction */
+void db_ring_at(struct ctx *cx, int64_t at_us); /* the same */
+void db_on_commit(struct db *db, void (*wake)(void *arg, const struct db_rings *rings), void *arg);
 
 /*
  * For doctor: looks whether these schemas (NULL-terminated) can be worked with, and changes

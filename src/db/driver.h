@@ -25,8 +25,8 @@ struct db_query {
 /* An open transaction. The driver owns the memory; the front keeps the members. */
 struct db_tx {
     int depth;
-    bool rings;    /* when it is durable, db_announce */
-    bool failed;   /* a statement failed: nothing but a rollback may follow */
+    struct db_rings rings; /* when it is durable, db_announce */
+    bool failed;           /* a statement failed: nothing but a rollback may follow */
     int mended_by; /* failed, but rolling back to this savepoint (1-based) mends it; 0: nothing does
                     */
     int savepoints; /* open ones, innermost last */
@@ -64,7 +64,7 @@ struct db {
     const struct db_driver *driver;
     char name[32];
     struct db_counters counters;
-    void (*_Atomic wake)(void *arg);
+    void (*_Atomic wake)(void *arg, const struct db_rings *rings);
     void *_Atomic wake_arg;
 };
 
@@ -82,5 +82,7 @@ enum err db_query_set(struct ctx *cx, const struct field *f, void *object,
                       struct db_value v) MUST_USE;
 /* The type a column must have to fit the field. */
 enum db_type db_query_type(const struct field *f);
-/* Tells whoever asked that something became durable. */
-void db_announce(struct db *db);
+#define DB_RINGS_NONE ((struct db_rings){false, INT64_MAX})
+void db_rings_add(struct db_rings *to, const struct db_rings *more);
+/* Tells whoever asked that something became durable, if it rings. */
+void db_announce(struct db *db, const struct db_rings *rings);

@@ -235,7 +235,7 @@ static bool has_work(const struct pg_connection *c)
 static enum err postgres_commit(struct ctx *cx)
 {
     struct pg_connection *c = connection_of(cx);
-    bool rings = cx->tx->rings;
+    struct db_rings rings = cx->tx->rings;
     enum err e = ERR_OK;
 
     if (FAULT("db.commit.before")) {
@@ -256,8 +256,7 @@ static enum err postgres_commit(struct ctx *cx)
     cx->ticket = 0;
     COUNT(cx->db, commits);
     COUNT(cx->db, groups);
-    if (rings)
-        db_announce(cx->db);
+    db_announce(cx->db, &rings);
     return ERR_OK;
 }
 

@@ -459,6 +459,7 @@ static enum err sqlite_open(struct ctx *cx, const char *location, const char *na
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, configure_once);
     struct sqlite_db *s = must(calloc(1, sizeof(*s)));
+    s->rings = DB_RINGS_NONE;
     s->base.driver = &db_sqlite;
     snprintf(s->base.name, sizeof(s->base.name), "%s", name);
     s->options = *options;

@@ -71,7 +71,7 @@ struct sqlite_db {
     bool committer_runs;
     uint64_t group, finished; /* numbers: newest opened, newest decided */
     size_t members;           /* of the open group */
-    bool rings;               /* one of them does */
+    struct db_rings rings;    /* of all of them */
     int64_t group_began_us;
     struct db_waiter *waiters; /* all wait for the open group */
     uint64_t failed[FAILED_GROUPS_KEPT];

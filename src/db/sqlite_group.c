@@ -160,8 +160,8 @@ static void group_finish(struct sqlite_db *s, enum err e)
     bool long_log = e == ERR_OK && s->wal_pages >= CHECKPOINT_PAGES;
     s->group_open = false;
     pthread_mutex_lock(&s->mutex);
-    bool rings = s->rings && e == ERR_OK;
-    s->rings = false;
+    struct db_rings rings = e == ERR_OK ? s->rings : DB_RINGS_NONE;
+    s->rings = DB_RINGS_NONE;
     s->members = 0;
     s->left_open = false;
     s->finished = s->group;
@@ -178,8 +178,7 @@ static void group_finish(struct sqlite_db *s, enum err e)
         w->done(w, e);
         w = next;
     }
-    if (rings)
-        db_announce(&s->base);
+    db_announce(&s->base, &rings);
     if (long_log) {
         checkpoint(s);
         turn_give_back(s);
@@ -343,19 +342,19 @@ enum err sqlite_commit(struct ctx *cx)
         db_rollback(cx);
         return e;
     }
-    bool rings = cx->tx->rings;
+    struct db_rings rings = cx->tx->rings;
     cx->tx = NULL;
     cx->ticket = s->group;
     if (s->options.group_commit) {
         COUNT(&s->base, commits);
         pthread_mutex_lock(&s->mutex);
         s->members++;
-        s->rings |= rings;
+        db_rings_add(&s->rings, &rings);
         turn_pass(s);
         pthread_mutex_unlock(&s->mutex);
         return ERR_OK;
     }
-    s->rings |= rings;
+    db_rings_add(&s->rings, &rings);
     enum err e = group_commit(s);
     if (e == ERR_OK)
         COUNT(&s->base, commits);

@@ -60,6 +60,17 @@ static const struct consumer *find(const struct consumer *consumers, struct str 
     return NULL;
 }
 
+bool inbox_wants(struct ctx *cx, const struct consumer *consumers, const struct event *e)
+{
+    const struct consumer *c = find(consumers, e->type);
+
+    if (!c || !c->concerns)
+        return c != NULL;
+    void *data = arena_zalloc(cx->arena, fields_size(c->data));
+    /* What cannot be read is parked, like any other. */
+    return json_decode_lenient(cx, c->data, data, e->data) != ERR_OK || c->concerns(data);
+}
+
 /* Decodes and runs the effect; the caller undoes it when this fails. */
 static enum err run(struct ctx *cx, const struct consumer *c, const struct event *e)
 {
@@ -98,6 +109,42 @@ static struct str reason_of(struct ctx *cx, enum err e)
     return arena_printf(cx->arena, "%s: %s", err_row(e)->code, cx->story.detail);
 }
 
+struct taken {
+    struct uuid event_id;
+    int64_t any_parked; /* 1 when an event is parked here, of whatever key */
+};
+static const struct field taken_fields[] = {
+    F_UUID(struct taken, event_id, "eventId", 0, "event"),
+    F_INT(struct taken, any_parked, "anyParked", 0, 0, 1, "whether any event is parked"),
+    F_END(struct taken),
+};
+
+#define TAKE_MAX 16 /* events in one statement: a power of four */
+
+/*
+ * Writes inbox rows: *ret are those of these events that nobody has applied yet. A few lengths
+ * only, so that few statements are prepared: the last event fills up.
+ */
+static enum err take(struct ctx *cx, const struct event *const *events, size_t n, struct list *ret)
+{
+    struct db_value values[1 + TAKE_MAX] = {db_int(ctx_now(cx))};
+    size_t length = 1;
+    struct buf sql;
+
+    while (length < n)
+        length *= 4;
+    buf_init_arena(&sql, cx->arena, 1024);
+    buf_lit(&sql, "insert into inbox (event_id, applied_at) values ");
+    for (size_t i = 0; i < length; i++) {
+        values[1 + i] = db_uuid(events[i < n ? i : n - 1]->id);
+        buf_printf(&sql, "%s($%zu, $1)", i ? ", " : "", 2 + i);
+    }
+    buf_lit(&sql, " on conflict (event_id) do nothing returning event_id,"
+                  " (select count(*) from (select 1 from parked limit 1) as few) as any_parked");
+    buf_char(&sql, '\0');
+    return db_all(cx, taken_fields, ret, sql.p, (struct db_args){values, 1 + length});
+}
+
 /* The effect; or the event parked, when one of its key is. */
 static enum err run_or_park(struct ctx *cx, const struct consumer *c, const struct event *e,
                             bool any_parked)
@@ -111,22 +158,48 @@ static enum err run_or_park(struct ctx *cx, const struct consumer *c, const stru
                        : run(cx, c, e);
 }
 
-static enum err apply_once(struct ctx *cx, const struct consumer *c, const struct event *e,
-                           bool any_parked)
+/* Whether it is among those taken; once, should the same event be offered twice. */
+static bool is_new(struct list *taken, const struct event *e, bool *ret_any_parked)
 {
-    int64_t inserted = 0;
+    for (size_t i = 0; i < taken->n; i++) {
+        struct taken *t = LIST_AT(struct taken, *taken, i);
+        if (!uuid_eq(t->event_id, e->id))
+            continue;
+        t->event_id = UUID_NIL;
+        *ret_any_parked = t->any_parked != 0;
+        return true;
+    }
+    return MUTANT(MUTANT_APPLIED_TWICE);
+}
 
-    TRY(db_change(cx, &inserted,
-                  "insert into inbox (event_id, applied_at) values ($1, $2)"
-                  " on conflict (event_id) do nothing",
-                  ARGS(db_uuid(e->id), db_int(ctx_now(cx)))));
+static enum err apply_traced(struct ctx *cx, const struct consumer *c, const struct event *e,
+                             bool any_parked)
+{
+    struct span span;
+
+    trace_continue(cx, e->traceparent);
+    span_begin(cx, &span, "consumer", e->type);
+    enum err result = run_or_park(cx, c, e, any_parked);
+    span_end(cx, &span, result);
+    return result;
+}
+
+/* At most TAKE_MAX, each with a consumer. */
+static enum err apply_new(struct ctx *cx, const struct consumer *consumers,
+                          const struct event *const *events, size_t n)
+{
+    struct list taken = {NULL, 0};
+    bool any_parked = false;
+
+    TRY(take(cx, events, n, &taken));
     if (MUTANT(MUTANT_INBOX_FIRST)) {
         TRY(db_commit(cx));
         TRY(db_begin(cx));
     }
-    if (inserted == 0 && !MUTANT(MUTANT_APPLIED_TWICE))
-        return ERR_OK;
-    return run_or_park(cx, c, e, any_parked);
+    for (size_t i = 0; i < n; i++)
+        if (is_new(&taken, events[i], &any_parked))
+            TRY(apply_traced(cx, find(consumers, events[i]->type), events[i], any_parked));
+    return ERR_OK;
 }
 
 static bool is_last_of_partition(const struct event *events, size_t n, size_t at)
@@ -154,31 +227,22 @@ static enum err move_positions(struct ctx *cx, const struct event *events, size_
 static enum err apply_in_transaction(struct ctx *cx, const struct consumer *consumers,
                                      const struct event *events, size_t n)
 {
-    int64_t parked = 0;
+    const struct event *wanted[TAKE_MAX];
+    size_t n_wanted = 0;
 
     TRY(db_begin(cx));
-    TRY(db_int_of(cx, &parked, "select count(*) from (select 1 from parked limit 1) as few",
-                  NO_ARGS));
     for (size_t i = 0; i < n; i++) {
-        const struct consumer *c = find(consumers, events[i].type);
-        struct span span;
-        if (!c)
-            continue;
-        trace_continue(cx, events[i].traceparent);
-        span_begin(cx, &span, "consumer", events[i].type);
-        enum err e = apply_once(cx, c, &events[i], parked > 0);
-        span_end(cx, &span, e);
-        TRY(e);
+        if (inbox_wants(cx, consumers, &events[i]))
+            wanted[n_wanted++] = &events[i];
+        if (n_wanted == TAKE_MAX || (n_wanted && i + 1 == n)) {
+            TRY(apply_new(cx, consumers, wanted, n_wanted));
+            n_wanted = 0;
+        }
     }
     TRY(move_positions(cx, events, n));
     if (FAULT("consume.commit.before"))
         return fail(cx, ERR_UNAVAILABLE, "fault: consume.commit.before");
     return db_commit(cx);
-}
-
-bool inbox_wants(const struct consumer *consumers, const struct event *e)
-{
-    return find(consumers, e->type) != NULL;
 }
 
 enum err inbox_park(struct ctx *cx, const struct event *e, int tries, struct str reason)

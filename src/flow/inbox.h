@@ -18,12 +18,14 @@ struct consumer {
                        const void *data); /* inside the transaction */
     const struct field *data;             /* decoded leniently before */
     const char *doc;
+    /* False: the event changes nothing here and is passed over. NULL: every event counts. */
+    bool (*concerns)(const void *data);
 };
 
 /* Where this database stands in a partition: the bus_start of its reader. cx is a tool's ctx. */
 enum err inbox_position(struct ctx *cx, struct str topic, int partition, int64_t *ret) MUST_USE;
-/* An event of a type without a consumer only moves the position. */
-bool inbox_wants(const struct consumer *consumers, const struct event *e);
+/* An event without a consumer, or that does not concern it, only moves the position. */
+bool inbox_wants(struct ctx *cx, const struct consumer *consumers, const struct event *e);
 /*
  * Applies events in their order to cx->db, in one committed transaction of its own; each by itself
  * when one fails for good. ERR_OK also for what was dropped or parked. A failure that may pass: the

@@ -106,19 +106,13 @@ static enum err take(struct ctx *cx, struct list *ret)
              db_int(ctx_now(cx) - ORPHAN_US)));
 }
 
-enum err outbox_relay(struct ctx *cx, struct bus *bus, size_t *ret_n)
+enum err outbox_relay(struct ctx *cx, struct bus *bus, size_t *ret_n, bool *ret_more)
 {
     struct list rows = {NULL, 0};
-    int64_t waiting = 0;
+    size_t bytes = 0;
 
     *ret_n = 0;
-    /* Also rung for timers: a look into the index first. */
-    TRY(db_int_of(cx, &waiting,
-                  "select count(*) from (select 1 from outbox where published_at is null limit 1)"
-                  " as few",
-                  NO_ARGS));
-    if (waiting == 0)
-        return ERR_OK;
+    *ret_more = false;
     TRY(take(cx, &rows));
     if (rows.n == 0)
         return ERR_OK;
@@ -136,6 +130,7 @@ enum err outbox_relay(struct ctx *cx, struct bus *bus, size_t *ret_n)
             .traceparent = row->traceparent,
             .data = row->data,
         };
+        bytes += row->data.n; /* at least as many as characters */
     }
     if (MUTANT(MUTANT_MARKED_EARLY))
         TRY(mark(cx, &rows));
@@ -149,6 +144,7 @@ enum err outbox_relay(struct ctx *cx, struct bus *bus, size_t *ret_n)
      */
     TRY(db_durable(cx));
     *ret_n = rows.n;
+    *ret_more = rows.n == RELAY_BATCH || bytes >= RELAY_CHARS;
     return ERR_OK;
 }
 

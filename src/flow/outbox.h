@@ -13,7 +13,10 @@
 /* Inside a transaction. `type` is "<service>.<...>"; the topic is the service's name. */
 enum err outbox_append(struct ctx *cx, const char *type, struct uuid aggregate_id,
                        const struct field *fields, const void *payload) MUST_USE;
-/* Publishes one batch; *ret_n is how many. ERR_UNAVAILABLE: the bus is away, nothing was marked. */
-enum err outbox_relay(struct ctx *cx, struct bus *bus, size_t *ret_n) MUST_USE;
+/*
+ * Publishes one batch; *ret_n is how many, *ret_more that there may be others. ERR_UNAVAILABLE: the
+ * bus is away, nothing was marked.
+ */
+enum err outbox_relay(struct ctx *cx, struct bus *bus, size_t *ret_n, bool *ret_more) MUST_USE;
 /* Unpublished rows, and the age of the oldest in microseconds. */
 enum err outbox_lag(struct ctx *cx, int64_t *ret_rows, int64_t *ret_age_us) MUST_USE;

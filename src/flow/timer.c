@@ -26,7 +26,7 @@ static const struct field due_timer_fields[] = {
 enum err timer_retry(struct ctx *cx, const char *kind, struct uuid subject, int64_t due_us,
                      int64_t attempt)
 {
-    db_ring(cx);
+    db_ring_at(cx, due_us);
     return db_exec(cx,
                    "insert into timers (kind, subject, due_us, attempt, lease_until)"
                    " values ($1, $2, $3, $4, 0) on conflict (kind, subject) do update set"

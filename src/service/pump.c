@@ -75,8 +75,9 @@ static void *relay_main(void *arg)
     while (!s->stop) {
         struct ctx cx;
         size_t n = 0;
+        bool more = false;
         platform_ctx(s->platform, s, &arena, &cx);
-        enum err e = outbox_relay(&cx, s->platform->bus, &n);
+        enum err e = outbox_relay(&cx, s->platform->bus, &n, &more);
         db_rollback(&cx);
         if (e != ERR_OK)
             log_work(&cx, "relay", str_from(s->service->name), e, 0, 0);
@@ -84,7 +85,7 @@ static void *relay_main(void *arg)
         arena_reset(&arena);
         if (pause_us)
             bell_wait(&s->relay_bell, pause_us);
-        else if (n == 0)
+        else if (!more)
             bell_wait(&s->relay_bell, IDLE_US);
     }
     arena_release(&arena);
@@ -171,13 +172,16 @@ static enum err apply_each(struct svc *s, struct arena *arena, const struct even
  * What this service has a consumer for. The others move the position when the next one is applied,
  * or when there were so many that reading them again would take long.
  */
-static size_t wanted(struct svc *s, const struct event *events, size_t n, struct event *out)
+static size_t wanted(struct svc *s, struct arena *arena, const struct event *events, size_t n,
+                     struct event *out)
 {
+    struct ctx cx;
     size_t kept = 0;
 
+    platform_ctx(s->platform, s, arena, &cx);
     for (size_t i = 0; i < n; i++) {
         bool remember = ++s->passed >= PASSED_MAX;
-        if (!remember && !inbox_wants(s->service->consumers, &events[i]))
+        if (!remember && !inbox_wants(&cx, s->service->consumers, &events[i]))
             continue;
         s->passed = 0;
         out[kept++] = events[i];
@@ -207,7 +211,7 @@ static enum err consume(struct svc *s, struct arena *arena, int wait_ms, size_t 
     *ret_n = 0;
     TRY(bus_poll(s->reader, arena, wait_ms, events, EVENTS_MAX, ret_n));
     struct event ours[EVENTS_MAX];
-    enum err e = apply_batch(s, arena, ours, wanted(s, events, *ret_n, ours));
+    enum err e = apply_batch(s, arena, ours, wanted(s, arena, events, *ret_n, ours));
     /* The reader is past what was not applied, and past what a lost group took back with it. */
     if (e != ERR_OK)
         bus_rewind(s->reader);
@@ -294,6 +298,7 @@ static void *timer_main(void *arg)
     while (!s->stop) {
         size_t fired = 0, ran = 0;
         int64_t timer_us, now;
+        s->timer_next_us = INT64_MAX; /* whatever is set from now on may be missed */
         enum err e = run_timers(s, &arena, &fired, &timer_us);
         /* The bell rings for timers; jobs change by themselves, and once a second is often enough.
          */
@@ -312,6 +317,7 @@ static void *timer_main(void *arg)
         }
         now = clock_now(s->platform->options.clock);
         int64_t next = timer_us < job_us ? timer_us : job_us;
+        s->timer_next_us = next < now + IDLE_US ? next : now + IDLE_US;
         if (fired == 0 && next > now)
             bell_wait(&s->timer_bell, next - now < IDLE_US ? next - now : IDLE_US);
     }
@@ -319,9 +325,14 @@ static void *timer_main(void *arg)
     return NULL;
 }
 
-static void on_commit(void *arg)
+static void on_commit(void *arg, const struct db_rings *rings)
 {
-    pump_ring(arg);
+    struct svc *s = arg;
+
+    if (rings->now)
+        bell_ring(&s->relay_bell);
+    if (rings->at_us < s->timer_next_us && s->service->timers)
+        bell_ring(&s->timer_bell);
 }
 
 void pump_ring(struct svc *s)
@@ -416,7 +427,7 @@ enum err pump_turn(struct svc *s, int kind, bool *ret_did)
     if (!s->db)
         n = 0;
     else if (kind == TURN_RELAY)
-        e = outbox_relay(&cx, s->platform->bus, &n);
+        e = outbox_relay(&cx, s->platform->bus, &n, &(bool){false});
     else if (kind == TURN_CONSUME)
         e = s->reader ? consume(s, &arena, 0, &n) : ERR_OK;
     else if (kind == TURN_TIMERS)

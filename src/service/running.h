@@ -58,6 +58,7 @@ struct svc {
     pthread_t relay_thread, consume_thread, timer_thread, watch_thread;
     bool has_threads, has_consumer_thread;
     _Atomic bool stop;
+    _Atomic int64_t timer_next_us;         /* when the timers will look again by themselves */
     _Atomic(struct unsettled *) unsettled; /* keys to free when the database is back */
     _Atomic int n_unsettled;
     _Atomic int64_t caught_up_us; /* when there was nothing more to read; 0: not yet */

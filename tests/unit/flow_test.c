@@ -155,7 +155,7 @@ static enum err pump(void)
     enum err e = ERR_OK;
 
     while (n > 0)
-        TRY(outbox_relay(&w.cx, w.bus, &n));
+        TRY(outbox_relay(&w.cx, w.bus, &n, &(bool){false}));
     TRY(db_durable(&w.cx));
     TRY(bus_subscribe(w.bus, "self", topics, 1, start_of, NULL, &reader));
     for (n = 1; n > 0 && e == ERR_OK;) {
@@ -195,7 +195,7 @@ static void a_backlog_of_large_events_is_relayed_in_parts(void)
         cx = w.cx;
         cx.arena = &relay;
         n = 0;
-        CHECK_INT(outbox_relay(&cx, w.bus, &n), ERR_OK);
+        CHECK_INT(outbox_relay(&cx, w.bus, &n, &(bool){false}), ERR_OK);
         arena_reset(&relay);
         w.cx.ticket = cx.ticket;
     }
