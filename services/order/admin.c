@@ -46,8 +46,7 @@ enum err admin_list(struct ctx *cx, const struct request *rq, struct reply *rp)
         const struct order *last = LIST_AT(struct order, rows, rows.n - 1);
         next = page_cursor(cx, last->created_at, last->order_id);
     }
-    for (size_t i = 0; i < rows.n; i++)
-        TRY(order_show(cx, LIST_AT(struct order, rows, i)));
+    TRY(order_show_all(cx, rows));
     return reply_list(cx, rq, rp, order_fields, rows, next);
 }
 

@@ -56,31 +56,51 @@ static struct str hash_of(struct ctx *cx, struct str token)
     return sha256_hex(token, arena_alloc(cx->arena, SHA256_TEXT_SIZE));
 }
 
-enum err cart_load_lines(struct ctx *cx, struct cart *c)
-{
-    return db_all(
-        cx, cart_line_row_fields, &c->lines,
-        "select cart_item_id, menu_item_id, option_key, quantity, added_at from cart_items"
-        " where cart_id = $1 order by added_at, cart_item_id",
-        ARGS(db_uuid(c->cart_id)));
-}
+#define CART_OF(whose)                                                                             \
+    "select cart_id, customer_id, store_id, notice, changed_at from carts where " whose " = $1"
+#define LINES_OF(whose)                                                                            \
+    "select cart_item_id, menu_item_id, option_key, quantity, added_at from cart_items"            \
+    " where cart_id = (select cart_id from carts where " whose " = $1)"                            \
+    " order by added_at, cart_item_id"
+#define ITEMS_OF(whose)                                                                            \
+    "select " MENU_COPY_COLUMNS " from menu_copies where menu_item_id in"                          \
+    " (select i.menu_item_id from cart_items i join carts c on c.cart_id = i.cart_id"              \
+    " where c." whose " = $1)"
+#define STORE_OF(whose)                                                                            \
+    "select " STORE_COPY_COLUMNS " from store_copies"                                              \
+    " where store_id = (select store_id from carts where " whose " = $1)"
 
-enum err cart_load(struct ctx *cx, const struct request *rq, struct cart *ret)
+static const char *const reads_of_customer[CART_READS] = {
+    CART_OF("customer_id"), LINES_OF("customer_id"), ITEMS_OF("customer_id"),
+    STORE_OF("customer_id")};
+static const char *const reads_of_guest[CART_READS] = {
+    CART_OF("token_hash"), LINES_OF("token_hash"), ITEMS_OF("token_hash"), STORE_OF("token_hash")};
+
+enum err cart_load(struct ctx *cx, const struct request *rq, struct cart *ret, struct db_read *more,
+                   size_t n_more)
 {
+    bool is_customer = cx->caller.role == CUSTOMER;
+    const char *const *sql = is_customer ? reads_of_customer : reads_of_guest;
+    /* A token that we did not make is nobody's. */
+    bool is_guest = !is_customer && secret_token_is_shaped(rq->cart_token);
+    struct db_args whose =
+        ARGS(is_customer ? db_uuid(cx->caller.user_id)
+                         : db_str(is_guest ? hash_of(cx, rq->cart_token) : STR_NONE));
+    struct db_read reads[DB_READS_MAX] = {
+        {.fields = cart_row_fields, .one = ret, .sql = sql[0], .args = whose},
+        {.fields = cart_line_row_fields, .all = &ret->lines, .sql = sql[1], .args = whose},
+        {.fields = menu_copy_fields, .all = &ret->items, .sql = sql[2], .args = whose},
+        {.fields = store_copy_fields, .one = &ret->store, .sql = sql[3], .args = whose},
+    };
+
     *ret = (struct cart){0};
-    if (cx->caller.role == CUSTOMER)
-        TRY(db_one(cx, cart_row_fields, ret,
-                   "select cart_id, customer_id, store_id, notice, changed_at from carts where "
-                   "customer_id = $1",
-                   ARGS(db_uuid(cx->caller.user_id))));
-    else if (secret_token_is_shaped(rq->cart_token))
-        TRY(db_one(cx, cart_row_fields, ret,
-                   "select cart_id, customer_id, store_id, notice, changed_at from carts where "
-                   "token_hash = $1",
-                   ARGS(db_str(hash_of(cx, rq->cart_token)))));
-    else
-        return fail(cx, ERR_NOT_FOUND, "a guest without a cart");
-    return cart_load_lines(cx, ret);
+    assert(CART_READS + n_more <= DB_READS_MAX);
+    if (n_more)
+        memcpy(&reads[CART_READS], more, n_more * sizeof *more);
+    TRY(db_read(cx, reads, CART_READS + n_more));
+    for (size_t i = 0; i < n_more; i++)
+        more[i].rows = reads[CART_READS + i].rows;
+    return reads[0].rows ? ERR_OK : fail(cx, ERR_NOT_FOUND, "no cart yet");
 }
 
 static struct str new_token(struct ctx *cx)
@@ -89,22 +109,21 @@ static struct str new_token(struct ctx *cx)
 }
 
 /* A token we do not know is not adopted: the guest gets one of ours. */
-enum err cart_take(struct ctx *cx, const struct request *rq, struct reply *rp, struct cart *ret)
+enum err cart_take(struct ctx *cx, enum err e, struct reply *rp, struct cart *c)
 {
     struct str token = STR_NONE;
 
-    enum err e = cart_load(cx, rq, ret);
     if (e != ERR_NOT_FOUND)
         return e;
     if (cx->caller.role != CUSTOMER)
         token = new_token(cx);
-    *ret = (struct cart){.cart_id = ctx_uuid(cx), .customer_id = cx->caller.user_id};
+    *c = (struct cart){.cart_id = ctx_uuid(cx), .customer_id = cx->caller.user_id};
     if (token.n)
         reply_header(cx, rp, STR("Jumun-Cart"), "%.*s", STR_ARG(token));
     return db_exec(
         cx,
         "insert into carts (cart_id, customer_id, token_hash, changed_at) values ($1, $2, $3, $4)",
-        ARGS(db_uuid(ret->cart_id), db_uuid(token.n ? UUID_NIL : cx->caller.user_id),
+        ARGS(db_uuid(c->cart_id), db_uuid(token.n ? UUID_NIL : cx->caller.user_id),
              db_str(token.n ? hash_of(cx, token) : STR_NONE), db_int(ctx_now(cx))));
 }
 
@@ -153,18 +172,26 @@ struct list cart_line_options(struct ctx *cx, const struct cart_line *l)
     return ids;
 }
 
+const struct menu_copy *cart_item(const struct cart *c, struct uuid menu_item_id)
+{
+    for (size_t i = 0; i < c->items.n; i++)
+        if (uuid_eq(LIST_AT(struct menu_copy, c->items, i)->menu_item_id, menu_item_id))
+            return LIST_AT(struct menu_copy, c->items, i);
+    return NULL;
+}
+
 /* A line that cannot be ordered now says why and counts nothing; it is the customer who takes it
  * out. */
-static enum err price(struct ctx *cx, struct cart_line *l)
+static enum err price(struct ctx *cx, const struct cart *c, struct cart_line *l)
 {
+    const struct menu_copy *item = cart_item(c, l->menu_item_id);
     struct story before = cx->story;
     struct order_line priced = {0};
-    struct menu_copy item = {0};
+    enum err e = ERR_NOT_FOUND;
 
-    enum err e = menu_copy_load(cx, l->menu_item_id, &item);
-    if (e == ERR_OK)
-        e = price_line(cx, &item, cart_line_options(cx, l), l->quantity, &priced);
-    l->name = item.name.p ? item.name : STR("");
+    if (item)
+        e = price_line(cx, item, cart_line_options(cx, l), l->quantity, &priced);
+    l->name = item ? item->name : STR("");
     l->options = priced.options.n ? priced.options : STR("[]");
     l->unit_price_won = priced.unit_price_won;
     l->line_total_won = priced.line_total_won;
@@ -187,16 +214,13 @@ static void add_notice(struct ctx *cx, struct cart *c, struct str code)
 static enum err show_store(struct ctx *cx, struct cart *c)
 {
     struct story before = cx->story;
-    struct store_copy store;
 
-    enum err e = store_copy_load(cx, c->store_id, &store);
-    if (e == ERR_NOT_FOUND)
+    if (uuid_is_nil(c->store.store_id))
         return ERR_OK;
-    TRY(e);
-    c->store_name = store.name;
-    c->delivery_fee_won = store.delivery_fee_won;
-    c->minimum_order_won = store.minimum_order_won;
-    e = store_copy_open(cx, &store, ctx_now(cx));
+    c->store_name = c->store.name;
+    c->delivery_fee_won = c->store.delivery_fee_won;
+    c->minimum_order_won = c->store.minimum_order_won;
+    enum err e = store_copy_open(cx, &c->store, ctx_now(cx));
     if (e == ERR_STORE_CLOSED || e == ERR_GONE)
         add_notice(cx, c, STR("STORE_CLOSED"));
     else
@@ -209,7 +233,7 @@ enum err reply_cart(struct ctx *cx, struct reply *rp, int status, struct cart *c
 {
     for (size_t i = 0; i < c->lines.n; i++) {
         struct cart_line *l = LIST_AT(struct cart_line, c->lines, i);
-        TRY(price(cx, l));
+        TRY(price(cx, c, l));
         c->items_won += l->line_total_won;
     }
     if (c->lines.n > 0)
@@ -228,7 +252,7 @@ enum err cart_get(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     struct cart c;
 
-    enum err e = cart_load(cx, rq, &c);
+    enum err e = cart_load(cx, rq, &c, NULL, 0);
     if (e != ERR_OK && e != ERR_NOT_FOUND)
         return e;
     return reply_cart(cx, rp, 200, &c);

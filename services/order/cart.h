@@ -21,6 +21,9 @@ struct cart {
     struct str notice;
     int64_t changed_at;
     struct list lines;
+    /* what is known here of its store (nil id: nothing) and of the menu items of its lines */
+    struct store_copy store;
+    struct list items; /* struct menu_copy */
     /* worked out when shown */
     struct str store_name;
     int64_t items_won, delivery_fee_won, total_won, minimum_order_won;
@@ -28,13 +31,18 @@ struct cart {
 };
 
 /* cart.c */
-/* The caller's cart with its lines; ERR_NOT_FOUND when there is none yet. */
-enum err cart_load(struct ctx *cx, const struct request *rq, struct cart *ret) MUST_USE;
-/* Inside a transaction: the same, made when missing; a new guest's token goes out with the reply.
+#define CART_READS 4
+/*
+ * The caller's cart with its lines and what is known of them, and whatever else is read in the same
+ * exchange. ERR_NOT_FOUND when there is none yet; `more` was read all the same.
  */
-enum err cart_take(struct ctx *cx, const struct request *rq, struct reply *rp,
-                   struct cart *ret) MUST_USE;
-enum err cart_load_lines(struct ctx *cx, struct cart *c) MUST_USE;
+enum err cart_load(struct ctx *cx, const struct request *rq, struct cart *ret, struct db_read *more,
+                   size_t n_more) MUST_USE;
+/* Inside a transaction, after cart_load said `e`: makes one when there is none; a new guest's token
+ * goes out with the reply. */
+enum err cart_take(struct ctx *cx, enum err e, struct reply *rp, struct cart *c) MUST_USE;
+/* NULL: not known here. */
+const struct menu_copy *cart_item(const struct cart *c, struct uuid menu_item_id);
 /* Prices every line from our copies and answers. */
 enum err reply_cart(struct ctx *cx, struct reply *rp, int status, struct cart *c) MUST_USE;
 /* Inside a transaction: the cart changed. */

@@ -113,7 +113,7 @@ enum err on_menu_changed(struct ctx *cx, const struct event *e, const void *data
 }
 
 /* clang-format off */
-static const struct field store_copy_fields[] = {
+const struct field store_copy_fields[] = {
     F_UUID(struct store_copy, store_id, "storeId", 0, ""),
     F_UUID(struct store_copy, owner_id, "ownerId", 0, ""),
     F_STR(struct store_copy, name, "name", 0, 0, 100, ""),
@@ -129,7 +129,7 @@ static const struct field store_copy_fields[] = {
     F_INT(struct store_copy, radius_m, "radiusM", 0, 0, INT64_MAX, ""),
     F_END(struct store_copy),
 };
-static const struct field menu_copy_fields[] = {
+const struct field menu_copy_fields[] = {
     F_UUID(struct menu_copy, menu_item_id, "menuItemId", 0, ""),
     F_UUID(struct menu_copy, store_id, "storeId", 0, ""),
     F_STR(struct menu_copy, name, "name", 0, 0, 100, ""),
@@ -140,27 +140,6 @@ static const struct field menu_copy_fields[] = {
     F_END(struct menu_copy),
 };
 /* clang-format on */
-
-enum err store_copy_load(struct ctx *cx, struct uuid store_id, struct store_copy *ret)
-{
-    *ret = (struct store_copy){0};
-    return db_one(
-        cx, store_copy_fields, ret,
-        "select store_id, owner_id, name, category, hours, is_banned, deleted, paused_until,"
-        " minimum_order_won, delivery_fee_won, latitude, longitude, radius_m from store_copies"
-        " where store_id = $1",
-        ARGS(db_uuid(store_id)));
-}
-
-enum err menu_copy_load(struct ctx *cx, struct uuid menu_item_id, struct menu_copy *ret)
-{
-    *ret = (struct menu_copy){0};
-    return db_one(cx, menu_copy_fields, ret,
-                  "select menu_item_id, store_id, name, price_won, sold_out, deleted, "
-                  "option_groups from menu_copies"
-                  " where menu_item_id = $1",
-                  ARGS(db_uuid(menu_item_id)));
-}
 
 enum err store_copy_open(struct ctx *cx, const struct store_copy *s, int64_t us)
 {

@@ -16,8 +16,12 @@ struct menu_copy {
     int64_t price_won;
     bool sold_out, deleted;
 };
-enum err store_copy_load(struct ctx *cx, struct uuid store_id, struct store_copy *ret) MUST_USE;
-enum err menu_copy_load(struct ctx *cx, struct uuid menu_item_id, struct menu_copy *ret) MUST_USE;
+#define STORE_COPY_COLUMNS                                                                         \
+    "store_id, owner_id, name, category, hours, is_banned, deleted, paused_until,"                 \
+    " minimum_order_won, delivery_fee_won, latitude, longitude, radius_m"
+#define MENU_COPY_COLUMNS                                                                          \
+    "menu_item_id, store_id, name, price_won, sold_out, deleted, option_groups"
+extern const struct field store_copy_fields[], menu_copy_fields[];
 /* Why the store takes no orders at `us` (ERR_STORE_CLOSED, ERR_GONE), or ERR_OK. */
 enum err store_copy_open(struct ctx *cx, const struct store_copy *s, int64_t us) MUST_USE;
 int64_t store_copy_distance_m(const struct store_copy *s, int64_t latitude,

@@ -1,6 +1,7 @@
 /* live.c -- event streams: a customer follows an order, a store its board; JSON for those who do
  * not stream. */
 #include "order/live.h"
+#include "order/waiting.h"
 
 #include "data/json.h"
 #include "net/server.h"
@@ -215,7 +216,8 @@ enum err show_status(struct ctx *cx, const struct event *e, const void *data)
                      .at = s->at};
     struct str json = live_json(cx, &l);
 
-    (void)e;
+    if (str_eq(s->from, str_from(status_names[STOCK_PENDING])))
+        TRY(waiting_wake(cx, e, data)); /* the consumer may be another process's */
     sse_publish(hub, s->order_id, s->n, "status", json);
     if (s->board_n)
         sse_publish(hub, s->store_id, s->board_n, "status", json);

@@ -104,12 +104,13 @@ const struct field order_fields[] = {
     F_END(struct order),
 };
 
+#define ROW_SQL "select " ORDER_COLUMNS " from orders where order_id = $1"
+
 enum err order_load(struct ctx *cx, struct uuid order_id, struct order *ret)
 {
     struct order o = {0};
 
-    TRY(db_one(cx, order_row_fields, &o, "select " ORDER_COLUMNS " from orders where order_id = $1",
-               ARGS(db_uuid(order_id))));
+    TRY(db_one(cx, order_row_fields, &o, ROW_SQL, ARGS(db_uuid(order_id))));
     *ret = o;
     return ERR_OK;
 }
@@ -153,37 +154,90 @@ static enum payment_status payment_status(const struct order *o)
     return refunded > 0 ? REFUNDED_PART : PAID_FULL;
 }
 
+#define LINES_SQL                                                                                  \
+    "select line_id, menu_item_id, name, options, quantity, unit_price_won, line_total_won"        \
+    " from order_lines where order_id = $1 order by line_no"
+#define HISTORY_SQL                                                                                \
+    "select n, event, from_status, status, facts, by_role, by_id, reason, trace_id, at"            \
+    " from order_history where order_id = $1 order by n"
+
 enum err order_load_lines(struct ctx *cx, struct order *o)
 {
-    return db_all(cx, order_line_fields, &o->lines,
-                  "select line_id, menu_item_id, name, options, quantity, unit_price_won,"
-                  " line_total_won from order_lines where order_id = $1 order by line_no",
-                  ARGS(db_uuid(o->order_id)));
+    return db_all(cx, order_line_fields, &o->lines, LINES_SQL, ARGS(db_uuid(o->order_id)));
 }
 
-enum err order_show(struct ctx *cx, struct order *o)
+/* What is not stored. */
+static void work_out(struct order *o)
 {
-    TRY(order_load_lines(cx, o));
-    TRY(db_all(cx, history_row_fields, &o->history,
-               "select n, event, from_status, status, facts, by_role, by_id, reason, trace_id, at"
-               " from order_history where order_id = $1 order by n",
-               ARGS(db_uuid(o->order_id))));
     for (size_t i = 0; i < o->history.n; i++) {
         struct history_row *h = LIST_AT(struct history_row, o->history, i);
         h->by = role_name(h->by_role);
     }
     o->payment_status = payment_status(o);
+}
+
+#define SHOWN_AT_ONCE (DB_READS_MAX / 2)
+
+enum err order_show_all(struct ctx *cx, struct list orders)
+{
+    struct db_value of[SHOWN_AT_ONCE];
+    struct db_read reads[DB_READS_MAX];
+
+    for (size_t at = 0, n = 0; at < orders.n; at += n) {
+        for (n = 0; n < SHOWN_AT_ONCE && at + n < orders.n; n++) {
+            struct order *o = LIST_AT(struct order, orders, at + n);
+            of[n] = db_uuid(o->order_id);
+            reads[2 * n] = (struct db_read){.fields = order_line_fields,
+                                            .all = &o->lines,
+                                            .sql = LINES_SQL,
+                                            .args = {&of[n], 1}};
+            reads[2 * n + 1] = (struct db_read){.fields = history_row_fields,
+                                                .all = &o->history,
+                                                .sql = HISTORY_SQL,
+                                                .args = {&of[n], 1}};
+        }
+        TRY(db_read(cx, reads, 2 * n));
+    }
+    for (size_t i = 0; i < orders.n; i++)
+        work_out(LIST_AT(struct order, orders, i));
     return ERR_OK;
+}
+
+enum err order_show(struct ctx *cx, struct order *o)
+{
+    return order_show_all(cx, (struct list){o, 1});
+}
+
+enum err order_load_shown(struct ctx *cx, struct uuid order_id, struct order *ret)
+{
+    struct db_args of = ARGS(db_uuid(order_id));
+    struct order o = {0};
+    struct db_read reads[] = {
+        {.fields = order_row_fields, .one = &o, .sql = ROW_SQL, .args = of},
+        {.fields = order_line_fields, .all = &o.lines, .sql = LINES_SQL, .args = of},
+        {.fields = history_row_fields, .all = &o.history, .sql = HISTORY_SQL, .args = of},
+    };
+
+    TRY(db_read(cx, reads, COUNT_OF(reads)));
+    if (reads[0].rows == 0)
+        return fail(cx, ERR_NOT_FOUND, "no such order");
+    work_out(&o);
+    *ret = o;
+    return ERR_OK;
+}
+
+enum err reply_shown(struct ctx *cx, struct reply *rp, int status, const struct order *o)
+{
+    reply_version(cx, rp, o->history_n);
+    return reply_data(cx, rp, status, order_fields, o);
 }
 
 enum err reply_order(struct ctx *cx, struct reply *rp, int status, struct uuid order_id)
 {
     struct order o = {0};
 
-    TRY(order_load(cx, order_id, &o));
-    TRY(order_show(cx, &o));
-    reply_version(cx, rp, o.history_n);
-    return reply_data(cx, rp, status, order_fields, &o);
+    TRY(order_load_shown(cx, order_id, &o));
+    return reply_shown(cx, rp, status, &o);
 }
 
 enum err guard_customer(struct ctx *cx, const struct request *rq)

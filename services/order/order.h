@@ -125,7 +125,12 @@ enum err order_load(struct ctx *cx, struct uuid order_id, struct order *ret) MUS
 enum err order_load_lines(struct ctx *cx, struct order *o) MUST_USE;
 /* Adds lines and history, works out what is not stored. */
 enum err order_show(struct ctx *cx, struct order *o) MUST_USE;
-/* Loads, shows and answers; with the version as ETag. */
+enum err order_show_all(struct ctx *cx, struct list orders) MUST_USE; /* of struct order */
+/* The row with what order_show adds. ERR_NOT_FOUND. */
+enum err order_load_shown(struct ctx *cx, struct uuid order_id, struct order *ret) MUST_USE;
+/* With the version as ETag. */
+enum err reply_shown(struct ctx *cx, struct reply *rp, int status, const struct order *o) MUST_USE;
+/* Loads, shows and answers. */
 enum err reply_order(struct ctx *cx, struct reply *rp, int status, struct uuid order_id) MUST_USE;
 /* Guards: the caller's own order; an order of a store the caller owns. ERR_NOT_FOUND for another's.
  */
@@ -150,7 +155,7 @@ enum err order_step(struct ctx *cx, struct order *o, const struct saga_input *in
 /* Inside a transaction: inserts *o (STOCK_PENDING) with its lines and takes PLACED. */
 enum err order_insert(struct ctx *cx, struct order *o) MUST_USE;
 /* Inside a transaction: order.stock_requested (again). The store answers the same each time. */
-enum err order_ask_stock(struct ctx *cx, const struct order *o) MUST_USE;
+enum err order_ask_stock(struct ctx *cx, struct order *o) MUST_USE;
 bool status_is_end(enum status s);
 extern const struct saga_row order_saga[];
 extern const size_t order_saga_rows;

@@ -108,10 +108,9 @@ enum err order_checkout(struct ctx *cx, const struct request *rq, struct reply *
     const struct checkout_query *q = rq->query;
     struct order o;
 
-    TRY(order_load(cx, rq->id[0], &o));
+    TRY(order_load_shown(cx, rq->id[0], &o));
     if (!uuid_eq(o.customer_id, q->customer_id))
         return fail(cx, ERR_NOT_FOUND, "not the order of this customer");
-    TRY(order_load_lines(cx, &o));
     const struct checkout c = {.order_id = o.order_id,
                                .customer_id = o.customer_id,
                                .store_id = o.store_id,

@@ -6,7 +6,7 @@
 #include "base/money.h"
 #include "data/json.h"
 
-#define LOOK_US (20 * US_PER_MS)
+#define LOOK_US (200 * US_PER_MS)
 
 struct place {
     struct uuid address_id;
@@ -59,10 +59,9 @@ static enum err price_lines(struct ctx *cx, const struct cart *c, struct order *
     for (size_t i = 0; i < c->lines.n; i++) {
         const struct cart_line *l = LIST_AT(struct cart_line, c->lines, i);
         struct order_line *line = LIST_AT(struct order_line, o->lines, o->lines.n++);
-        struct menu_copy item;
-        enum err e = menu_copy_load(cx, l->menu_item_id, &item);
-        if (e == ERR_OK)
-            e = price_line(cx, &item, cart_line_options(cx, l), l->quantity, line);
+        const struct menu_copy *item = cart_item(c, l->menu_item_id);
+        enum err e = item ? price_line(cx, item, cart_line_options(cx, l), l->quantity, line)
+                          : ERR_NOT_FOUND;
         if (e == ERR_NOT_FOUND)
             return fail(cx, ERR_MENU_SOLD_OUT, "menu item is gone");
         TRY(e);
@@ -108,31 +107,23 @@ static struct str address_text(struct ctx *cx, const struct address *a)
     return buf_str(&b);
 }
 
-static enum err draft(struct ctx *cx, const struct request *rq, const struct address *a,
-                      struct order *ret)
+static enum err draft(struct ctx *cx, const struct place *in, const struct cart *c,
+                      const struct address *a, struct order *ret)
 {
-    const struct place *in = rq->body;
-    struct store_copy store;
-    struct cart c;
+    const struct store_copy *store = &c->store;
 
-    enum err e = cart_load(cx, rq, &c);
-    if (e == ERR_NOT_FOUND || (e == ERR_OK && c.lines.n == 0))
-        return fail(cx, ERR_CART_EMPTY, "nothing to order");
-    TRY(e);
-    e = store_copy_load(cx, c.store_id, &store);
-    if (e == ERR_NOT_FOUND) /* its menu came, it did not yet */
+    if (uuid_is_nil(store->store_id)) /* its menu came, it did not yet */
         return fail(cx, ERR_STORE_CLOSED, "nothing known of the store");
-    TRY(e);
     struct order o = {.order_id = ctx_uuid(cx),
                       .customer_id = cx->caller.user_id,
-                      .store_id = store.store_id,
-                      .owner_id = store.owner_id,
-                      .store_name = store.name,
-                      .cart_id = c.cart_id,
-                      .delivery_fee_won = store.delivery_fee_won,
+                      .store_id = store->store_id,
+                      .owner_id = store->owner_id,
+                      .store_name = store->name,
+                      .cart_id = c->cart_id,
+                      .delivery_fee_won = store->delivery_fee_won,
                       .request_message = in->request_message};
-    TRY(price_lines(cx, &c, &o));
-    TRY(check_store(cx, &store, a, &o));
+    TRY(price_lines(cx, c, &o));
+    TRY(check_store(cx, store, a, &o));
     if (money_add(o.items_won, o.delivery_fee_won, &o.total_won) != ERR_OK)
         return fail(cx, ERR_AMOUNT_OVERFLOW, "total");
     TRY(check_expected(cx, in, &o));
@@ -161,77 +152,80 @@ static enum err insert(struct ctx *cx, struct order *o)
 }
 
 /*
- * Until the store has answered or the client's patience is over; without threads nobody would
- * answer. Its answer wakes us when this process applies it; another may, so we look by ourselves as
- * well, less and less often: at most a quarter of the time that it took anyway is added.
+ * The order, shown, when the store has answered or the client's patience is over; without threads
+ * nobody would answer. The answer wakes us when this process hears of it; should that be lost, we
+ * look by ourselves as well, less and less often: at most a quarter of the time that it took anyway
+ * is added.
  */
-static enum err wait_for_stock(struct ctx *cx, struct uuid order_id, uint64_t turn, int seconds)
+static enum err wait_for_stock(struct ctx *cx, uint64_t turn, int seconds, struct order *o)
 {
-    int64_t began = clock_monotonic_us(), until = began + seconds * US_PER_S, now = began, n = 1;
+    int64_t began = clock_monotonic_us(), now = began, until = began + seconds * US_PER_S;
+    bool waits = seconds > 0 && !cx->clock->is_virtual;
 
-    if (seconds == 0 || cx->clock->is_virtual)
-        return ERR_OK;
     TRY(db_durable(cx));
-    while (n == 1 && now < until && ctx_left_ms(cx, 1000) > 0) {
+    do {
         int64_t pause_us = (now - began) / 4;
-        waiting_until(order_id, turn, now + (pause_us < LOOK_US ? LOOK_US : pause_us));
-        turn = waiting_turn(order_id);
-        TRY(db_int_of(cx, &n, "select count(*) from orders where order_id = $1 and status = $2",
-                      ARGS(db_uuid(order_id), db_str(str_from(status_names[STOCK_PENDING])))));
+        if (waits)
+            waiting_until(o->order_id, turn, now + (pause_us < LOOK_US ? LOOK_US : pause_us));
+        turn = waiting_turn(o->order_id);
+        TRY(order_load_shown(cx, o->order_id, o));
         now = clock_monotonic_us();
-    }
+    } while (waits && o->status == STOCK_PENDING && now < until && ctx_left_ms(cx, 1000) > 0);
     return ERR_OK;
+}
+
+static enum err answer(struct ctx *cx, struct reply *rp, const struct order *o)
+{
+    reply_header(cx, rp, STR("Location"), "/v1/orders/%s", ctx_uuid_text(cx, o->order_id));
+    return reply_shown(cx, rp, 201, o);
 }
 
 /*
- * The answer is stored after the order committed (the address was fetched before it, outside any
- * transaction). After a crash in between, the client asks again with its key: the order itself
- * remembers it.
+ * The answer is stored after the order committed (the address is fetched outside any transaction).
+ * After a crash in between, the client asks again with its key: the order itself remembers it.
  */
-static enum err find_by_key(struct ctx *cx, const struct request *rq, struct str *ret_key,
-                            struct uuid *ret_id)
+static enum err find_before(struct ctx *cx, const struct request *rq, struct cart *cart,
+                            struct order *ret)
 {
     struct str key = http_field(rq->head, STR("Idempotency-Key"));
-    struct order found = {0};
-
-    *ret_key =
+    struct str mine =
         arena_printf(cx->arena, "%s %.*s", ctx_uuid_text(cx, cx->caller.user_id), STR_ARG(key));
-    TRY(db_one(cx, order_row_fields, &found,
-               "select " ORDER_COLUMNS " from orders where request_key = $1",
-               ARGS(db_str(*ret_key))));
-    *ret_id = found.order_id;
-    return ERR_OK;
-}
+    struct db_read before = {.fields = order_row_fields,
+                             .one = ret,
+                             .sql = "select " ORDER_COLUMNS " from orders where request_key = $1",
+                             .args = ARGS(db_str(mine))};
 
-static enum err answer(struct ctx *cx, struct reply *rp, struct uuid order_id)
-{
-    TRY(reply_order(cx, rp, 201, order_id));
-    reply_header(cx, rp, STR("Location"), "/v1/orders/%s", ctx_uuid_text(cx, order_id));
-    return ERR_OK;
+    *ret = (struct order){0};
+    enum err e = cart_load(cx, rq, cart, &before, 1);
+    ret->request_key = mine;
+    if (before.rows)
+        return ERR_OK;
+    if (e == ERR_NOT_FOUND || (e == ERR_OK && cart->lines.n == 0))
+        return fail(cx, ERR_CART_EMPTY, "nothing to order");
+    return e;
 }
 
 enum err order_place(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     const struct place *in = rq->body;
     struct address address = {0};
-    struct str key;
-    struct uuid before;
-    struct order o;
+    struct order before, o;
+    struct cart cart;
 
-    enum err e = find_by_key(cx, rq, &key, &before);
-    if (e == ERR_OK)
-        return answer(cx, rp, before);
-    if (e != ERR_NOT_FOUND)
-        return e;
+    TRY(find_before(cx, rq, &cart, &before));
+    if (!uuid_is_nil(before.order_id)) {
+        TRY(order_load_shown(cx, before.order_id, &o));
+        return answer(cx, rp, &o);
+    }
     TRY(fetch_address(cx, in->address_id, &address));
+    TRY(draft(cx, in, &cart, &address, &o));
+    o.request_key = before.request_key;
+    uint64_t turn = waiting_turn(o.order_id);
     TRY(db_begin(cx));
-    TRY(draft(cx, rq, &address, &o));
-    o.request_key = key;
     TRY(insert(cx, &o));
     if (FAULT("order.place.commit"))
         return fail(cx, ERR_UNAVAILABLE, "fault: order.place.commit");
-    uint64_t turn = waiting_turn(o.order_id);
     TRY(db_commit(cx));
-    TRY(wait_for_stock(cx, o.order_id, turn, rq->wait_s));
-    return answer(cx, rp, o.order_id);
+    TRY(wait_for_stock(cx, turn, rq->wait_s, &o));
+    return answer(cx, rp, &o);
 }

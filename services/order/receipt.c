@@ -38,10 +38,9 @@ enum err order_receipt(struct ctx *cx, const struct request *rq, struct reply *r
     struct receipt r = {0};
     struct order o;
 
-    TRY(order_load(cx, rq->id[0], &o));
+    TRY(order_load_shown(cx, rq->id[0], &o));
     if (o.accept_by == 0)
         return fail(cx, ERR_ORDER_STATE, "receipt of an order that was never paid");
-    TRY(order_show(cx, &o));
     TRY(db_int_of(cx, &r.paid_at,
                   "select min(at) from order_history where order_id = $1 and status = 'PAID'",
                   ARGS(db_uuid(o.order_id))));
@@ -108,16 +107,13 @@ enum err order_reorder(struct ctx *cx, const struct request *rq, struct reply *r
     struct cart c;
 
     TRY(db_begin(cx));
-    TRY(order_load(cx, rq->id[0], &o));
-    TRY(order_show(cx, &o));
-    TRY(cart_take(cx, rq, rp, &c));
+    TRY(order_load_shown(cx, rq->id[0], &o));
+    TRY(cart_take(cx, cart_load(cx, rq, &c, NULL, 0), rp, &c));
     TRY(db_exec(cx, "delete from cart_items where cart_id = $1", ARGS(db_uuid(c.cart_id))));
     for (size_t i = 0; i < o.lines.n; i++)
         TRY(put_again(cx, &c, LIST_AT(struct order_line, o.lines, i)));
     TRY(cart_touch(cx, c.cart_id, o.store_id));
-    c.store_id = o.store_id;
-    c.notice = STR_NONE;
-    TRY(cart_load_lines(cx, &c));
+    TRY(cart_load(cx, rq, &c, NULL, 0));
     TRY(reply_cart(cx, rp, 200, &c));
     return db_commit(cx);
 }

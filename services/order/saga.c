@@ -1,6 +1,8 @@
 /* saga.c -- the life of an order as rows, and the one function that takes a step of it. */
 #include "order/counts.h"
 
+#include <stdlib.h>
+
 #include "base/fault.h"
 
 /*
@@ -193,14 +195,39 @@ static const struct field stock_asked_fields[] = {
     F_END(struct stock_asked),
 };
 
-enum err order_ask_stock(struct ctx *cx, const struct order *o)
+static int by_item(const void *a, const void *b)
+{
+    return uuid_cmp(((const struct stock_line *)a)->menu_item_id,
+                    ((const struct stock_line *)b)->menu_item_id);
+}
+
+/* The same item with other options is one claim on its stock; in id order. */
+static struct list stock_lines(struct ctx *cx, const struct order *o)
+{
+    struct stock_line *out = arena_array(cx->arena, o->lines.n, sizeof *out);
+    size_t n = 0;
+
+    for (size_t i = 0; i < o->lines.n; i++) {
+        const struct order_line *l = LIST_AT(struct order_line, o->lines, i);
+        out[i] = (struct stock_line){l->menu_item_id, l->quantity};
+    }
+    qsort(out, o->lines.n, sizeof *out, by_item);
+    for (size_t i = 0; i < o->lines.n; i++) {
+        if (n > 0 && uuid_eq(out[n - 1].menu_item_id, out[i].menu_item_id))
+            out[n - 1].quantity += out[i].quantity;
+        else
+            out[n++] = out[i];
+    }
+    return (struct list){out, n};
+}
+
+enum err order_ask_stock(struct ctx *cx, struct order *o)
 {
     struct stock_asked asked = {.order_id = o->order_id, .store_id = o->store_id};
 
-    TRY(db_all(cx, stock_line_fields, &asked.lines,
-               "select menu_item_id, sum(quantity) as quantity from order_lines where order_id = $1"
-               " group by menu_item_id order by menu_item_id",
-               ARGS(db_uuid(o->order_id))));
+    if (o->lines.n == 0)
+        TRY(order_load_lines(cx, o));
+    asked.lines = stock_lines(cx, o);
     return outbox_append(cx, "order.stock_requested", o->order_id, stock_asked_fields, &asked);
 }
 
@@ -278,23 +305,57 @@ static enum err obey(struct ctx *cx, struct order *o, const struct saga_input *i
     return fail(cx, ERR_INTERNAL, "unknown command %d", (int)c);
 }
 
-static enum err update_row(struct ctx *cx, const struct order *o, int from)
+/*
+ * Its transaction has read the row: who changes it after that, or has since, meets this one as a
+ * conflict (db.h), so that there is nothing to learn from the number of rows.
+ */
+static enum err update_row(struct ctx *cx, const struct order *o)
 {
-    int64_t changed = 0;
-
-    TRY(db_change(
-        cx, &changed,
+    return db_exec(
+        cx,
         "update orders set status = $2, captured_won = $3, refunded_won = $4, payment_id = $5,"
         " cancel_requested = $6, stock_back = $7, accept_by = $8, eta_at = $9, history_n = $10,"
-        " changed_at = $11, late_won = $14 where order_id = $1 and history_n = $12 and status = "
-        "$13",
+        " changed_at = $11, late_won = $12 where order_id = $1",
         ARGS(db_uuid(o->order_id), db_str(str_from(status_names[o->status])),
              db_int(o->captured_won), db_int(o->refunded_won), db_uuid(o->payment_id),
              db_bool(o->cancel_requested), db_bool(o->stock_back),
              db_opt_int(o->accept_by != 0, o->accept_by), db_opt_int(o->eta_at != 0, o->eta_at),
-             db_int(o->history_n), db_int(ctx_now(cx)), db_int(o->history_n - 1),
-             db_str(str_from(status_names[from])), db_int(o->late_won))));
-    return changed == 1 ? ERR_OK : fail(cx, ERR_CONFLICT, "the order moved meanwhile");
+             db_int(o->history_n), db_int(ctx_now(cx)), db_int(o->late_won)));
+}
+
+static enum err insert_lines(struct ctx *cx, const struct order *o)
+{
+    for (size_t i = 0; i < o->lines.n; i++) {
+        const struct order_line *l = LIST_AT(struct order_line, o->lines, i);
+        TRY(db_exec(
+            cx,
+            "insert into order_lines (order_id, line_no, line_id, menu_item_id, name, options,"
+            " quantity, unit_price_won, line_total_won) values ($1, $2, $3, $4, $5, $6, $7, $8, "
+            "$9)",
+            ARGS(db_uuid(o->order_id), db_int((int64_t)i + 1), db_uuid(l->line_id),
+                 db_uuid(l->menu_item_id), db_str(l->name), db_str(l->options), db_int(l->quantity),
+                 db_int(l->unit_price_won), db_int(l->line_total_won))));
+    }
+    return ERR_OK;
+}
+
+static enum err insert_row(struct ctx *cx, const struct order *o)
+{
+    if (FAULT("order.insert"))
+        return fail(cx, ERR_UNAVAILABLE, "fault: order.insert");
+    TRY(db_exec(
+        cx,
+        "insert into orders (order_id, number, customer_id, store_id, owner_id, store_name, status,"
+        " items_won, delivery_fee_won, total_won, address, request_message, cart_id, request_key,"
+        " reserve_by, expires_at, history_n, created_at, changed_at) values ($1, $2, $3, $4, $5,"
+        " $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18)",
+        ARGS(db_uuid(o->order_id), db_str(o->number), db_uuid(o->customer_id), db_uuid(o->store_id),
+             db_uuid(o->owner_id), db_str(o->store_name), db_str(str_from(status_names[o->status])),
+             db_int(o->items_won), db_int(o->delivery_fee_won), db_int(o->total_won),
+             db_str(o->address), db_str(o->request_message.n ? o->request_message : STR_NONE),
+             db_uuid(o->cart_id), db_str(o->request_key), db_int(o->reserve_by),
+             db_int(o->expires_at), db_int(o->history_n), db_int(o->created_at))));
+    return insert_lines(cx, o);
 }
 
 static struct str trace_hex(struct ctx *cx)
@@ -385,7 +446,7 @@ static enum err apply(struct ctx *cx, struct order *o, const struct saga_input *
         o->accept_by = ctx_now(cx) + ACCEPT_US;
     for (size_t i = 0; i < d.n_commands; i++)
         TRY(obey(cx, o, in, (enum command)d.commands[i]));
-    TRY(update_row(cx, o, from));
+    TRY(in->step == PLACED ? insert_row(cx, o) : update_row(cx, o));
     TRY(write_history(cx, o, from, in, facts, by));
     TRY(move_timer(cx, o, from, o->status, in->step == PLACED));
     TRY(announce(cx, o, from, in));
@@ -409,46 +470,13 @@ enum err order_step(struct ctx *cx, struct order *o, const struct saga_input *in
     return ERR_OK;
 }
 
-static enum err insert_lines(struct ctx *cx, const struct order *o)
-{
-    for (size_t i = 0; i < o->lines.n; i++) {
-        const struct order_line *l = LIST_AT(struct order_line, o->lines, i);
-        TRY(db_exec(
-            cx,
-            "insert into order_lines (order_id, line_no, line_id, menu_item_id, name, options,"
-            " quantity, unit_price_won, line_total_won) values ($1, $2, $3, $4, $5, $6, $7, $8, "
-            "$9)",
-            ARGS(db_uuid(o->order_id), db_int((int64_t)i + 1), db_uuid(l->line_id),
-                 db_uuid(l->menu_item_id), db_str(l->name), db_str(l->options), db_int(l->quantity),
-                 db_int(l->unit_price_won), db_int(l->line_total_won))));
-    }
-    return ERR_OK;
-}
-
 enum err order_insert(struct ctx *cx, struct order *o)
 {
     struct saga_input placed = {.step = PLACED};
-    int64_t now = ctx_now(cx);
 
     o->status = STOCK_PENDING;
-    o->created_at = now;
-    o->reserve_by = now + STOCK_GIVE_UP_US;
-    o->expires_at = now + HOLD_US;
-    if (FAULT("order.insert"))
-        return fail(cx, ERR_UNAVAILABLE, "fault: order.insert");
-    TRY(db_exec(
-        cx,
-        "insert into orders (order_id, number, customer_id, store_id, owner_id, store_name, status,"
-        " items_won, delivery_fee_won, total_won, address, request_message, cart_id, request_key, "
-        "reserve_by,"
-        " expires_at, created_at, changed_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
-        " $12, $13, $14, $15, $16, $17, $17)",
-        ARGS(db_uuid(o->order_id), db_str(o->number), db_uuid(o->customer_id), db_uuid(o->store_id),
-             db_uuid(o->owner_id), db_str(o->store_name), db_str(str_from(status_names[o->status])),
-             db_int(o->items_won), db_int(o->delivery_fee_won), db_int(o->total_won),
-             db_str(o->address), db_str(o->request_message.n ? o->request_message : STR_NONE),
-             db_uuid(o->cart_id), db_str(o->request_key), db_int(o->reserve_by),
-             db_int(o->expires_at), db_int(now))));
-    TRY(insert_lines(cx, o));
+    o->created_at = ctx_now(cx);
+    o->reserve_by = o->created_at + STOCK_GIVE_UP_US;
+    o->expires_at = o->created_at + HOLD_US;
     return order_step(cx, o, &placed);
 }

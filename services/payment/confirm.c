@@ -138,10 +138,10 @@ static enum err answer(struct ctx *cx, struct reply *rp, struct uuid payment_id)
 {
     struct payment p;
 
-    TRY(payment_load(cx, payment_id, &p));
+    TRY(payment_load_shown(cx, payment_id, &p));
     if (p.status == FAILED)
         return declined(cx, &p);
-    return reply_payment(cx, rp, p.status == CONFIRMING ? 202 : 200, payment_id);
+    return reply_data(cx, rp, p.status == CONFIRMING ? 202 : 200, payment_fields, &p);
 }
 
 /* The same key again: a double click, a retry, or somebody who tries another's key. */
@@ -174,12 +174,11 @@ static enum err answer_rival(struct ctx *cx, const struct confirm *in, struct re
     return answer_again(cx, in, &p, rp);
 }
 
-/* ERR_DUPLICATE: the key was used, or the order has a live payment. */
+/* ERR_DUPLICATE, at the latest from the commit: the key was used, or the order has a live payment.
+ */
 static enum err insert(struct ctx *cx, const struct confirm *in, const struct checkout *c,
                        struct payment *ret)
 {
-    int64_t rows;
-
     *ret = (struct payment){.payment_id = ctx_uuid(cx),
                             .order_id = in->order_id,
                             .customer_id = cx->caller.user_id,
@@ -190,14 +189,13 @@ static enum err insert(struct ctx *cx, const struct confirm *in, const struct ch
                             .status = CONFIRMING,
                             .created_at = ctx_now(cx)};
     TRY(db_begin(cx));
-    TRY(db_change(cx, &rows,
-                  "insert into payments (payment_id, order_id, customer_id, store_id, order_name, "
-                  "payment_key,"
-                  " amount_won, status, created_at, changed_at)"
-                  " values ($1, $2, $3, $4, $5, $6, $7, 'CONFIRMING', $8, $8)",
-                  ARGS(db_uuid(ret->payment_id), db_uuid(ret->order_id), db_uuid(ret->customer_id),
-                       db_uuid(ret->store_id), db_str(ret->order_name), db_str(ret->payment_key),
-                       db_int(ret->amount_won), db_int(ret->created_at))));
+    TRY(db_exec(cx,
+                "insert into payments (payment_id, order_id, customer_id, store_id, order_name,"
+                " payment_key, amount_won, status, created_at, changed_at)"
+                " values ($1, $2, $3, $4, $5, $6, $7, 'CONFIRMING', $8, $8)",
+                ARGS(db_uuid(ret->payment_id), db_uuid(ret->order_id), db_uuid(ret->customer_id),
+                     db_uuid(ret->store_id), db_str(ret->order_name), db_str(ret->payment_key),
+                     db_int(ret->amount_won), db_int(ret->created_at))));
     TRY(timer_set(cx, "payment.resolve", ret->payment_id, ctx_now(cx) + FIRST_LOOK_US));
     if (FAULT("payment.intent.commit"))
         return fail(cx, ERR_UNAVAILABLE, "fault: payment.intent.commit");

@@ -56,6 +56,8 @@ extern const struct field payment_row_fields[], payment_fields[], refund_fields[
     refund_row_fields[];
 extern const struct field payments_query_fields[];
 enum err payment_load(struct ctx *cx, struct uuid payment_id, struct payment *ret) MUST_USE;
+/* With its refunds. */
+enum err payment_load_shown(struct ctx *cx, struct uuid payment_id, struct payment *ret) MUST_USE;
 /* Loads with refunds and answers. */
 enum err reply_payment(struct ctx *cx, struct reply *rp, int status,
                        struct uuid payment_id) MUST_USE;

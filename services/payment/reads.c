@@ -85,28 +85,39 @@ const struct field payments_query_fields[] = {
     F_END(struct payments_query),
 };
 
+#define ROW_SQL "select " PAYMENT_COLUMNS " from payments where payment_id = $1"
+#define REFUNDS_SQL                                                                                \
+    "select " REFUND_COLUMNS " from refunds where payment_id = $1 order by created_at, refund_id"
+
 enum err payment_load(struct ctx *cx, struct uuid payment_id, struct payment *ret)
 {
     *ret = (struct payment){0};
-    return db_one(cx, payment_row_fields, ret,
-                  "select " PAYMENT_COLUMNS " from payments where payment_id = $1",
-                  ARGS(db_uuid(payment_id)));
+    return db_one(cx, payment_row_fields, ret, ROW_SQL, ARGS(db_uuid(payment_id)));
 }
 
 static enum err load_refunds(struct ctx *cx, struct payment *p)
 {
-    return db_all(cx, refund_row_fields, &p->refunds,
-                  "select " REFUND_COLUMNS
-                  " from refunds where payment_id = $1 order by created_at, refund_id",
-                  ARGS(db_uuid(p->payment_id)));
+    return db_all(cx, refund_row_fields, &p->refunds, REFUNDS_SQL, ARGS(db_uuid(p->payment_id)));
+}
+
+enum err payment_load_shown(struct ctx *cx, struct uuid payment_id, struct payment *ret)
+{
+    struct db_args of = ARGS(db_uuid(payment_id));
+    struct db_read reads[] = {
+        {.fields = payment_row_fields, .one = ret, .sql = ROW_SQL, .args = of},
+        {.fields = refund_row_fields, .all = &ret->refunds, .sql = REFUNDS_SQL, .args = of},
+    };
+
+    *ret = (struct payment){0};
+    TRY(db_read(cx, reads, COUNT_OF(reads)));
+    return reads[0].rows ? ERR_OK : fail(cx, ERR_NOT_FOUND, "no such payment");
 }
 
 enum err reply_payment(struct ctx *cx, struct reply *rp, int status, struct uuid payment_id)
 {
     struct payment p;
 
-    TRY(payment_load(cx, payment_id, &p));
-    TRY(load_refunds(cx, &p));
+    TRY(payment_load_shown(cx, payment_id, &p));
     return reply_data(cx, rp, status, payment_fields, &p);
 }
 
@@ -115,10 +126,10 @@ enum err payment_get(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     struct payment p;
 
-    TRY(payment_load(cx, rq->id[0], &p));
+    TRY(payment_load_shown(cx, rq->id[0], &p));
     if (!uuid_eq(p.customer_id, cx->caller.user_id))
         return fail(cx, ERR_NOT_FOUND, "payment of another customer");
-    return reply_payment(cx, rp, 200, p.payment_id);
+    return reply_data(cx, rp, 200, payment_fields, &p);
 }
 
 /* `where` names whose: $1. Newest first. */

@@ -126,21 +126,21 @@ const struct field webhook_fields[] = {
 enum err payment_webhook(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     struct webhook in = {0};
-    int64_t changed = 0;
+    int64_t sooner = 0;
 
     TRY(json_decode_lenient(cx, webhook_fields, &in, rq->raw_body));
-    if (in.data->payment_key.n) {
-        TRY(db_begin(cx));
-        TRY(db_change(
-            cx, &changed,
+    if (in.data->payment_key.n)
+        TRY(db_once(
+            cx, &sooner,
             "insert into timers (kind, subject, due_us, attempt, lease_until)"
             " select 'payment.resolve', payment_id, $2, 0, 0 from payments"
             " where payment_key = $1 and status in ('CONFIRMING', 'FAILED')"
             " on conflict (kind, subject) do update set due_us = excluded.due_us, attempt = 0"
             " where timers.lease_until < excluded.due_us",
             ARGS(db_str(in.data->payment_key), db_int(ctx_now(cx)))));
-        if (changed)
-            db_ring_at(cx, ctx_now(cx));
+    if (sooner) { /* seldom: mostly the answer to our confirm came first */
+        TRY(db_begin(cx));
+        db_ring_at(cx, ctx_now(cx));
         TRY(db_commit(cx));
     }
     return reply_none(cx, rp, 200);

@@ -100,11 +100,25 @@ static const struct field counted_fields[] = {
     F_END(struct counted),
 };
 
-static enum err find(struct ctx *cx, struct uuid order_id, struct reservation *ret)
+#define FIND_SQL "select reservation_id, store_id, state from reservations where order_id = $1"
+#define LINES_SQL                                                                                  \
+    "select l.menu_item_id, l.quantity, v.available from reservations r"                           \
+    " join reservation_lines l on l.reservation_id = r.reservation_id"                             \
+    " join inventory v on v.menu_item_id = l.menu_item_id"                                         \
+    " where r.order_id = $1 and l.is_counted = 1 order by l.menu_item_id"
+
+/* The order's reservation and its counted lines. ERR_NOT_FOUND. */
+static enum err find(struct ctx *cx, struct uuid order_id, struct reservation *ret,
+                     struct list *ret_lines)
 {
-    return db_one(cx, reservation_fields, ret,
-                  "select reservation_id, store_id, state from reservations where order_id = $1",
-                  ARGS(db_uuid(order_id)));
+    struct db_args of = ARGS(db_uuid(order_id));
+    struct db_read reads[] = {
+        {.fields = reservation_fields, .one = ret, .sql = FIND_SQL, .args = of},
+        {.fields = counted_fields, .all = ret_lines, .sql = LINES_SQL, .args = of},
+    };
+
+    TRY(db_read(cx, reads, COUNT_OF(reads)));
+    return reads[0].rows ? ERR_OK : fail(cx, ERR_NOT_FOUND, "no reservation of this order");
 }
 
 static enum err insert(struct ctx *cx, const struct asked *in, const struct reservation *r)
@@ -142,34 +156,24 @@ static struct list merge_lines(struct ctx *cx, struct list lines)
     return (struct list){out, n};
 }
 
-/* Takes one line. *ret_reason is set when it cannot be had; *ret_ran_out when it took the last one.
- */
-static enum err take(struct ctx *cx, const struct asked *in, struct uuid reservation_id,
-                     const struct asked_line *line, const char **ret_reason, bool *ret_ran_out)
+/* NULL: it can be had. */
+static const char *why_not(const struct asked_line *line, const struct counted *c)
 {
-    struct counted c = {0};
-    int64_t changed = 0;
+    if (uuid_is_nil(c->menu_item_id) || c->sold_out || c->deleted_at)
+        return "MENU_SOLD_OUT";
+    return c->infinite || c->available >= line->quantity ? NULL : "STOCK_SHORT";
+}
 
-    enum err e = db_one(cx, counted_fields, &c,
-                        "select i.sold_out, i.deleted_at, v.infinite, v.available from menu_items i"
-                        " join inventory v on v.menu_item_id = i.menu_item_id"
-                        " where i.menu_item_id = $1 and i.store_id = $2",
-                        ARGS(db_uuid(line->menu_item_id), db_uuid(in->store_id)));
-    if (e == ERR_NOT_FOUND || (e == ERR_OK && (c.sold_out || c.deleted_at))) {
-        *ret_reason = "MENU_SOLD_OUT";
-        return ERR_OK;
-    }
-    TRY(e);
-    if (!c.infinite && !MUTANT(MUTANT_NOT_HELD)) {
-        TRY(db_change(cx, &changed,
+/* Takes one line of which there was enough a moment ago; still, the statement that takes it is the
+ * one that checks. */
+static enum err take(struct ctx *cx, struct uuid reservation_id, const struct asked_line *line,
+                     const struct counted *c)
+{
+    if (!c->infinite && !MUTANT(MUTANT_NOT_HELD)) {
+        TRY(db_expect(cx, 1,
                       "update inventory set available = available - $2, reserved = reserved + $2,"
                       " version = version + 1 where menu_item_id = $1 and available >= $2",
                       ARGS(db_uuid(line->menu_item_id), db_int(line->quantity))));
-        if (changed == 0) {
-            *ret_reason = "STOCK_SHORT";
-            return ERR_OK;
-        }
-        *ret_ran_out |= c.available == line->quantity;
         struct movement m = {.menu_item_id = line->menu_item_id,
                              .reservation_id = reservation_id,
                              .kind = MOVE_RESERVE,
@@ -182,7 +186,7 @@ static enum err take(struct ctx *cx, const struct asked *in, struct uuid reserva
         "insert into reservation_lines (reservation_id, menu_item_id, quantity, is_counted)"
         " values ($1, $2, $3, $4)",
         ARGS(db_uuid(reservation_id), db_uuid(line->menu_item_id), db_int(line->quantity),
-             db_bool(!c.infinite)));
+             db_bool(!c->infinite)));
 }
 
 static enum err refuse(struct ctx *cx, struct answer *a, const char *reason, struct uuid item_id)
@@ -194,89 +198,116 @@ static enum err refuse(struct ctx *cx, struct answer *a, const char *reason, str
 }
 
 /* Does the store take orders at all? Hours were the order service's to check when it was placed. */
-static enum err store_takes_orders(struct ctx *cx, struct uuid store_id, bool *ret)
-{
-    int64_t n = 0;
+#define TAKES_ORDERS_SQL                                                                           \
+    "select count(*) from stores where store_id = $1 and deleted_at is null"                       \
+    " and is_banned = 0 and paused_until <= $2"
 
-    TRY(db_int_of(cx, &n,
-                  "select count(*) from stores where store_id = $1 and deleted_at is null"
-                  " and is_banned = 0 and paused_until <= $2",
-                  ARGS(db_uuid(store_id), db_int(ctx_now(cx)))));
-    *ret = n == 1;
+static struct db_read read_item(const struct asked *in, const struct asked_line *line,
+                                struct counted *c, struct db_value room[2])
+{
+    room[0] = db_uuid(line->menu_item_id);
+    room[1] = db_uuid(in->store_id);
+    return (struct db_read){
+        .fields = counted_fields,
+        .one = c,
+        .sql = "select i.menu_item_id, i.sold_out, i.deleted_at, v.infinite, v.available"
+               " from menu_items i join inventory v on v.menu_item_id = i.menu_item_id"
+               " where i.menu_item_id = $1 and i.store_id = $2",
+        .args = {room, 2}};
+}
+
+/* What there is of each line, nil ids for what there is not. */
+static enum err count_lines(struct ctx *cx, const struct asked *in, struct list lines, size_t from,
+                            struct counted *counted)
+{
+    struct db_value room[DB_READS_MAX][2];
+    struct db_read reads[DB_READS_MAX];
+
+    for (size_t n = 0; from < lines.n; from += n) {
+        for (n = 0; n < DB_READS_MAX && from + n < lines.n; n++)
+            reads[n] = read_item(in, LIST_AT(struct asked_line, lines, from + n),
+                                 &counted[from + n], room[n]);
+        TRY(db_read(cx, reads, n));
+    }
     return ERR_OK;
 }
 
-static enum err reserve_lines(struct ctx *cx, const struct asked *in, struct answer *a)
+static enum err reserve_lines(struct ctx *cx, const struct asked *in, struct list lines,
+                              const struct counted *counted, struct answer *a)
 {
     struct reservation r = {a->reservation_id, in->store_id, HELD};
-    struct list lines = merge_lines(cx, in->lines);
-    const char *reason = NULL;
     bool ran_out = false;
 
-    TRY(db_savepoint(cx, "lines"));
+    for (size_t i = 0; i < lines.n; i++) {
+        const struct asked_line *line = LIST_AT(struct asked_line, lines, i);
+        const char *reason = why_not(line, &counted[i]);
+        if (reason)
+            return refuse(cx, a, reason, line->menu_item_id);
+    }
     TRY(insert(cx, in, &r));
     for (size_t i = 0; i < lines.n; i++) {
         const struct asked_line *line = LIST_AT(struct asked_line, lines, i);
-        TRY(take(cx, in, r.reservation_id, line, &reason, &ran_out));
-        if (reason) {
-            db_savepoint_rollback(cx, "lines");
-            return refuse(cx, a, reason, line->menu_item_id);
-        }
+        TRY(take(cx, r.reservation_id, line, &counted[i]));
+        ran_out |= !counted[i].infinite && counted[i].available == line->quantity;
     }
-    TRY(db_savepoint_release(cx, "lines"));
     if (ran_out)
         TRY(menu_announce(cx, in->store_id));
     return outbox_append(cx, "stock.reserved", a->order_id, answer_fields, a);
 }
 
+#define FIRST_READS 2 /* beside those of the lines */
+
 static enum err on_stock_requested(struct ctx *cx, const struct event *e, const void *data)
 {
     const struct asked *in = data;
     struct answer a = {.order_id = in->order_id, .reservation_id = ctx_uuid(cx)};
+    struct list lines = merge_lines(cx, in->lines);
+    struct counted *counted = arena_zalloc(cx->arena, lines.n * sizeof *counted);
+    struct db_value room[DB_READS_MAX][2];
     struct reservation r = {0};
-    bool takes_orders = false;
+    int64_t takes_orders = 0;
+    struct db_read reads[DB_READS_MAX] = {
+        {.fields = reservation_fields,
+         .one = &r,
+         .sql = FIND_SQL,
+         .args = ARGS(db_uuid(in->order_id))},
+        {.number = &takes_orders,
+         .sql = TAKES_ORDERS_SQL,
+         .args = ARGS(db_uuid(in->store_id), db_int(ctx_now(cx)))},
+    };
+    size_t n = 0;
 
     (void)e;
-    enum err found = find(cx, in->order_id, &r);
-    if (found == ERR_OK) {
+    for (; n < lines.n && FIRST_READS + n < DB_READS_MAX; n++)
+        reads[FIRST_READS + n] =
+            read_item(in, LIST_AT(struct asked_line, lines, n), &counted[n], room[n]);
+    TRY(db_read(cx, reads, FIRST_READS + n));
+    if (reads[0].rows) {
         /* Asked twice: the same answer. After a release: too late, and it stays so. */
         if (r.state != HELD && r.state != SOLD)
             return refuse(cx, &a, "STOCK_SHORT", UUID_NIL);
         a.reservation_id = r.reservation_id;
         return outbox_append(cx, "stock.reserved", in->order_id, answer_fields, &a);
     }
-    if (found != ERR_NOT_FOUND)
-        return found;
-    TRY(store_takes_orders(cx, in->store_id, &takes_orders));
-    if (!takes_orders)
+    if (takes_orders != 1)
         return refuse(cx, &a, "STORE_CLOSED", UUID_NIL);
-    return reserve_lines(cx, in, &a);
+    TRY(count_lines(cx, in, lines, n, counted));
+    return reserve_lines(cx, in, lines, counted, &a);
 }
 
+/* Its transaction has read the row: nobody else changes it meanwhile without a conflict. */
 static enum err set_state(struct ctx *cx, const struct reservation *r, enum state to)
 {
-    int64_t changed = 0;
-
-    TRY(db_change(cx, &changed,
-                  "update reservations set state = $2, changed_at = $3"
-                  " where reservation_id = $1 and state = $4",
-                  ARGS(db_uuid(r->reservation_id), db_str(str_from(state_names[to])),
-                       db_int(ctx_now(cx)), db_str(str_from(state_names[r->state])))));
-    return changed == 1 ? ERR_OK : fail(cx, ERR_CONFLICT, "reservation moved meanwhile");
+    return db_exec(
+        cx, "update reservations set state = $2, changed_at = $3 where reservation_id = $1",
+        ARGS(db_uuid(r->reservation_id), db_str(str_from(state_names[to])), db_int(ctx_now(cx))));
 }
 
 /* Moves every counted line; per unit what changes in the three counts. *ret_back: something came
  * back. */
-static enum err move_lines(struct ctx *cx, const struct reservation *r, struct movement unit,
-                           bool *ret_back)
+static enum err move_lines(struct ctx *cx, const struct reservation *r, struct list lines,
+                           struct movement unit, bool *ret_back)
 {
-    struct list lines = {NULL, 0};
-
-    TRY(db_all(cx, counted_fields, &lines,
-               "select l.menu_item_id, l.quantity, v.available from reservation_lines l"
-               " join inventory v on v.menu_item_id = l.menu_item_id"
-               " where l.reservation_id = $1 and l.is_counted = 1 order by l.menu_item_id",
-               ARGS(db_uuid(r->reservation_id))));
     for (size_t i = 0; i < lines.n; i++) {
         const struct counted *c = LIST_AT(struct counted, lines, i);
         struct movement m = {.menu_item_id = c->menu_item_id,
@@ -302,16 +333,17 @@ static enum err on_paid(struct ctx *cx, const struct event *e, const void *data)
     struct answer a = {.order_id = in->order_id};
     struct movement unit = {.kind = MOVE_SELL, .reserved_delta = -1, .sold_delta = 1};
     struct reservation r = {0};
+    struct list lines;
     bool back = false;
 
     (void)e;
-    TRY(find(cx, in->order_id, &r));
+    TRY(find(cx, in->order_id, &r, &lines));
     if (r.state == SOLD)
         return ERR_OK;
     if (r.state != HELD) /* a dead order never comes back; an operator must look */
         return fail(cx, ERR_ORDER_STATE, "paid, but its stock was %s", state_names[r.state]);
     TRY(set_state(cx, &r, SOLD));
-    TRY(move_lines(cx, &r, unit, &back));
+    TRY(move_lines(cx, &r, lines, unit, &back));
     return outbox_append(cx, "stock.sold", in->order_id, answer_fields, &a);
 }
 
@@ -319,9 +351,10 @@ enum err reservation_release(struct ctx *cx, struct uuid order_id, bool give_bac
 {
     struct answer a = {.order_id = order_id};
     struct reservation r = {0};
+    struct list lines = {NULL, 0};
     bool back = false;
 
-    enum err found = find(cx, order_id, &r);
+    enum err found = find(cx, order_id, &r, &lines);
     if (found == ERR_NOT_FOUND) {
         struct asked in = {.order_id = order_id};
         r = (struct reservation){ctx_uuid(cx), UUID_NIL, RELEASED};
@@ -332,11 +365,11 @@ enum err reservation_release(struct ctx *cx, struct uuid order_id, bool give_bac
     if (r.state == HELD) {
         struct movement unit = {.kind = MOVE_RELEASE, .available_delta = 1, .reserved_delta = -1};
         TRY(set_state(cx, &r, RELEASED));
-        TRY(move_lines(cx, &r, unit, &back));
+        TRY(move_lines(cx, &r, lines, unit, &back));
     } else if (r.state == SOLD && give_back) {
         struct movement unit = {.kind = MOVE_RETURN, .available_delta = 1, .sold_delta = -1};
         TRY(set_state(cx, &r, RETURNED));
-        TRY(move_lines(cx, &r, unit, &back));
+        TRY(move_lines(cx, &r, lines, unit, &back));
     }
     if (back)
         TRY(menu_announce(cx, r.store_id));

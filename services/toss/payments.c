@@ -145,11 +145,23 @@ static enum err load_cancels(struct ctx *cx, struct paid *p)
 
 enum err paid_load(struct ctx *cx, struct str payment_key, struct paid *ret)
 {
+    struct db_args of = ARGS(db_str(payment_key));
+    struct db_read reads[] = {
+        {.fields = paid_row_fields,
+         .one = ret,
+         .sql = "select " PAID_COLUMNS " from payments where payment_key = $1",
+         .args = of},
+        {.fields = cancelled_fields,
+         .all = &ret->cancels,
+         .sql = "select c.transaction_key, c.reason, c.amount, c.canceled_at from cancels c"
+                " join payments p on p.payment_id = c.payment_id where p.payment_key = $1"
+                " order by c.canceled_at, c.transaction_key",
+         .args = of},
+    };
+
     *ret = (struct paid){0};
-    TRY(db_one(cx, paid_row_fields, ret,
-               "select " PAID_COLUMNS " from payments where payment_key = $1",
-               ARGS(db_str(payment_key))));
-    return load_cancels(cx, ret);
+    TRY(db_read(cx, reads, COUNT_OF(reads)));
+    return reads[0].rows ? ERR_OK : fail(cx, ERR_NOT_FOUND, "no such payment");
 }
 
 #define KEY_MAX 300 /* characters of an Idempotency-Key, as Toss documents it */

@@ -126,25 +126,69 @@ static enum err tx_note(struct ctx *cx, enum err e)
     return e;
 }
 
-static enum err run(struct ctx *cx, struct db_query *q)
+static enum err check_may_run(struct ctx *cx, const char *sql)
 {
     if (cx->tx && cx->tx->failed)
-        return fail(cx, ERR_INTERNAL, "the transaction has failed already: %s", q->sql);
+        return fail(cx, ERR_INTERNAL, "the transaction has failed already: %s", sql);
+    if (cx->tx)
+        return ERR_OK;
+    if (!str_starts(str_from(sql), STR("select ")) && !str_starts(str_from(sql), STR("with ")))
+        return fail(cx, ERR_INTERNAL, "a write outside a transaction: %s", sql);
     /* Whoever wrote reads what they wrote, and readers see durable groups only. */
-    if (!cx->tx) {
-        if (!str_starts(str_from(q->sql), STR("select ")) &&
-            !str_starts(str_from(q->sql), STR("with ")))
-            return fail(cx, ERR_INTERNAL, "a write outside a transaction: %s", q->sql);
-        TRY(db_durable(cx));
-    }
+    return db_durable(cx);
+}
+
+static enum err run(struct ctx *cx, struct db_query *q)
+{
+    TRY(check_may_run(cx, q->sql));
     COUNT(cx->db, statements);
     return tx_note(cx, cx->db->driver->run(cx, q));
+}
+
+enum err db_unexpected(struct ctx *cx, const char *sql)
+{
+    return fail(cx, ERR_CONFLICT, "it was otherwise meanwhile: %s", sql);
 }
 
 enum err db_exec(struct ctx *cx, const char *sql, struct db_args args)
 {
     struct db_query q = {.sql = sql, .args = args, .want = WANT_NOTHING};
     return run(cx, &q);
+}
+
+enum err db_expect(struct ctx *cx, int64_t rows, const char *sql, struct db_args args)
+{
+    struct db_query q = {
+        .sql = sql, .args = args, .want = WANT_NOTHING, .changed = rows, .is_expected = true};
+    assert(cx->tx);
+    return run(cx, &q);
+}
+
+static enum err once_by_hand(struct ctx *cx, struct db_query *q)
+{
+    enum err e = db_begin(cx);
+
+    if (e == ERR_OK)
+        e = run(cx, q);
+    if (e == ERR_OK)
+        e = db_commit(cx);
+    db_rollback(cx);
+    return e;
+}
+
+enum err db_once(struct ctx *cx, int64_t *ret_rows, const char *sql, struct db_args args)
+{
+    struct db_query q = {.sql = sql, .args = args, .want = WANT_CHANGES};
+
+    assert(!cx->tx && "a transaction of its own inside another");
+    if (cx->db->driver->once) {
+        COUNT(cx->db, statements);
+        TRY(cx->db->driver->once(cx, &q));
+    } else {
+        TRY(once_by_hand(cx, &q));
+    }
+    *ret_rows = q.changed;
+    return ERR_OK;
 }
 
 enum err db_change(struct ctx *cx, int64_t *ret_rows, const char *sql, struct db_args args)
@@ -199,6 +243,49 @@ enum err db_script(struct ctx *cx, const char *sql)
     }
     TRY(db_commit(cx));
     return db_durable(cx);
+}
+
+static struct db_query query_of(const struct db_read *r, struct list *rows)
+{
+    struct db_query q = {.sql = r->sql, .args = r->args, .fields = r->fields};
+
+    *rows = (struct list){NULL, 0};
+    q.want = r->one ? WANT_ONE : r->all ? WANT_ALL : WANT_INT;
+    q.out = r->one ? r->one : r->all ? (void *)rows : (void *)r->number;
+    return q;
+}
+
+static enum err run_several(struct ctx *cx, struct db_query *queries, size_t n)
+{
+    const struct db_driver *d = cx->db->driver;
+
+    if (d->run_several)
+        return d->run_several(cx, queries, n);
+    for (size_t i = 0; i < n; i++) {
+        queries[i].used_before = cx->arena->used;
+        TRY(d->run(cx, &queries[i]));
+    }
+    return ERR_OK;
+}
+
+enum err db_read(struct ctx *cx, struct db_read *reads, size_t n)
+{
+    struct db_query queries[DB_READS_MAX];
+    struct list rows[DB_READS_MAX];
+
+    assert(n <= DB_READS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        TRY(check_may_run(cx, reads[i].sql));
+        COUNT(cx->db, statements);
+        queries[i] = query_of(&reads[i], &rows[i]);
+    }
+    TRY(tx_note(cx, run_several(cx, queries, n)));
+    for (size_t i = 0; i < n; i++) {
+        reads[i].rows = queries[i].rows;
+        if (reads[i].all)
+            *reads[i].all = rows[i];
+    }
+    return ERR_OK;
 }
 
 /* 1-based place of the innermost savepoint of that name. */
@@ -361,6 +448,7 @@ struct db_stats db_stats(const struct db *db)
         .waits = atomic_load_explicit(&c->waits, memory_order_relaxed),
         .rollbacks = atomic_load_explicit(&c->rollbacks, memory_order_relaxed),
         .statements = atomic_load_explicit(&c->statements, memory_order_relaxed),
+        .exchanges = atomic_load_explicit(&c->exchanges, memory_order_relaxed),
     };
 }
 

@@ -76,8 +76,7 @@ bool db_in_transaction(const struct ctx *cx);
 /*
  * Runs one statement; rows, if any, are ignored. ERR_DUPLICATE, ERR_CONSTRAINT, ERR_CONFLICT, ...
  * Nothing waits for its answer: outside a savepoint a failure may be told by the next call that has
- * one, at the latest by db_commit, and a duplicate is a conflict then. Who decides by it uses
- * db_change.
+ * one, at the latest by db_commit. Who decides by it uses db_change.
  */
 enum err db_exec(struct ctx *cx, const char *sql, struct db_args args) MUST_USE;
 /* The same; *ret_rows is the number of rows inserted, updated or deleted. */
@@ -96,6 +95,26 @@ enum err db_all(struct ctx *cx, const struct field *fields, struct list *out, co
                 struct db_args args) MUST_USE;
 /* One integer, e.g. count(*); null reads as 0. ERR_NOT_FOUND without a row. */
 enum err db_int_of(struct ctx *cx, int64_t *out, const char *sql, struct db_args args) MUST_USE;
+/* Some reads whose answers come together, in one exchange with a server. */
+struct db_read {
+    const struct field *fields; /* of `one` and `all` */
+    void *one;                  /* the first row; untouched when there is none */
+    struct list *all;           /* or all rows, as db_all */
+    int64_t *number;            /* or the first column of the first row */
+    const char *sql;
+    struct db_args args;
+    size_t rows; /* set: how many it brought; of `one` and `number` 0 or 1 */
+};
+#define DB_READS_MAX 16
+enum err db_read(struct ctx *cx, struct db_read *reads, size_t n) MUST_USE;
+/*
+ * Runs one statement that is to change so many rows, without waiting for its answer: if it changes
+ * another number, the next call that has an answer, at the latest db_commit, says ERR_CONFLICT. For
+ * what was read before and is hardly ever otherwise by now.
+ */
+enum err db_expect(struct ctx *cx, int64_t rows, const char *sql, struct db_args args) MUST_USE;
+/* A transaction of this one statement. */
+enum err db_once(struct ctx *cx, int64_t *ret_rows, const char *sql, struct db_args args) MUST_USE;
 /* Several statements separated by ';' without parameters: migrations only. */
 enum err db_script(struct ctx *cx, const char *sql) MUST_USE;
 
@@ -146,6 +165,7 @@ db_name(const struct db *db); /* as given to db_open: the service, which is also
 enum err db_backup(struct ctx *cx, const char *path) MUST_USE; /* a consistent copy of cx->db */
 struct db_stats {
     uint64_t commits, groups, waits, rollbacks,
-        statements; /* groups = fsyncs of the write-ahead log */
+        statements, /* groups = fsyncs of the write-ahead log */
+        exchanges;  /* with a server: each waits for an answer */
 };
 struct db_stats db_stats(const struct db *db);

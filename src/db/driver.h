@@ -17,6 +17,7 @@ struct db_query {
     size_t rows, cap;           /* rows taken so far; room in a WANT_ALL list */
     size_t used_before;         /* of the arena, when a WANT_ALL began */
     int64_t changed;            /* set by the driver for WANT_CHANGES */
+    bool is_expected; /* WANT_NOTHING: another number of rows than `changed` is ERR_CONFLICT */
 };
 
 #define DB_SAVEPOINTS_MAX 8
@@ -46,6 +47,10 @@ struct db_driver {
     enum err (*commit)(struct ctx *cx); /* outermost; clears cx->tx, sets cx->ticket */
     void (*rollback)(struct ctx *cx);   /* clears cx->tx */
     enum err (*run)(struct ctx *cx, struct db_query *q);
+    /* Reads; NULL: one after another. */
+    enum err (*run_several)(struct ctx *cx, struct db_query *q, size_t n);
+    /* WANT_CHANGES outside a transaction, as one of its own; NULL: by begin, run and commit. */
+    enum err (*once)(struct ctx *cx, struct db_query *q);
     enum err (*script)(struct ctx *cx, const char *sql); /* inside a transaction */
     /* UNDO takes everything since the savepoint back and forgets the savepoint. */
     enum err (*savepoint)(struct ctx *cx, enum db_savepoint_verb verb, const char *name);
@@ -56,7 +61,7 @@ struct db_driver {
 };
 
 struct db_counters {
-    _Atomic uint64_t commits, groups, waits, rollbacks, statements;
+    _Atomic uint64_t commits, groups, waits, rollbacks, statements, exchanges;
 };
 
 /* First member of every driver's own struct. */
@@ -71,6 +76,9 @@ struct db {
 #define COUNT(db, what) atomic_fetch_add_explicit(&(db)->counters.what, 1, memory_order_relaxed)
 
 extern const struct db_driver db_sqlite, db_postgres;
+
+/* What is_expected was not so. */
+enum err db_unexpected(struct ctx *cx, const char *sql) MUST_USE;
 
 /*
  * Makes room for the next row: *ret_object is the struct to fill. ERR_TOO_LARGE when there are too

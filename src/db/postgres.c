@@ -40,14 +40,13 @@ static void note_contended(struct pg_db *p)
     atomic_store(&p->contended_until_us, clock_monotonic_us() + CONTENDED_US);
 }
 
-static enum err note_conflict(const struct ctx *cx, enum err e)
+void pg_note_conflict(const struct ctx *cx)
 {
-    if (e == ERR_CONFLICT && cx->tx) {
-        conflicts = in_conflict == cx->db ? conflicts + 1 : 1;
-        in_conflict = cx->db;
-        note_contended(pg_of(cx));
-    }
-    return e;
+    if (!cx->tx)
+        return;
+    conflicts = in_conflict == cx->db ? conflicts + 1 : 1;
+    in_conflict = cx->db;
+    note_contended(pg_of(cx));
 }
 
 void pg_rename(struct pg_connection *c, struct pg_statement *st)
@@ -147,35 +146,87 @@ static struct pg_statement *statement_get(struct pg_connection *c, const char *s
     return st;
 }
 
+/* The answers, in their order; also when one of them cannot be taken, all are cleared. */
+static enum err take_answers(struct ctx *cx, struct pg_asked *asked, struct db_query *queries,
+                             size_t n)
+{
+    enum err e = ERR_OK;
+
+    for (size_t i = 0; i < n; i++) {
+        queries[i].used_before = cx->arena->used;
+        if (e == ERR_OK)
+            e = asked[i].result
+                    ? pg_rows(cx, asked[i].st, asked[i].result, &queries[i])
+                    : fail(cx, ERR_UNAVAILABLE, "postgres: no answer: %s", queries[i].sql);
+        PQclear(asked[i].result);
+    }
+    return e;
+}
+
+static enum err run_several_on(struct ctx *cx, struct pg_connection *c, struct db_query *queries,
+                               size_t n)
+{
+    struct pg_asked asked[DB_READS_MAX];
+
+    assert(n <= DB_READS_MAX);
+    for (size_t i = 0; i < n; i++)
+        asked[i] = (struct pg_asked){statement_get(c, queries[i].sql, queries[i].args),
+                                     queries[i].args, NULL};
+    TRY(pg_exchange(cx, c, asked, n));
+    return take_answers(cx, asked, queries, n);
+}
+
 enum err pg_run_on(struct ctx *cx, struct pg_connection *c, struct db_query *q)
 {
-    PGresult *r = NULL;
-    struct pg_statement *st = statement_get(c, q->sql, q->args);
-    TRY(pg_exchange(cx, c, st, q->args, &r));
-    enum err e =
-        r ? pg_rows(cx, st, r, q) : fail(cx, ERR_UNAVAILABLE, "postgres: no answer: %s", q->sql);
-    PQclear(r);
+    return run_several_on(cx, c, q, 1);
+}
+
+static enum err postgres_run_several(struct ctx *cx, struct db_query *queries, size_t n)
+{
+    struct pg_db *p = pg_of(cx);
+    struct pg_connection *c = NULL;
+
+    if (cx->tx)
+        return run_several_on(cx, connection_of(cx), queries, n);
+    TRY(pg_take(cx, p, &c));
+    enum err e = run_several_on(cx, c, queries, n);
+    /* An older plan: nothing happened yet, so that nobody has to hear of it. */
+    if (e == ERR_CONFLICT && queries[0].rows == 0)
+        e = run_several_on(cx, c, queries, n);
+    pg_give_back(p, c);
     return e;
 }
 
 static enum err postgres_run(struct ctx *cx, struct db_query *q)
 {
+    struct pg_connection *c = connection_of(cx);
+
+    if (cx->tx && q->want == WANT_NOTHING && cx->tx->savepoints == 0)
+        return pg_defer(cx, c, statement_get(c, q->sql, q->args), q);
+    int64_t expected = q->changed;
+    TRY(postgres_run_several(cx, q, 1));
+    return q->is_expected && q->changed != expected ? db_unexpected(cx, q->sql) : ERR_OK;
+}
+
+static enum err postgres_once(struct ctx *cx, struct db_query *q)
+{
     struct pg_db *p = pg_of(cx);
     struct pg_connection *c = NULL;
 
-    if (cx->tx && q->want == WANT_NOTHING && cx->tx->savepoints == 0) {
-        c = connection_of(cx);
-        return note_conflict(cx, pg_defer(cx, c, statement_get(c, q->sql, q->args), q->args));
-    }
-    if (cx->tx)
-        return note_conflict(cx, pg_run_on(cx, connection_of(cx), q));
+    if (FAULT("db.commit.before"))
+        return fail(cx, ERR_UNAVAILABLE, "fault db.commit.before");
     TRY(pg_take(cx, p, &c));
-    enum err e = pg_run_on(cx, c, q);
-    /* An older plan: nothing happened yet, so that nobody has to hear of it. */
-    if (e == ERR_CONFLICT && q->rows == 0)
-        e = pg_run_on(cx, c, q);
+    struct pg_asked asked = {statement_get(c, q->sql, q->args), q->args, NULL};
+    enum err e = pg_exchange_once(cx, c, &asked);
+    if (e == ERR_OK)
+        e = take_answers(cx, &asked, q, 1);
+    if (e == ERR_OK && FAULT("db.commit.after"))
+        e = fail(cx, ERR_UNAVAILABLE, "fault db.commit.after");
     pg_give_back(p, c);
-    return e;
+    TRY(e);
+    COUNT(cx->db, commits);
+    COUNT(cx->db, groups);
+    return ERR_OK;
 }
 
 static enum err postgres_begin(struct ctx *cx)
@@ -243,7 +294,7 @@ static enum err postgres_commit(struct ctx *cx)
         return fail(cx, ERR_UNAVAILABLE, "fault db.commit.before");
     }
     if (c->begun || has_work(c))
-        e = note_conflict(cx, pg_commit(cx, c));
+        e = pg_commit(cx, c);
     if (e != ERR_OK && c->pg && PQtransactionStatus(c->pg) != PQTRANS_IDLE)
         end_failed(cx, c);
     if (e == ERR_DEADLINE)
@@ -273,7 +324,7 @@ static enum err postgres_script(struct ctx *cx, const char *sql)
     }
     if (!alone)
         pg_ahead(c, TURN_ALONE);
-    return note_conflict(cx, pg_simple(cx, c, pg_script(cx, sql)));
+    return pg_simple(cx, c, pg_script(cx, sql));
 }
 
 static enum err postgres_savepoint(struct ctx *cx, enum db_savepoint_verb verb, const char *name)
@@ -285,7 +336,7 @@ static enum err postgres_savepoint(struct ctx *cx, enum db_savepoint_verb verb, 
     assert(!strchr(name, '"'));
     /* A failure of what was before it is not the savepoint's to mend. */
     if (has_work(c) || c->n_ahead >= PG_AHEAD_MAX - 2)
-        TRY(note_conflict(cx, pg_exchange(cx, c, NULL, NO_ARGS, NULL)));
+        TRY(pg_exchange(cx, c, NULL, 0));
     /* What is rolled back to stays as an empty savepoint; one of the same name hides it. */
     snprintf(command, sizeof(command), "%s \"s_%s\"", verbs[verb], name);
     pg_ahead(c, command);
@@ -357,6 +408,8 @@ const struct db_driver db_postgres = {
     .commit = postgres_commit,
     .rollback = postgres_rollback,
     .run = postgres_run,
+    .run_several = postgres_run_several,
+    .once = postgres_once,
     .script = postgres_script,
     .savepoint = postgres_savepoint,
     .park = postgres_park,

@@ -31,7 +31,16 @@ struct pg_statement {
 struct pg_ahead {
     struct pg_statement *st; /* NULL: the command */
     struct db_args args;     /* in the arena of the work */
+    bool is_expected;        /* to change so many rows: */
+    int64_t expected;
     char command[PG_COMMAND_SIZE];
+};
+
+/* A statement whose answer is waited for. */
+struct pg_asked {
+    struct pg_statement *st;
+    struct db_args args;
+    PGresult *result; /* set by an exchange that went well: clear with PQclear */
 };
 
 struct pg_connection {
@@ -75,11 +84,12 @@ struct pg_db {
     char refusal[200];
 };
 
-/* What one exchange with the server brought. */
+/* What one exchange with the server brought, beside the results of what was asked. */
 struct pg_answer {
-    PGresult *result;           /* of the last statement; clear with PQclear */
-    PGresult *failure;          /* the first one, */
-    struct pg_statement *fault; /* and whose it was; NULL: a command's */
+    PGresult *result;                    /* of the last command; clear with PQclear */
+    PGresult *failure;                   /* the first one, */
+    struct pg_statement *fault;          /* and whose it was; NULL: a command's */
+    const struct pg_statement *surprise; /* changed other rows than expected */
 };
 
 static inline struct pg_db *pg_of(const struct ctx *cx)
@@ -92,6 +102,8 @@ static inline struct pg_db *pg_of(const struct ctx *cx)
 void pg_rename(struct pg_connection *c, struct pg_statement *st);
 void pg_statements_drop(struct pg_connection *c);
 enum err pg_run_on(struct ctx *cx, struct pg_connection *c, struct db_query *q) MUST_USE;
+/* Work of this thread came into conflict on the server. */
+void pg_note_conflict(const struct ctx *cx);
 
 /* postgres_pool.c */
 enum err pg_take(struct ctx *cx, struct pg_db *p, struct pg_connection **ret) MUST_USE;
@@ -131,11 +143,12 @@ void pg_ahead(struct pg_connection *c, const char *command);
 void pg_ahead_fresh(struct pg_connection *c);
 /* The statement goes out with the next exchange, which also tells when it fails. */
 enum err pg_defer(struct ctx *cx, struct pg_connection *c, struct pg_statement *st,
-                  struct db_args args) MUST_USE;
-/* What is ahead, then the statement (NULL: nothing more), in one round trip; its result is the
- * caller's to clear. */
-enum err pg_exchange(struct ctx *cx, struct pg_connection *c, struct pg_statement *st,
-                     struct db_args args, PGresult **ret) MUST_USE;
+                  const struct db_query *q) MUST_USE;
+/* What is ahead, then what is asked, in one round trip. On failure there are no results. */
+enum err pg_exchange(struct ctx *cx, struct pg_connection *c, struct pg_asked *asked,
+                     size_t n) MUST_USE;
+/* The same with nothing before it, as a transaction of its own: see pg_commit. */
+enum err pg_exchange_once(struct ctx *cx, struct pg_connection *c, struct pg_asked *asked) MUST_USE;
 /*
  * What is ahead, and the end of the transaction. When no answer comes, ERR_UNAVAILABLE or
  * ERR_DEADLINE: it may have happened.

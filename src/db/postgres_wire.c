@@ -77,6 +77,7 @@ void pg_ahead(struct pg_connection *c, const char *command)
 
     assert(c->n_ahead <= PG_AHEAD_MAX && strlen(command) < PG_COMMAND_SIZE);
     a->st = NULL;
+    a->is_expected = false;
     snprintf(a->command, sizeof(a->command), "%s", command);
 }
 
@@ -143,30 +144,27 @@ struct exchange_terms {
 struct sent {
     struct pg_statement *st; /* NULL: a command */
     bool is_prepare;
+    const struct pg_ahead *ahead; /* what it was, */
+    struct pg_asked *asked;       /* or this */
 };
 struct batch {
-    struct sent sent[2 * (PG_AHEAD_MAX + 1)];
+    struct sent sent[2 * (PG_AHEAD_MAX + DB_READS_MAX)];
     int n, syncs;
 };
 
-static void note_sent(struct batch *b, struct pg_statement *st, bool is_prepare)
+static bool send_statement(PGconn *pg, const struct sent *s, struct db_args args, struct batch *b)
 {
-    b->sent[b->n++] = (struct sent){st, is_prepare};
-}
-
-static bool send_statement(PGconn *pg, struct pg_statement *st, struct db_args args,
-                           struct batch *b)
-{
+    struct pg_statement *st = s->st;
     struct pg_binary bound;
 
     if (!st->prepared) {
         if (!PQsendPrepare(pg, st->name, st->sql, st->parameters, st->types))
             return false;
         st->prepared = true; /* for what follows; see undo_prepares */
-        note_sent(b, st, true);
+        b->sent[b->n++] = (struct sent){.st = st, .is_prepare = true};
     }
     pg_bind(&bound, args);
-    note_sent(b, st, false);
+    b->sent[b->n++] = *s;
     return PQsendQueryPrepared(pg, st->name, st->parameters, bound.values, bound.lengths,
                                bound.formats, 1) == 1;
 }
@@ -174,20 +172,21 @@ static bool send_statement(PGconn *pg, struct pg_statement *st, struct db_args a
 static bool send_ahead(PGconn *pg, const struct pg_ahead *a, struct batch *b)
 {
     if (a->st)
-        return send_statement(pg, a->st, a->args, b);
-    note_sent(b, NULL, false);
+        return send_statement(pg, &(struct sent){.st = a->st, .ahead = a}, a->args, b);
+    b->sent[b->n++] = (struct sent){.ahead = a};
     return PQsendQueryParams(pg, a->command, 0, NULL, NULL, NULL, NULL, 1) == 1;
 }
 
-static bool sends(struct pg_connection *c, struct pg_statement *st, struct db_args args,
-                  struct batch *b)
+static bool sends(struct pg_connection *c, struct pg_asked *asked, size_t n, struct batch *b)
 {
     bool ok = PQenterPipelineMode(c->pg) == 1;
 
     for (int i = 0; i < c->n_ahead && ok; i++)
         ok = send_ahead(c->pg, &c->ahead[i], b);
-    if (st && ok)
-        ok = send_statement(c->pg, st, args, b);
+    for (size_t i = 0; i < n && ok; i++) {
+        const struct sent s = {.st = asked[i].st, .asked = &asked[i]};
+        ok = send_statement(c->pg, &s, asked[i].args, b);
+    }
     b->syncs++;
     return ok && PQpipelineSync(c->pg);
 }
@@ -200,21 +199,33 @@ static void undo_prepares(const struct batch *b, int from)
             b->sent[i].st->prepared = false;
 }
 
+static bool is_as_expected(const struct pg_ahead *a, PGresult *r)
+{
+    int64_t changed = -1;
+
+    return !a || !a->is_expected ||
+           (str_i64(str_from(PQcmdTuples(r)), 0, INT64_MAX, &changed) && changed == a->expected);
+}
+
 /* Takes a result into the answer; the first failure is the one that counts. */
 static void take_result(PGresult *r, const struct batch *b, int place, struct pg_answer *a)
 {
     ExecStatusType status = PQresultStatus(r);
     bool failed = status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE;
+    struct sent sent = place < b->n ? b->sent[place] : (struct sent){.st = NULL};
+    PGresult **to = sent.asked && !sent.is_prepare ? &sent.asked->result : &a->result;
 
     if (failed && !a->failure) {
         a->failure = r;
-        a->fault = place < b->n ? b->sent[place].st : NULL;
+        a->fault = sent.st;
         undo_prepares(b, place);
     } else if (failed || status == PGRES_PIPELINE_ABORTED) {
         PQclear(r);
-    } else { /* the last one is the statement's */
-        PQclear(a->result);
-        a->result = r;
+    } else {
+        if (!a->surprise && !is_as_expected(sent.ahead, r))
+            a->surprise = sent.st;
+        PQclear(*to);
+        *to = r;
     }
 }
 
@@ -255,13 +266,13 @@ static bool cancel_and_drain(struct pg_connection *c, const struct batch *b, str
 }
 
 /* One try on the connection as it is. ERR_OK: the server answered, if with a failure. */
-static enum err exchange_once(struct pg_connection *c, struct pg_statement *st, struct db_args args,
+static enum err exchange_once(struct pg_connection *c, struct pg_asked *asked, size_t n,
                               int64_t deadline_us, struct pg_answer *a)
 {
     struct batch b = {.n = 0};
     bool late = false;
 
-    if (!sends(c, st, args, &b))
+    if (!sends(c, asked, n, &b))
         return ERR_UNAVAILABLE;
     enum err e = flush(c->pg, deadline_us);
     if (e == ERR_OK)
@@ -275,11 +286,15 @@ static enum err exchange_once(struct pg_connection *c, struct pg_statement *st, 
     return late ? ERR_DEADLINE : ERR_UNAVAILABLE;
 }
 
-static void forget(struct pg_answer *a)
+static void forget(struct pg_answer *a, struct pg_asked *asked, size_t n)
 {
+    for (size_t i = 0; i < n; i++) {
+        PQclear(asked[i].result);
+        asked[i].result = NULL;
+    }
     PQclear(a->result);
     PQclear(a->failure);
-    *a = (struct pg_answer){NULL, NULL, NULL};
+    *a = (struct pg_answer){NULL, NULL, NULL, NULL};
 }
 
 /* Whether the server has said good-bye, or is gone, as far as this side has heard. */
@@ -296,7 +311,7 @@ static bool is_dead(PGconn *pg)
  * done. So that is said on a connection only that has been looked at.
  */
 static enum err exchange_or_reconnect(struct ctx *cx, struct pg_connection *c,
-                                      struct pg_statement *st, struct db_args args,
+                                      struct pg_asked *asked, size_t n,
                                       const struct exchange_terms *x, struct pg_answer *a)
 {
     for (;;) {
@@ -306,10 +321,11 @@ static enum err exchange_or_reconnect(struct ctx *cx, struct pg_connection *c,
             TRY(pg_connect(cx, pg_of(cx), c));
         bool may_repeat = !c->begun && !c->fresh && !x->commits;
         c->fresh = false;
-        enum err e = exchange_once(c, st, args, x->deadline_us, a);
+        COUNT(cx->db, exchanges);
+        enum err e = exchange_once(c, asked, n, x->deadline_us, a);
         if (e == ERR_OK)
             return ERR_OK;
-        forget(a);
+        forget(a, asked, n);
         pg_disconnect(c);
         if (e == ERR_DEADLINE)
             return fail(cx, e, "postgres: no answer before the deadline");
@@ -326,12 +342,35 @@ static bool begins(const struct pg_connection *c)
     return false;
 }
 
-static enum err exchange(struct ctx *cx, struct pg_connection *c, struct pg_statement *st,
-                         struct db_args args, const struct exchange_terms *x, PGresult **ret)
+static bool is_asked(const struct pg_statement *st, const struct pg_asked *asked, size_t n)
 {
-    struct pg_answer a = {NULL, NULL, NULL};
+    for (size_t i = 0; i < n; i++)
+        if (asked[i].st == st)
+            return true;
+    return false;
+}
 
-    enum err e = exchange_or_reconnect(cx, c, st, args, x, &a);
+static enum err failure_of(struct ctx *cx, struct pg_connection *c, const struct pg_answer *a,
+                           bool was_asked)
+{
+    const char *what = a->fault ? a->fault->sql : "transaction";
+    enum err e = server_error(cx, a->failure, what);
+
+    if (a->fault && e == ERR_CONFLICT && plan_is_old(a->failure))
+        pg_rename(c, a->fault);
+    /* A duplicate that nobody waited for is one of work beside this one, which was faster. */
+    if (e == ERR_CONFLICT || (e == ERR_DUPLICATE && !was_asked))
+        pg_note_conflict(cx);
+    return e;
+}
+
+/* *ret, if wanted, is the result of the last command. */
+static enum err exchange(struct ctx *cx, struct pg_connection *c, struct pg_asked *asked, size_t n,
+                         const struct exchange_terms *x, PGresult **ret)
+{
+    struct pg_answer a = {NULL, NULL, NULL, NULL};
+
+    enum err e = exchange_or_reconnect(cx, c, asked, n, x, &a);
     if (e != ERR_OK) {
         c->n_ahead = 0;
         return e;
@@ -339,50 +378,50 @@ static enum err exchange(struct ctx *cx, struct pg_connection *c, struct pg_stat
     if (begins(c) && PQtransactionStatus(c->pg) != PQTRANS_IDLE)
         c->begun = true;
     c->n_ahead = 0;
-    if (a.failure) {
-        e = server_error(cx, a.failure, a.fault ? a.fault->sql : "transaction");
-        /* Nobody waited for its answer to decide by it: work beside this one was faster. */
-        if (e == ERR_DUPLICATE && a.fault != st)
-            e = fail(cx, ERR_CONFLICT, "postgres: taken meanwhile: %s",
-                     a.fault ? a.fault->sql : "");
-        if (a.fault && e == ERR_CONFLICT && plan_is_old(a.failure))
-            pg_rename(c, a.fault);
-        forget(&a);
-        return e;
-    }
-    if (ret)
+    if (a.failure)
+        e = failure_of(cx, c, &a, is_asked(a.fault, asked, n));
+    else if (a.surprise)
+        e = db_unexpected(cx, a.surprise->sql);
+    if (e == ERR_OK && ret) {
         *ret = a.result;
-    else
-        forget(&a);
-    return ERR_OK;
+        a.result = NULL;
+    }
+    forget(&a, asked, e == ERR_OK ? 0 : n);
+    return e;
 }
 
-enum err pg_exchange(struct ctx *cx, struct pg_connection *c, struct pg_statement *st,
-                     struct db_args args, PGresult **ret)
+enum err pg_exchange(struct ctx *cx, struct pg_connection *c, struct pg_asked *asked, size_t n)
 {
     int64_t now = clock_monotonic_us();
     if (cx->deadline_us && cx->deadline_us <= now)
         return fail(cx, ERR_DEADLINE, "postgres: the deadline has passed");
     const struct exchange_terms x = {cx->deadline_us ? cx->deadline_us : now + NO_DEADLINE_US,
                                      false};
-    return exchange(cx, c, st, args, &x, ret);
+    return exchange(cx, c, asked, n, &x, NULL);
+}
+
+enum err pg_exchange_once(struct ctx *cx, struct pg_connection *c, struct pg_asked *asked)
+{
+    const struct exchange_terms x = {clock_monotonic_us() + COMMAND_US, true};
+
+    return exchange(cx, c, asked, 1, &x, NULL);
 }
 
 enum err pg_defer(struct ctx *cx, struct pg_connection *c, struct pg_statement *st,
-                  struct db_args args)
+                  const struct db_query *q)
 {
-    struct db_value *v = arena_array(cx->arena, args.n, sizeof(*v));
+    struct db_value *v = arena_array(cx->arena, q->args.n, sizeof(*v));
 
     /* A command of each kind still has room beside it. */
     if (c->n_ahead >= PG_AHEAD_MAX - 4)
-        TRY(pg_exchange(cx, c, NULL, NO_ARGS, NULL));
-    if (args.n)
-        memcpy(v, args.v, args.n * sizeof(*v));
-    for (size_t i = 0; i < args.n; i++)
+        TRY(pg_exchange(cx, c, NULL, 0));
+    if (q->args.n)
+        memcpy(v, q->args.v, q->args.n * sizeof(*v));
+    for (size_t i = 0; i < q->args.n; i++)
         if (v[i].type == DB_STR)
             v[i].s = arena_copy(cx->arena, v[i].s);
-    c->ahead[c->n_ahead].st = st;
-    c->ahead[c->n_ahead++].args = (struct db_args){v, args.n};
+    c->ahead[c->n_ahead++] = (struct pg_ahead){
+        .st = st, .args = {v, q->args.n}, .is_expected = q->is_expected, .expected = q->changed};
     return ERR_OK;
 }
 
@@ -391,7 +430,7 @@ enum err pg_rollback(struct ctx *cx, struct pg_connection *c)
     const struct exchange_terms x = {clock_monotonic_us() + COMMAND_US, false};
 
     pg_ahead(c, "rollback");
-    return exchange(cx, c, NULL, NO_ARGS, &x, NULL);
+    return exchange(cx, c, NULL, 0, &x, NULL);
 }
 
 /* Nothing but statements: what the server gets in one exchange it does as a whole or not at all. */
@@ -414,15 +453,25 @@ static bool needs_no_begin(struct pg_connection *c)
     return true;
 }
 
+static bool expects(const struct pg_connection *c)
+{
+    for (int i = 0; i < c->n_ahead; i++)
+        if (c->ahead[i].is_expected)
+            return true;
+    return false;
+}
+
 enum err pg_commit(struct ctx *cx, struct pg_connection *c)
 {
     const struct exchange_terms x = {clock_monotonic_us() + COMMAND_US, true};
     PGresult *r = NULL;
 
+    if (expects(c)) /* before anything is for good */
+        TRY(pg_exchange(cx, c, NULL, 0));
     if (needs_no_begin(c))
-        return exchange(cx, c, NULL, NO_ARGS, &x, NULL);
+        return exchange(cx, c, NULL, 0, &x, NULL);
     pg_ahead(c, "commit");
-    enum err e = exchange(cx, c, NULL, NO_ARGS, &x, &r);
+    enum err e = exchange(cx, c, NULL, 0, &x, &r);
     /* The commit of a transaction that had failed is answered with ROLLBACK, not with an error. */
     if (e == ERR_OK && strcmp(r ? PQcmdStatus(r) : "", "COMMIT") != 0)
         e = fail(cx, ERR_INTERNAL, "postgres: a failed transaction was committed");
@@ -434,12 +483,12 @@ enum err pg_simple(struct ctx *cx, struct pg_connection *c, const char *sql)
 {
     const struct batch alone = {.n = 0};
     int64_t deadline_us = cx->deadline_us ? cx->deadline_us : clock_monotonic_us() + NO_DEADLINE_US;
-    struct pg_answer a = {NULL, NULL, NULL};
+    struct pg_answer a = {NULL, NULL, NULL, NULL};
     PGresult *r = NULL;
     enum err e = ERR_OK;
 
     if (!c->pg || c->n_ahead > 0)
-        TRY(pg_exchange(cx, c, NULL, NO_ARGS, NULL));
+        TRY(pg_exchange(cx, c, NULL, 0));
     if (!PQsendQuery(c->pg, sql))
         e = ERR_UNAVAILABLE;
     if (e == ERR_OK)
@@ -450,7 +499,9 @@ enum err pg_simple(struct ctx *cx, struct pg_connection *c, const char *sql)
         e = server_error(cx, a.failure, "script");
     else if (e != ERR_OK)
         e = fail(cx, e, "postgres: a script did not end");
-    forget(&a);
+    if (e == ERR_CONFLICT)
+        pg_note_conflict(cx);
+    forget(&a, NULL, 0);
     if (e == ERR_DEADLINE || PQstatus(c->pg) == CONNECTION_BAD)
         pg_disconnect(c);
     return e;

@@ -286,6 +286,14 @@ static enum err row_read(struct ctx *cx, struct statement *st, struct db_query *
     return ERR_OK;
 }
 
+static enum err note_changed(struct ctx *cx, struct db_query *q, int64_t changed)
+{
+    if (q->is_expected && changed != q->changed)
+        return db_unexpected(cx, q->sql);
+    q->changed = changed;
+    return ERR_OK;
+}
+
 static enum err connection_run(struct ctx *cx, const struct sqlite_db *s, struct connection *c,
                                struct db_query *q)
 {
@@ -313,7 +321,7 @@ static enum err connection_run(struct ctx *cx, const struct sqlite_db *s, struct
     if (rc != SQLITE_OK)
         e = sqlite_error(cx, c->handle, rc, q->sql);
     else if (!reads && e == ERR_OK)
-        q->changed = sqlite3_changes64(c->handle);
+        e = note_changed(cx, q, sqlite3_changes64(c->handle));
     sqlite3_reset(st->stmt);
     sqlite3_clear_bindings(st->stmt);
     if (c->writer)

@@ -42,20 +42,31 @@ static int64_t lease_of(struct ctx *cx, const struct idempotency *k)
 /* Takes the key when nobody has it, or when what was kept under it is too old. */
 static enum err insert(struct ctx *cx, const struct idempotency *k, int64_t *ret_inserted)
 {
-    int64_t now = ctx_now(cx);
-
-    return db_change(
-        cx, ret_inserted,
+    static const char sql[] =
         "insert into idempotency (principal, route, key, fingerprint, is_done, lease_until,"
         " expires_at, lease_holder) values ($1, $2, $3, $4, 0, $5, $6, $8)"
         " on conflict (principal, route, key) do update set fingerprint = excluded.fingerprint,"
         " is_done = 0, lease_until = excluded.lease_until, expires_at = excluded.expires_at,"
         " lease_holder = excluded.lease_holder,"
         " status = null, content_type = null, location = null, etag = null, body = null"
-        " where idempotency.expires_at < $7",
+        " where idempotency.expires_at < $7";
+    int64_t now = ctx_now(cx);
+    struct db_args args =
         ARGS(db_str(k->principal), db_str(k->route), db_str(k->key),
              db_str(hex(cx, k->fingerprint)), db_int(lease_of(cx, k)),
-             db_int(now + IDEMPOTENCY_KEEP_US), db_int(now), db_uuid(cx->instance)));
+             db_int(now + IDEMPOTENCY_KEEP_US), db_int(now), db_uuid(cx->instance));
+
+    return db_in_transaction(cx) ? db_change(cx, ret_inserted, sql, args)
+                                 : db_once(cx, ret_inserted, sql, args);
+}
+
+enum err idempotency_take_fresh(struct ctx *cx, const struct idempotency *k, bool *ret_fresh)
+{
+    int64_t inserted = 0;
+
+    TRY(insert(cx, k, &inserted));
+    *ret_fresh = inserted == 1;
+    return ERR_OK;
 }
 
 enum err idempotency_take(struct ctx *cx, const struct idempotency *k,

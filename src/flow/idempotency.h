@@ -29,6 +29,9 @@ struct idempotent_answer {
  */
 enum err idempotency_take(struct ctx *cx, const struct idempotency *k,
                           struct idempotent_answer *ret) MUST_USE;
+/* Outside a transaction: the same for a fresh key, at once and for good; *ret_fresh: it was one. */
+enum err idempotency_take_fresh(struct ctx *cx, const struct idempotency *k,
+                                bool *ret_fresh) MUST_USE;
 enum err idempotency_store(struct ctx *cx, const struct idempotency *k,
                            const struct idempotent_answer *a) MUST_USE;
 /* The work failed: the key is free, unless somebody else has taken it since. */

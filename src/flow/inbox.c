@@ -8,10 +8,10 @@
 /*
  * DESIGN
  *
- * inbox_apply runs one transaction. Inside it each effect stands in a savepoint, so that an effect
- * that fails for good is undone while the parked row and the moved position stay. A failure that
- * may pass rolls everything back and is returned: the caller waits and offers the same events
- * again.
+ * inbox_apply runs one transaction for all events, first as if all of them were new and nothing
+ * were parked, which costs no look at what is there; when that is not so, it is run again with one.
+ * An effect that fails for good is parked in a transaction of its own. A failure that may pass
+ * rolls everything back and is returned: the caller waits and offers the same events again.
  */
 
 const struct field parked_fields[] = {
@@ -121,28 +121,59 @@ static const struct field taken_fields[] = {
 
 #define TAKE_MAX 16 /* events in one statement: a power of four */
 
-/*
- * Writes inbox rows: *ret are those of these events that nobody has applied yet. A few lengths
- * only, so that few statements are prepared: the last event fills up.
- */
-static enum err take(struct ctx *cx, const struct event *const *events, size_t n, struct list *ret)
-{
-    struct db_value values[1 + TAKE_MAX] = {db_int(ctx_now(cx))};
-    size_t length = 1;
+/* A statement that writes inbox rows, and its arguments. */
+struct take {
     struct buf sql;
+    struct db_value values[1 + TAKE_MAX];
+    size_t n_values;
+};
+
+/* A few lengths only, so that few statements are prepared: the last event fills up. */
+static void take_init(struct ctx *cx, struct take *t, const struct event *const *events, size_t n)
+{
+    size_t length = 1;
 
     while (length < n)
         length *= 4;
-    buf_init_arena(&sql, cx->arena, 1024);
-    buf_lit(&sql, "insert into inbox (event_id, applied_at) values ");
+    buf_init_arena(&t->sql, cx->arena, 1024);
+    t->values[0] = db_int(ctx_now(cx));
+    buf_lit(&t->sql, "insert into inbox (event_id, applied_at) select * from (values ");
     for (size_t i = 0; i < length; i++) {
-        values[1 + i] = db_uuid(events[i < n ? i : n - 1]->id);
-        buf_printf(&sql, "%s($%zu, $1)", i ? ", " : "", 2 + i);
+        t->values[1 + i] = db_uuid(events[i < n ? i : n - 1]->id);
+        buf_printf(&t->sql, "%s($%zu, $1)", i ? ", " : "", 2 + i);
     }
-    buf_lit(&sql, " on conflict (event_id) do nothing returning event_id,"
-                  " (select count(*) from (select 1 from parked limit 1) as few) as any_parked");
-    buf_char(&sql, '\0');
-    return db_all(cx, taken_fields, ret, sql.p, (struct db_args){values, 1 + length});
+    t->n_values = 1 + length;
+}
+
+static struct db_args take_args(const struct take *t)
+{
+    return (struct db_args){t->values, t->n_values};
+}
+
+/* As it nearly always is: all of them are new, and nothing is parked. Otherwise ERR_CONFLICT, told
+ * as late as db_expect says. */
+static enum err take_all(struct ctx *cx, const struct event *const *events, size_t n)
+{
+    struct take t;
+
+    take_init(cx, &t, events, n);
+    buf_lit(&t.sql, ") as seen where not exists (select 1 from parked) on conflict (event_id)"
+                    " do nothing");
+    buf_char(&t.sql, '\0');
+    return db_expect(cx, (int64_t)n, t.sql.p, take_args(&t));
+}
+
+/* *ret are those of these events that nobody has applied yet. */
+static enum err take_new(struct ctx *cx, const struct event *const *events, size_t n,
+                         struct list *ret)
+{
+    struct take t;
+
+    take_init(cx, &t, events, n);
+    buf_lit(&t.sql, ") as seen where true on conflict (event_id) do nothing returning event_id,"
+                    " (select count(*) from (select 1 from parked limit 1) as few) as any_parked");
+    buf_char(&t.sql, '\0');
+    return db_all(cx, taken_fields, ret, t.sql.p, take_args(&t));
 }
 
 /* The effect; or the event parked, when one of its key is. */
@@ -186,18 +217,18 @@ static enum err apply_traced(struct ctx *cx, const struct consumer *c, const str
 
 /* At most TAKE_MAX, each with a consumer. */
 static enum err apply_new(struct ctx *cx, const struct consumer *consumers,
-                          const struct event *const *events, size_t n)
+                          const struct event *const *events, size_t n, bool one_by_one)
 {
     struct list taken = {NULL, 0};
     bool any_parked = false;
 
-    TRY(take(cx, events, n, &taken));
+    TRY(one_by_one ? take_new(cx, events, n, &taken) : take_all(cx, events, n));
     if (MUTANT(MUTANT_INBOX_FIRST)) {
         TRY(db_commit(cx));
         TRY(db_begin(cx));
     }
     for (size_t i = 0; i < n; i++)
-        if (is_new(&taken, events[i], &any_parked))
+        if (!one_by_one || is_new(&taken, events[i], &any_parked))
             TRY(apply_traced(cx, find(consumers, events[i]->type), events[i], any_parked));
     return ERR_OK;
 }
@@ -225,7 +256,7 @@ static enum err move_positions(struct ctx *cx, const struct event *events, size_
 }
 
 static enum err apply_in_transaction(struct ctx *cx, const struct consumer *consumers,
-                                     const struct event *events, size_t n)
+                                     const struct event *events, size_t n, bool one_by_one)
 {
     const struct event *wanted[TAKE_MAX];
     size_t n_wanted = 0;
@@ -235,7 +266,7 @@ static enum err apply_in_transaction(struct ctx *cx, const struct consumer *cons
         if (inbox_wants(cx, consumers, &events[i]))
             wanted[n_wanted++] = &events[i];
         if (n_wanted == TAKE_MAX || (n_wanted && i + 1 == n)) {
-            TRY(apply_new(cx, consumers, wanted, n_wanted));
+            TRY(apply_new(cx, consumers, wanted, n_wanted, one_by_one));
             n_wanted = 0;
         }
     }
@@ -263,8 +294,12 @@ enum err inbox_park(struct ctx *cx, const struct event *e, int tries, struct str
 enum err inbox_apply(struct ctx *cx, const struct consumer *consumers, const struct event *events,
                      size_t n)
 {
-    enum err e = apply_in_transaction(cx, consumers, events, n);
+    enum err e = apply_in_transaction(cx, consumers, events, n, false);
 
+    if (e == ERR_CONFLICT) { /* some were applied, or some are parked: which? */
+        db_rollback(cx);
+        e = apply_in_transaction(cx, consumers, events, n, true);
+    }
     if (e == ERR_OK)
         return e;
     db_rollback(cx);

@@ -114,7 +114,8 @@ enum err migrate(struct ctx *cx, const struct migration *scripts, bool dry_run,
 {
     enum err e = ERR_CONFLICT;
 
-    for (int tries = 0; tries < CONFLICT_TRIES && e == ERR_CONFLICT; tries++) {
+    for (int tries = 0; tries < CONFLICT_TRIES && (e == ERR_CONFLICT || e == ERR_DUPLICATE);
+         tries++) {
         e = migrate_once(cx, scripts, dry_run, pending);
         if (e != ERR_OK)
             db_rollback(cx);

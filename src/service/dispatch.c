@@ -130,14 +130,19 @@ static enum err run_with_lease(struct work *w)
 {
     struct ctx *cx = &w->cx;
     struct idempotent_answer before;
+    bool is_fresh = false;
 
-    TRY(db_begin(cx));
     w->key.lease_until = ctx_now(cx) + IDEMPOTENCY_LEASE_US;
-    TRY(idempotency_take(cx, &w->key, &before));
-    if (before.replayed)
-        return replay(w, &before);
-    enum err e = db_commit(cx);
+    enum err e = idempotency_take_fresh(cx, &w->key, &is_fresh);
+    if (e == ERR_OK && !is_fresh) {
+        TRY(db_begin(cx));
+        TRY(idempotency_take(cx, &w->key, &before));
+        if (before.replayed)
+            return replay(w, &before);
+        e = db_commit(cx);
+    }
     if (e != ERR_OK) { /* and perhaps it was made */
+        db_rollback(cx);
         unsettled_add(w);
         return e;
     }

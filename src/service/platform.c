@@ -189,6 +189,8 @@ static enum err open_service(struct ctx *cx, struct platform *p, struct svc *s)
                              "service", name, NULL, NULL);
     s->statements = metric_get(METRIC_COUNTER, "jumun_db_statements_total", "SQL statements run.",
                                "service", name, NULL, NULL);
+    s->exchanges = metric_get(METRIC_COUNTER, "jumun_db_exchanges_total",
+                              "Round trips to a database server.", "service", name, NULL, NULL);
     s->commits = metric_get(METRIC_COUNTER, "jumun_db_commits_total", "Transactions committed.",
                             "service", name, NULL, NULL);
     s->syncs = metric_get(METRIC_COUNTER, "jumun_db_syncs_total",
@@ -359,6 +361,7 @@ static void refresh_metrics(void *arg)
             metric_set(s->bus_lag, bus_lag(s->reader));
         struct db_stats stats = db_stats(s->db);
         metric_set(s->statements, (int64_t)stats.statements);
+        metric_set(s->exchanges, (int64_t)stats.exchanges);
         metric_set(s->commits, (int64_t)stats.commits);
         metric_set(s->syncs, (int64_t)stats.groups);
     }

@@ -16,6 +16,7 @@
 #define TRIES_MAX 12    /* of one event, some 15 s: then it is parked */
 #define PASSED_MAX 1000 /* events without a consumer that a restart may read again */
 #define TIMERS_MAX 64
+#define TOPICS_MAX 8
 /* Under load timers look at most this often; an early bell waits for it. */
 #define TIMER_PAUSE_US (20 * US_PER_MS)
 #define IDLE_US US_PER_S
@@ -358,16 +359,23 @@ static int64_t start_position(void *arg, struct str topic, int partition)
     return position;
 }
 
+/* What it consumes; and its own events, for its watchers, unless these read the bus themselves. */
 static enum err subscribe(struct svc *s)
 {
+    const char *topics[TOPICS_MAX];
     size_t n = 0;
 
     if (!s->service->consumers || !s->service->topics)
         return ERR_OK;
-    while (s->service->topics[n])
+    while (s->service->topics[n]) {
+        assert(n + 1 < TOPICS_MAX);
+        topics[n] = s->service->topics[n];
         n++;
-    return bus_subscribe(s->platform->bus, s->service->name, s->service->topics, n, start_position,
-                         s, &s->reader);
+    }
+    if (s->service->watchers && !watch_is_apart(s))
+        topics[n++] = s->service->name;
+    return bus_subscribe(s->platform->bus, s->service->name, topics, n, start_position, s,
+                         &s->reader);
 }
 
 enum err pump_start(struct svc *s)

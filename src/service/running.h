@@ -62,7 +62,8 @@ struct svc {
     _Atomic(struct unsettled *) unsettled; /* keys to free when the database is back */
     _Atomic int n_unsettled;
     _Atomic int64_t caught_up_us; /* when there was nothing more to read; 0: not yet */
-    struct metric *outbox_rows, *outbox_age_us, *bus_lag, *consumed, *statements, *commits, *syncs;
+    struct metric *outbox_rows, *outbox_age_us, *bus_lag, *consumed, *statements;
+    struct metric *exchanges, *commits, *syncs;
 };
 
 struct platform {

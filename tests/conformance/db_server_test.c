@@ -248,7 +248,7 @@ static void whole_or_nothing(void)
     CHECK_INT(db_exec(&w.cx, sql, ARGS(db_int(3), db_int(3))), ERR_OK);
     CHECK_INT(db_exec(&w.cx, sql, ARGS(db_int(1), db_int(4))), ERR_OK);
     CHECK_INT(db_exec(&w.cx, sql, ARGS(db_int(5), db_int(5))), ERR_OK);
-    CHECK_INT(db_commit(&w.cx), ERR_CONFLICT);
+    CHECK_INT(db_commit(&w.cx), ERR_DUPLICATE);
     CHECK_INT(pledges(&w), 2);
 
     CHECK_INT(db_begin(&w.cx), ERR_OK);

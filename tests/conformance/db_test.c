@@ -378,6 +378,124 @@ static void savepoints(void)
     db_close(db);
 }
 
+/* Each read has its own answer, in its order, and what is not there is told by the count. */
+static void several_reads(void)
+{
+    struct thing first = {0}, none = {.color = 1};
+    struct list all = {NULL, 0};
+    int64_t number = -1;
+    struct db_read reads[] = {
+        {.fields = thing_fields,
+         .one = &first,
+         .sql = "select name, color from things where name = $1",
+         .args = ARGS(db_str(STR("b")))},
+        {.fields = thing_fields,
+         .one = &none,
+         .sql = "select name, color from things where name = $1",
+         .args = ARGS(db_str(STR("z")))},
+        {.fields = thing_fields, .all = &all, .sql = "select name from things order by name desc"},
+        {.number = &number, .sql = "select count(*) from things"},
+    };
+    struct work w;
+    struct db *db = fresh(&w);
+
+    CHECK(db_begin(&w.cx) == ERR_OK && add_thing(&w.cx, "a") == ERR_OK);
+    CHECK_INT(db_exec(&w.cx, "insert into things (thing_id, name) values ($1, 'b')",
+                      ARGS(db_uuid(ctx_uuid(&w.cx)))),
+              ERR_OK);
+    CHECK_INT(db_read(&w.cx, reads, COUNT_OF(reads)), ERR_OK); /* what it wrote itself, too */
+    CHECK_STR(first.name, "b");
+    CHECK(reads[0].rows == 1 && reads[1].rows == 0 && none.color == 1 && none.name.p == NULL);
+    CHECK(reads[2].rows == 2 && all.n == 2 && number == 2);
+    CHECK_STR(LIST_AT(struct thing, all, 0)->name, "b");
+    CHECK_INT(db_commit(&w.cx), ERR_OK);
+    CHECK_INT(db_read(&w.cx, reads, COUNT_OF(reads)), ERR_OK); /* and outside a transaction */
+    CHECK(all.n == 2 && number == 2);
+
+    /* One that fails is the failure of all; nothing is half there. */
+    all = (struct list){NULL, 0};
+    reads[3].sql = "select nonsense from things";
+    CHECK_INT(db_read(&w.cx, reads, COUNT_OF(reads)), ERR_INTERNAL);
+    CHECK(all.n == 0);
+    CHECK_INT(db_begin(&w.cx), ERR_OK);
+    CHECK_INT(db_read(&w.cx, reads, COUNT_OF(reads)), ERR_INTERNAL);
+    CHECK_INT(add_thing(&w.cx, "c"), ERR_INTERNAL);
+    db_rollback(&w.cx);
+    reads[3].sql = "delete from things";
+    CHECK_INT(db_read(&w.cx, reads, COUNT_OF(reads)), ERR_INTERNAL); /* reads only */
+    CHECK_INT(count_things(&w.cx), 2);
+    work_release(&w);
+    db_close(db);
+}
+
+static enum err expect_amount(struct ctx *cx, int64_t rows, const char *name)
+{
+    return db_expect(cx, rows, "update things set amount = 7 where name = $1",
+                     ARGS(db_str(str_from(name))));
+}
+
+/* Whether it is told at once or later, a transaction that met something else does not commit. */
+static void expectations(void)
+{
+    struct work w;
+    struct db *db = fresh(&w);
+    int64_t n = 0;
+
+    CHECK(db_begin(&w.cx) == ERR_OK && add_thing(&w.cx, "a") == ERR_OK);
+    CHECK_INT(expect_amount(&w.cx, 1, "a"), ERR_OK);
+    CHECK_INT(expect_amount(&w.cx, 0, "z"), ERR_OK);
+    CHECK_INT(db_commit(&w.cx), ERR_OK);
+    CHECK_INT(db_int_of(&w.cx, &n, "select amount from things", NO_ARGS), ERR_OK);
+    CHECK_INT(n, 7);
+    for (int asks = 0; asks < 2; asks++) {
+        CHECK(db_begin(&w.cx) == ERR_OK && add_thing(&w.cx, "b") == ERR_OK);
+        enum err e = expect_amount(&w.cx, 1, "z");
+        if (e == ERR_OK && asks)
+            e = db_int_of(&w.cx, &n, "select 1", NO_ARGS);
+        if (e == ERR_OK)
+            e = db_commit(&w.cx);
+        CHECK_INT(e, ERR_CONFLICT);
+        db_rollback(&w.cx);
+        CHECK_INT(count_things(&w.cx), 1);
+    }
+    CHECK_INT(db_begin(&w.cx), ERR_OK);
+    CHECK_INT(db_savepoint(&w.cx, "one"), ERR_OK);
+    CHECK_INT(expect_amount(&w.cx, 2, "a"), ERR_CONFLICT); /* in a savepoint at once */
+    db_rollback(&w.cx);
+    work_release(&w);
+    db_close(db);
+}
+
+static void once(void)
+{
+    struct work w;
+    struct db *db = fresh(&w);
+    struct uuid id = ctx_uuid(&w.cx);
+    int64_t n = -1;
+
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(db_once(&w.cx, &n,
+                          "insert into things (thing_id, name) values ($1, 'a')"
+                          " on conflict (name) do nothing",
+                          ARGS(db_uuid(id))),
+                  ERR_OK);
+        CHECK_INT(n, i == 0);
+        CHECK(!db_in_transaction(&w.cx));
+    }
+    CHECK_INT(db_durable(&w.cx), ERR_OK);
+    CHECK_INT(count_things(&w.cx), 1);
+    CHECK_INT(db_once(&w.cx, &n, "insert into things (thing_id, name) values ($1, 'a')",
+                      ARGS(db_uuid(ctx_uuid(&w.cx)))),
+              ERR_DUPLICATE);
+    db_rollback(&w.cx);
+    CHECK_INT(db_once(&w.cx, &n, "delete from things", NO_ARGS), ERR_OK);
+    CHECK_INT(n, 1);
+    CHECK_INT(db_durable(&w.cx), ERR_OK);
+    CHECK_INT(count_things(&w.cx), 0);
+    work_release(&w);
+    db_close(db);
+}
+
 static void no_dirty_reads(void)
 {
     struct work w, other;
@@ -867,6 +985,9 @@ int main(int argc, char **argv)
         RUN(nesting_and_rollback);
         RUN(failures_poison);
         RUN(savepoints);
+        RUN(several_reads);
+        RUN(expectations);
+        RUN(once);
         RUN(no_dirty_reads);
         RUN(deadlines);
         RUN(isolation_under_threads);

@@ -43,6 +43,22 @@ static struct store open_store(struct hours *h, size_t n)
                           .hours = {h, n}};
 }
 
+static enum err store_copy_load(struct ctx *cx, struct uuid store_id, struct store_copy *ret)
+{
+    *ret = (struct store_copy){0};
+    return db_one(cx, store_copy_fields, ret,
+                  "select " STORE_COPY_COLUMNS " from store_copies where store_id = $1",
+                  ARGS(db_uuid(store_id)));
+}
+
+static enum err menu_copy_load(struct ctx *cx, struct uuid menu_item_id, struct menu_copy *ret)
+{
+    *ret = (struct menu_copy){0};
+    return db_one(cx, menu_copy_fields, ret,
+                  "select " MENU_COPY_COLUMNS " from menu_copies where menu_item_id = $1",
+                  ARGS(db_uuid(menu_item_id)));
+}
+
 static void a_store_is_copied_whole(void)
 {
     struct hours h[] = {
