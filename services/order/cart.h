@@ -50,3 +50,7 @@ enum err cart_touch(struct ctx *cx, struct uuid cart_id, struct uuid store_id) M
 /* The option ids of a line (struct uuid). */
 struct list cart_line_options(struct ctx *cx, const struct cart_line *l);
 struct str cart_option_key(struct ctx *cx, struct list option_ids);
+/* Inside a transaction: the paid order's cart is emptied unless it was changed since. */
+enum err cart_empty_after(struct ctx *cx, const struct order *o) MUST_USE;
+/* Guests' carts that nobody touched for 30 days. */
+extern const struct sweep order_sweeps[];

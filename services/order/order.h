@@ -184,11 +184,6 @@ extern const struct field pin_fields[], order_status_fields[], checkout_query_fi
     order_checkout_fields[];
 extern const struct field admin_query_fields[], story_fields[], resolve_fields[],
     dead_letter_fields[];
-/* Inside a transaction: the paid order's cart is emptied unless it was changed since. */
-enum err cart_empty_after(struct ctx *cx, const struct order *o) MUST_USE;
-/* Guests' carts that nobody touched for 30 days. */
-extern const struct sweep order_sweeps[];
-
 /* privacy.c: the carts of who has withdrawn, and the person in their orders. */
 enum err on_account_withdrawn(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
 enum err withdrawn_sweep(struct ctx *cx) MUST_USE;

@@ -1,4 +1,5 @@
 /* saga.c -- the life of an order as rows, and the one function that takes a step of it. */
+#include "order/cart.h"
 #include "order/counts.h"
 
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* service.c -- the order service's tables: who may call what, which events it follows. */
 #include "migrations_order.h"
+#include "order/cart.h"
 #include "order/counts.h"
 
 #define BUYER (GUEST | CUSTOMER)

@@ -20,6 +20,13 @@
 /* Under load timers look at most this often; an early bell waits for it. */
 #define TIMER_PAUSE_US (20 * US_PER_MS)
 #define IDLE_US US_PER_S
+/*
+ * On a broker a batch costs requests, answers and commits of every reader, however few events are
+ * in it: batches of a busy service begin at least so far apart. The first after a pause waits for
+ * nothing.
+ */
+#define RELAY_PACE_US (5 * US_PER_MS)
+#define CONSUME_PAUSE_US (100 * US_PER_MS) /* after a failure */
 #define BACK_OFF_FIRST_US (10 * US_PER_MS)
 #define BACK_OFF_LAST_US (5 * US_PER_S)
 
@@ -65,11 +72,19 @@ static int64_t back_off(int64_t last_us)
     return next < BACK_OFF_LAST_US ? next : BACK_OFF_LAST_US;
 }
 
+static void sleep_us(int64_t us)
+{
+    const struct timespec t = {.tv_sec = us / US_PER_S, .tv_nsec = us % US_PER_S * 1000};
+
+    if (us > 0)
+        nanosleep(&t, NULL);
+}
+
 static void *relay_main(void *arg)
 {
     struct svc *s = arg;
     struct arena arena;
-    int64_t pause_us = 0;
+    int64_t pause_us = 0, pace_us = bus_is_shared(s->platform->bus) ? RELAY_PACE_US : 0;
 
     thread_name("relay", s->service->name);
     arena_init(&arena, PUMP_ARENA_MAX);
@@ -77,6 +92,7 @@ static void *relay_main(void *arg)
         struct ctx cx;
         size_t n = 0;
         bool more = false;
+        int64_t begun_us = clock_monotonic_us();
         platform_ctx(s->platform, s, &arena, &cx);
         enum err e = outbox_relay(&cx, s->platform->bus, &n, &more);
         db_rollback(&cx);
@@ -84,10 +100,13 @@ static void *relay_main(void *arg)
             log_work(&cx, "relay", str_from(s->service->name), e, 0, 0);
         pause_us = e == ERR_OK ? 0 : back_off(pause_us);
         arena_reset(&arena);
-        if (pause_us)
+        if (pause_us) {
             bell_wait(&s->relay_bell, pause_us);
-        else if (!more)
+        } else if (!more) {
+            if (n)
+                sleep_us(begun_us + pace_us - clock_monotonic_us());
             bell_wait(&s->relay_bell, IDLE_US);
+        }
     }
     arena_release(&arena);
     return NULL;
@@ -161,9 +180,7 @@ static enum err apply_each(struct svc *s, struct arena *arena, const struct even
             if (++tries >= TRIES_MAX && give_up(s, &events[i], last, ticket) == ERR_OK)
                 break;
             pause_us = back_off(pause_us);
-            struct timespec t = {.tv_sec = pause_us / US_PER_S,
-                                 .tv_nsec = pause_us % US_PER_S * 1000};
-            nanosleep(&t, NULL);
+            sleep_us(pause_us);
         }
     }
     return ERR_OK;
@@ -240,10 +257,8 @@ static void *consume_main(void *arg)
         size_t n;
         enum err e = consume(s, &arena, POLL_MS, &n);
         arena_reset(&arena);
-        if (e != ERR_OK && !s->stop) {
-            struct timespec t = {.tv_nsec = 100 * 1000 * 1000};
-            nanosleep(&t, NULL);
-        }
+        if (e != ERR_OK && !s->stop)
+            sleep_us(CONSUME_PAUSE_US);
     }
     arena_release(&arena);
     return NULL;
@@ -309,9 +324,8 @@ static void *timer_main(void *arg)
             e = run_jobs(s, &arena, &ran, &job_us);
         }
         arena_reset(&arena);
-        struct timespec pause = {.tv_nsec = TIMER_PAUSE_US * 1000};
         if (!s->stop)
-            nanosleep(&pause, NULL);
+            sleep_us(TIMER_PAUSE_US);
         if (e != ERR_OK) {
             bell_wait(&s->timer_bell, IDLE_US);
             continue;

@@ -205,8 +205,8 @@ __attribute__((unused)) static bool buy(struct person *p)
     do {
         ask(&p->shop, "GET", path, headers_of(p, false), "");
         find(p->shop.body, "status", status, sizeof status);
-    } while (strcmp(status, "PAID") != 0 && now_us() - since < 10000000 &&
-             usleep(pause_us) == 0 && (pause_us *= 2));
+    } while (strcmp(status, "PAID") != 0 && now_us() - since < 10000000 && usleep(pause_us) == 0 &&
+             (pause_us *= 2));
     note(PAID, since);
     return strcmp(status, "PAID") == 0;
 }
