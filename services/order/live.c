@@ -20,6 +20,7 @@
  */
 
 #define BOARD_KEPT 500 /* a store that was away for longer reads its board again */
+#define BOARD_SWEPT 50 /* and so many more at most */
 #define FRAME_MAX (16u * 1024)
 #define REPLAY_MAX (1024u * 1024)
 
@@ -73,10 +74,11 @@ enum err board_note(struct ctx *cx, const struct order *o, const char *kind, int
     if (e == ERR_DUPLICATE) /* another order of the store took the number: run again behind it */
         return fail(cx, ERR_CONFLICT, "the store's board moved meanwhile");
     TRY(e);
-    TRY(db_exec(cx, "delete from board_events where store_id = $1 and n <= $2",
-                ARGS(db_uuid(o->store_id), db_int(n - BOARD_KEPT))));
     *ret_n = n;
-    return ERR_OK;
+    if (n % BOARD_SWEPT != 0)
+        return ERR_OK;
+    return db_exec(cx, "delete from board_events where store_id = $1 and n <= $2",
+                   ARGS(db_uuid(o->store_id), db_int(n - BOARD_KEPT)));
 }
 
 static struct str live_json(struct ctx *cx, const struct live *l)

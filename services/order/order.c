@@ -208,7 +208,8 @@ enum err order_show(struct ctx *cx, struct order *o)
     return order_show_all(cx, (struct list){o, 1});
 }
 
-enum err order_load_shown(struct ctx *cx, struct uuid order_id, struct order *ret)
+/* The row with its lines, and with its history if that is wanted. */
+static enum err load_with(struct ctx *cx, struct uuid order_id, bool history, struct order *ret)
 {
     struct db_args of = ARGS(db_uuid(order_id));
     struct order o = {0};
@@ -218,12 +219,22 @@ enum err order_load_shown(struct ctx *cx, struct uuid order_id, struct order *re
         {.fields = history_row_fields, .all = &o.history, .sql = HISTORY_SQL, .args = of},
     };
 
-    TRY(db_read(cx, reads, COUNT_OF(reads)));
+    TRY(db_read(cx, reads, history ? 3 : 2));
     if (reads[0].rows == 0)
         return fail(cx, ERR_NOT_FOUND, "no such order");
     work_out(&o);
     *ret = o;
     return ERR_OK;
+}
+
+enum err order_load_shown(struct ctx *cx, struct uuid order_id, struct order *ret)
+{
+    return load_with(cx, order_id, true, ret);
+}
+
+enum err order_load_with_lines(struct ctx *cx, struct uuid order_id, struct order *ret)
+{
+    return load_with(cx, order_id, false, ret);
 }
 
 enum err reply_shown(struct ctx *cx, struct reply *rp, int status, const struct order *o)

@@ -128,6 +128,7 @@ enum err order_show(struct ctx *cx, struct order *o) MUST_USE;
 enum err order_show_all(struct ctx *cx, struct list orders) MUST_USE; /* of struct order */
 /* The row with what order_show adds. ERR_NOT_FOUND. */
 enum err order_load_shown(struct ctx *cx, struct uuid order_id, struct order *ret) MUST_USE;
+enum err order_load_with_lines(struct ctx *cx, struct uuid order_id, struct order *ret) MUST_USE;
 /* With the version as ETag. */
 enum err reply_shown(struct ctx *cx, struct reply *rp, int status, const struct order *o) MUST_USE;
 /* Loads, shows and answers. */

@@ -108,7 +108,7 @@ enum err order_checkout(struct ctx *cx, const struct request *rq, struct reply *
     const struct checkout_query *q = rq->query;
     struct order o;
 
-    TRY(order_load_shown(cx, rq->id[0], &o));
+    TRY(order_load_with_lines(cx, rq->id[0], &o));
     if (!uuid_eq(o.customer_id, q->customer_id))
         return fail(cx, ERR_NOT_FOUND, "not the order of this customer");
     const struct checkout c = {.order_id = o.order_id,

@@ -19,22 +19,16 @@ static const struct field money_moved_fields[] = {
     F_END(struct money_moved),
 };
 
-static enum err entry(struct ctx *cx, struct uuid transaction_id, struct uuid order_id,
-                      const char *account, int64_t amount_won)
-{
-    return db_exec(
-        cx,
-        "insert into ledger (entry_id, transaction_id, account, amount_won, order_id, at)"
-        " values ($1, $2, $3, $4, $5, $6)",
-        ARGS(db_uuid(ctx_uuid(cx)), db_uuid(transaction_id), db_str(str_from(account)),
-             db_int(amount_won), db_uuid(order_id), db_int(ctx_now(cx))));
-}
-
+/* Both sides of it in one statement. */
 enum err ledger_write(struct ctx *cx, struct uuid transaction_id, struct uuid order_id,
                       int64_t amount_won)
 {
-    TRY(entry(cx, transaction_id, order_id, "provider", amount_won));
-    return entry(cx, transaction_id, order_id, "customer", -amount_won);
+    return db_exec(cx,
+                   "insert into ledger (entry_id, transaction_id, account, amount_won, order_id,"
+                   " at) values ($1, $3, 'provider', $4, $6, $7), ($2, $3, 'customer', $5, $6, $7)",
+                   ARGS(db_uuid(ctx_uuid(cx)), db_uuid(ctx_uuid(cx)), db_uuid(transaction_id),
+                        db_int(amount_won), db_int(-amount_won), db_uuid(order_id),
+                        db_int(ctx_now(cx))));
 }
 
 /* Toss shows "4330123412341234" as "43301234****123*"; we keep the last four. */
