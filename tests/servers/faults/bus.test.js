@@ -1,6 +1,7 @@
 // bus.test.js -- orders come in while Kafka is away, and while its consumer groups are never at rest.
 'use strict';
 const test = require('node:test');
+const assert = require('node:assert/strict');
 const { Site, SHORT, control, missing, sleep } = require('./site.js');
 
 const AWAY_S = Number(process.env.FAULT_KAFKA_SECONDS || (SHORT ? 6 : 20));
@@ -9,12 +10,33 @@ let site;
 test.before(async () => { if (!options.skip) site = await Site.start(); });
 test.after(() => site && site.stop());
 
+// What waits to be published is in the outboxes, and goes when the broker is back.
+async function outboxes(load, stop) {
+  const seen = { most: 0, empty: null };
+  while (!seen.empty && !stop()) {
+    await sleep(500);
+    const rows = await site.metric('jumun_outbox_rows');
+    seen.most = Math.max(seen.most, rows);
+    if (rows === 0 && !load.during) seen.empty = Date.now();
+  }
+  return seen;
+}
+
 // Whose stock was not reserved within a minute is told so: that is an answer too.
-test('Kafka is away', options, () => site.through(`Kafka away for ${AWAY_S} s`, async () => {
-  await control('KAFKA', 'stop');
-  await sleep(AWAY_S * 1000);
-  await control('KAFKA', 'start');
-}, { allow: (status) => AWAY_S > 40 && status === 'REJECTED' }));
+test('Kafka is away', options, async () => {
+  let watching, back, ended = false;
+  await site.through(`Kafka away for ${AWAY_S} s`, async (load) => {
+    watching = outboxes(load, () => ended);
+    await control('KAFKA', 'stop');
+    await sleep(AWAY_S * 1000);
+    await control('KAFKA', 'start');
+    back = Date.now();
+  }, { allow: (status) => AWAY_S > 40 && status === 'REJECTED' }).finally(() => { ended = true; });
+  const seen = await watching;
+  assert.ok(seen.most > 0, 'events waited in the outboxes');
+  assert.ok(seen.empty, `the outboxes are empty in the end (${seen.most} at most)`);
+  console.log(`fault: at most ${seen.most} events waited in the outboxes; empty ${((seen.empty - back) / 1000).toFixed(1)} s after Kafka was back`);
+});
 
 test('consumer groups are rebalanced again and again', options, () => site.through('groups rebalanced', async () => {
   for (let i = 0; i < (SHORT ? 1 : 3); i++) {

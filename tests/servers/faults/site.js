@@ -1,6 +1,6 @@
 // site.js -- a platform (or several) on real servers, people who order at a steady pace, a fault in the middle, the reckoning after it.
 //
-// FAULT_RATE: orders started per second (default 20). FAULT_SHORT=1: every fault brief.
+// FAULT_RATE: orders begun per second (default 100; brief: 20). FAULT_SHORT=1: every fault brief.
 'use strict';
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -12,7 +12,7 @@ const { engines, dropDatabases } = require('../../api/lib/engines.js');
 const { Load } = require('./load.js');
 
 const SHORT = Boolean(process.env.FAULT_SHORT);
-const RATE = Number(process.env.FAULT_RATE || 20);
+const RATE = Number(process.env.FAULT_RATE || (SHORT ? 20 : 100));
 const BOUND_S = Number(process.env.FAULT_BOUND || 90); // within which everything is well again
 
 // What is needed and not there, in words; null: all there.
@@ -70,6 +70,16 @@ class Site {
   front(n) { return this.platforms[n % this.platforms.length].public; }
   toss() { return this.platforms[0].toss; }
   get database() { return this.env.JUMUN_DATABASE; }
+
+  // A metric of every service of every platform, summed; -1: nobody says.
+  async metric(name) {
+    let sum = -1;
+    for (const p of this.platforms) {
+      const text = await fetch(`${p.internal}/metrics`).then((r) => r.text(), () => '');
+      for (const [, n] of text.matchAll(new RegExp(`^${name}\\{[^}]*\\} (\\d+)`, 'gm'))) sum = Math.max(sum, 0) + Number(n);
+    }
+    return sum;
+  }
 
   async rows(sql) {
     const r = await run('psql', ['-qXAt', '-F', ' ', '-v', 'ON_ERROR_STOP=1', this.database, '-c', sql]);
