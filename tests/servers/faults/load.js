@@ -9,7 +9,7 @@ const client = require('./client.js');
 const { gather } = require('./people.js');
 
 const PATIENCE_MS = 20000; // for one answer
-const PEOPLE_MIN = 20;
+const PEOPLE = 20; // and one more for each order a second: placing one takes a second where the bus is away
 const TICK_MS = 10;
 const LATE_MS = 100; // begun that long after it was due
 
@@ -32,7 +32,7 @@ class Load {
   }
 
   async start() {
-    this.free = await gather(this, this.site.people = this.site.people || [], Math.max(PEOPLE_MIN, this.rate));
+    this.free = await gather(this, this.site.people = this.site.people || [], PEOPLE + Math.ceil(this.rate));
     this.failed.clear();
     this.sent = 0;
     this.cpu = process.cpuUsage();
