@@ -1,5 +1,5 @@
 /*
- * kafka.c -- the Kafka driver: address, topics, publishing.
+ * kafka.c -- the Kafka driver: topics and publishing.
  *
  * One idempotent producer per process. A batch is published when every record of it is in all
  * replicas' hands; when one is not in time, the producer refuses to go on with a gap (a record of
@@ -42,6 +42,7 @@ enum err kafka_conf(struct ctx *cx, const struct kafka_bus *b, const struct kafk
               RD_KAFKA_CONF_OK;
 
     ok = ok && rd_kafka_conf_set(conf, "client.id", "jumun", why, sizeof why) == RD_KAFKA_CONF_OK;
+    ok = ok && kafka_conf_security(b, conf, why, sizeof why);
     for (const struct kafka_setting *s = settings; ok && s->name; s++)
         ok = rd_kafka_conf_set(conf, s->name, s->value, why, sizeof why) == RD_KAFKA_CONF_OK;
     if (!ok) {
@@ -299,54 +300,6 @@ static void kafka_close(struct bus *bus)
     pthread_rwlock_destroy(&b->lock);
     pthread_mutex_destroy(&b->topics_mutex);
     free(b);
-}
-
-/* "HOST:PORT,HOST:PORT?partitions=6&replicas=3&keepHours=168&prefix=jumun." */
-static enum err read_option(struct ctx *cx, struct kafka_bus *b, struct str name, struct str value)
-{
-    int64_t n = 0;
-    bool is_number = str_i64(value, 1, 100000, &n);
-
-    if (str_eq(name, STR("prefix")) && value.n < sizeof b->prefix) {
-        snprintf(b->prefix, sizeof b->prefix, "%.*s", STR_ARG(value));
-        return ERR_OK;
-    }
-    if (str_eq(name, STR("partitions")) && is_number && n <= 1000) {
-        b->partitions = (int)n;
-        return ERR_OK;
-    }
-    if (str_eq(name, STR("replicas")) && is_number && n <= 9) {
-        b->replicas = (int)n;
-        return ERR_OK;
-    }
-    if (str_eq(name, STR("keepHours")) && is_number) {
-        b->keep_hours = n;
-        return ERR_OK;
-    }
-    return fail(cx, ERR_INVALID,
-                "kafka://HOST:PORT?partitions=1..1000&replicas=1..9&keepHours=N&prefix=TEXT: not "
-                "\"%.*s=%.*s\"",
-                STR_ARG(name), STR_ARG(value));
-}
-
-enum err kafka_location_read(struct ctx *cx, struct kafka_bus *b, const char *location)
-{
-    struct str brokers, options, one, name, value;
-
-    snprintf(b->prefix, sizeof b->prefix, "jumun.");
-    b->partitions = 6;
-    b->replicas = 1;
-    b->keep_hours = 168;
-    str_cut(str_from(location), '?', &brokers, &options);
-    if (brokers.n == 0 || brokers.n >= sizeof b->brokers || memchr(brokers.p, '/', brokers.n))
-        return fail(cx, ERR_INVALID, "kafka://HOST:PORT[,HOST:PORT...] names the brokers");
-    snprintf(b->brokers, sizeof b->brokers, "%.*s", STR_ARG(brokers));
-    while (options.n) {
-        str_cut(options, '&', &one, &options);
-        str_cut(one, '=', &name, &value);
-        TRY(read_option(cx, b, name, value));
-    }
-    return ERR_OK;
 }
 
 /* The broker need not be there yet: start order never matters. */
