@@ -83,4 +83,4 @@ enum err kafka_poll(struct bus_reader *r, struct arena *a, int timeout_ms, struc
 void kafka_ack(struct bus_reader *r, const struct event *e);
 void kafka_rewind(struct bus_reader *r);
 void kafka_wake(struct bus_reader *r);
-int64_t kafka_lag(struct bus_reader *r);
+bool kafka_behind(struct bus_reader *r, const char *topic, struct bus_behind *ret);

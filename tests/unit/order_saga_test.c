@@ -65,7 +65,8 @@ static void the_store_is_silent(void)
     world_close();
 }
 
-/* One question waits in the outbox however long the bus is away, and is there for who comes back. */
+/* One question waits in the outbox however long the bus is away, and is there for who comes back.
+ */
 static void the_bus_is_away(void)
 {
     world_open();

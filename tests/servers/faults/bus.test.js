@@ -2,10 +2,10 @@
 'use strict';
 const test = require('node:test');
 const assert = require('node:assert/strict');
-const { Site, SHORT, control, missing, sleep } = require('./site.js');
+const { Site, SHORT, BOUND_S, control, missing, sleep } = require('./site.js');
 
 const AWAY_S = Number(process.env.FAULT_KAFKA_SECONDS || (SHORT ? 6 : 20));
-const options = { skip: missing('TEST_KAFKA_CTL'), timeout: 240000 + AWAY_S * 1000 };
+const options = { skip: missing('TEST_KAFKA_CTL'), timeout: 240000 + AWAY_S * 2000 };
 let site;
 test.before(async () => { if (!options.skip) site = await Site.start(); });
 test.after(() => site && site.stop());
@@ -31,7 +31,7 @@ test('Kafka is away', options, async () => {
     await sleep(AWAY_S * 1000);
     await control('KAFKA', 'start');
     back = Date.now();
-  }, { allow: (status) => AWAY_S > 40 && status === 'REJECTED' }).finally(() => { ended = true; });
+  }, { allow: (status) => AWAY_S > 40 && status === 'REJECTED', boundS: BOUND_S + AWAY_S / 2 }).finally(() => { ended = true; });
   const seen = await watching;
   assert.ok(seen.most > 0, 'events waited in the outboxes');
   assert.ok(seen.empty, `the outboxes are empty in the end (${seen.most} at most)`);

@@ -13,7 +13,7 @@ const { Load } = require('./load.js');
 
 const SHORT = Boolean(process.env.FAULT_SHORT);
 const RATE = Number(process.env.FAULT_RATE || (SHORT ? 20 : 100));
-const BOUND_S = Number(process.env.FAULT_BOUND || 90); // within which everything is well again
+const BOUND_S = Number(process.env.FAULT_BOUND || 90); // seconds within which everything is well again
 
 // What is needed and not there, in words; null: all there.
 function missing(...names) {
@@ -97,7 +97,7 @@ class Site {
   }
 
   // Load before, the fault, load after; then everything must come to rest and be right.
-  async through(name, fault, { before = SHORT ? 1 : 4, after = SHORT ? 1 : 6, allow = () => false } = {}) {
+  async through(name, fault, { before = SHORT ? 1 : 4, after = SHORT ? 1 : 6, allow = () => false, boundS = BOUND_S } = {}) {
     const load = new Load(this, RATE, allow);
     await load.start();
     await sleep(before * 1000);
@@ -110,10 +110,10 @@ class Site {
     load.stop();
     const report = { name, load };
     try {
-      await load.rest(end + BOUND_S * 1000);
+      await load.rest(end + boundS * 1000);
       report.converged = Math.max(0, load.lastOf(end) - end) / 1000;
       await this.right(load);
-      const audit = await this.audited(end + BOUND_S * 1000);
+      const audit = await this.audited(end + boundS * 1000);
       assert.ok(audit.ok, audit.text);
       console.log(`fault: ${name}: ${load.summary()}; fault ${((end - from) / 1000).toFixed(1)} s, ` +
         `all well ${report.converged.toFixed(1)} s after it; books equal, audit clean`);
@@ -163,4 +163,4 @@ class Site {
   }
 }
 
-module.exports = { Site, SHORT, RATE, control, missing, run, sleep, randomUUID };
+module.exports = { Site, SHORT, RATE, BOUND_S, control, missing, run, sleep, randomUUID };
