@@ -2,9 +2,9 @@
 #include "bus/kafka.h"
 
 #define FORM                                                                                       \
-    "kafka://[USER:PASSWORD@]HOST:PORT[,HOST:PORT...][?partitions=1..1000&replicas=1..9"           \
+    "kafka://HOST:PORT[,HOST:PORT...][?partitions=1..1000&replicas=1..9"                           \
     "&keepHours=N&prefix=TEXT&security=plaintext|ssl|sasl_plaintext|sasl_ssl"                      \
-    "&mechanism=PLAIN|SCRAM-SHA-256|SCRAM-SHA-512&ca=FILE]"
+    "&mechanism=PLAIN|SCRAM-SHA-256|SCRAM-SHA-512&ca=FILE], USER:PASSWORD@ before HOST"
 
 static const char *const securities[] = {"plaintext", "ssl", "sasl_plaintext", "sasl_ssl", NULL};
 static const char *const mechanisms[] = {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", NULL};

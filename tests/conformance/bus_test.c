@@ -115,6 +115,11 @@ static void open_refuses(void)
     CHECK_INT(bus_open(&w.cx, "smoke://signals", &bus), ERR_INVALID);
     CHECK_INT(bus_open(&w.cx, "log:/tmp/x?colour=red", &bus), ERR_INVALID);
     CHECK_INT(bus_open(&w.cx, "log:/nonexistent/deep/dir", &bus), ERR_UNAVAILABLE);
+    CHECK_INT(bus_open(&w.cx, "kafka://h:1?colour=red", &bus), ERR_INVALID);
+    CHECK_INT(bus_open(&w.cx, "kafka://h:1?partitions=0", &bus), ERR_INVALID);
+    CHECK_INT(bus_open(&w.cx, "kafka://?partitions=1", &bus), ERR_INVALID);
+    CHECK_INT(bus_open(&w.cx, "kafka://h:1?security=sasl_ssl", &bus), ERR_INVALID);
+    CHECK_INT(bus_open(&w.cx, "kafka://u:%4@h:1", &bus), ERR_INVALID);
     CHECK(bus == NULL);
     arena_release(&w.arena);
 }
