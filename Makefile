@@ -38,7 +38,7 @@ test-servers: dev ## the drivers beside real servers, and the platform on them
 	@tools/setup servers
 	@tools/test-servers
 
-test-faults: dev ## orders come in while servers, network and processes fail (FAULT_RATE, FAULT_SHORT)
+test-faults: build ## orders come in while servers, network and processes fail (FAULT_RATE, FAULT_SHORT)
 	@tools/setup servers
 	@tools/test-faults
 

@@ -12,10 +12,10 @@
 
 extern const struct service order_service;
 
-#define HOLD_US (9 * US_PER_MIN)         /* unpaid orders keep their stock this long */
-#define ACCEPT_US (10 * US_PER_MIN)      /* the owner answers within, or the money goes back */
-#define ACCEPT_ALARM_US (3 * US_PER_MIN) /* and is reminded at 3 and 6 minutes */
-#define STOCK_ASK_AGAIN_US (5 * US_PER_S)
+#define HOLD_US (9 * US_PER_MIN)          /* unpaid orders keep their stock this long */
+#define ACCEPT_US (10 * US_PER_MIN)       /* the owner answers within, or the money goes back */
+#define ACCEPT_ALARM_US (3 * US_PER_MIN)  /* and is reminded at 3 and 6 minutes */
+#define STOCK_ASK_AGAIN_US (5 * US_PER_S) /* then after twice the time, and twice that */
 #define STOCK_GIVE_UP_US (60 * US_PER_S)
 #define UNKNOWN_MAX_US (24 * US_PER_HOUR) /* then a person looks at it */
 #define OVERDUE_US (6 * US_PER_HOUR)      /* an order in the kitchen is looked at again and again */

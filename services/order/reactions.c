@@ -164,6 +164,7 @@ const struct consumer order_watchers[] = {
 static enum err when_stock_is_late(struct ctx *cx, struct uuid order_id, int64_t attempt)
 {
     struct order o;
+    bool waits = false;
 
     (void)attempt;
     TRY(order_load(cx, order_id, &o));
@@ -171,8 +172,13 @@ static enum err when_stock_is_late(struct ctx *cx, struct uuid order_id, int64_t
         return ERR_OK;
     if (ctx_now(cx) >= o.reserve_by)
         return step(cx, &o, STOCK_SILENT, STR("STOCK_UNKNOWN"));
-    TRY(order_ask_stock(cx, &o));
-    return timer_set(cx, "order.stock", order_id, ctx_now(cx) + STOCK_ASK_AGAIN_US);
+    /* While the bus is away, or far behind, more questions only make it later. */
+    TRY(outbox_waits(cx, order_id, &waits));
+    if (!waits)
+        TRY(order_ask_stock(cx, &o));
+    int64_t waited_us = ctx_now(cx) - (o.reserve_by - STOCK_GIVE_UP_US);
+    int64_t next = ctx_now(cx) + (waited_us > STOCK_ASK_AGAIN_US ? waited_us : STOCK_ASK_AGAIN_US);
+    return timer_set(cx, "order.stock", order_id, next < o.reserve_by ? next : o.reserve_by);
 }
 
 static enum err when_hold_is_over(struct ctx *cx, struct uuid order_id, int64_t attempt)
@@ -258,7 +264,7 @@ static enum err when_cancel_takes_long(struct ctx *cx, struct uuid order_id, int
 
 /* clang-format off */
 const struct timer_row order_timers[] = {
-    {"order.stock", when_stock_is_late, false, "asks the store again every 5 s, gives up after 60 s"},
+    {"order.stock", when_stock_is_late, false, "asks the store again after 5, 10, 20 and 40 s, gives up after 60 s"},
     {"order.expire", when_hold_is_over, false, "unpaid for 9 minutes"},
     {"order.unknown", when_payment_is_unknown, false, "no answer of the provider for 24 hours"},
     {"order.accept_by", when_owner_is_silent, false, "reminds the owner at 3 and 6 minutes, gives up at 10"},

@@ -92,9 +92,10 @@ void bus_wake(struct bus_reader *r)
     r->bus->driver->wake(r);
 }
 
-int64_t bus_lag(struct bus_reader *r)
+bool bus_behind(struct bus_reader *r, const char *topic, struct bus_behind *ret)
 {
-    return r->bus->driver->lag(r);
+    *ret = (struct bus_behind){0, 0};
+    return r->bus->driver->behind(r, topic, ret);
 }
 
 enum err bus_sweep(struct ctx *cx, struct bus *bus, const char *topic, const struct bus_keep *keep,

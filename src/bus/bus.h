@@ -68,8 +68,15 @@ void bus_ack(struct bus_reader *r, const struct event *e);
 void bus_rewind(struct bus_reader *r);
 /* Makes a waiting bus_poll return now; from any thread. */
 void bus_wake(struct bus_reader *r);
-/* Events behind the end of the log over all partitions of this reader. */
-int64_t bus_lag(struct bus_reader *r);
+/* How far a reader is behind the end of a topic, in the partitions that it was given last. */
+struct bus_behind {
+    int64_t events; /* at or after the first that was not acknowledged, or not said to be applied */
+    /* When the oldest of them was said; where that is not known, when it was said at the earliest.
+     * 0: there are none. */
+    int64_t oldest_us;
+};
+/* Asks the broker. False: it does not answer now. `topic`: one of the reader's. */
+bool bus_behind(struct bus_reader *r, const char *topic, struct bus_behind *ret) MUST_USE;
 
 /* What of a topic stays. */
 struct bus_keep {

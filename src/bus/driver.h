@@ -18,7 +18,7 @@ struct bus_driver {
     void (*ack)(struct bus_reader *r, const struct event *e);
     void (*rewind)(struct bus_reader *r);
     void (*wake)(struct bus_reader *r);
-    int64_t (*lag)(struct bus_reader *r);
+    bool (*behind)(struct bus_reader *r, const char *topic, struct bus_behind *ret);
     /* NULL: the broker does it. */
     enum err (*sweep)(struct ctx *cx, struct bus *bus, const char *topic,
                       const struct bus_keep *keep, struct bus_swept *ret);

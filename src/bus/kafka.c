@@ -1,5 +1,5 @@
 /*
- * kafka.c -- the Kafka driver: address, topics, publishing.
+ * kafka.c -- the Kafka driver: topics and publishing.
  *
  * One idempotent producer per process. A batch is published when every record of it is in all
  * replicas' hands; when one is not in time, the producer refuses to go on with a gap (a record of
@@ -33,6 +33,12 @@ static const struct kafka_setting producer_settings[] = {
     {NULL, NULL, NULL},
 };
 
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    (void)rk;
+    log_event(NULL, level <= 3 ? LOG_WARN : LOG_INFO, "kafka %s: %s", facility, text);
+}
+
 enum err kafka_conf(struct ctx *cx, const struct kafka_bus *b, const struct kafka_setting *settings,
                     rd_kafka_conf_t **ret)
 {
@@ -42,12 +48,14 @@ enum err kafka_conf(struct ctx *cx, const struct kafka_bus *b, const struct kafk
               RD_KAFKA_CONF_OK;
 
     ok = ok && rd_kafka_conf_set(conf, "client.id", "jumun", why, sizeof why) == RD_KAFKA_CONF_OK;
+    ok = ok && kafka_conf_security(b, conf, why, sizeof why);
     for (const struct kafka_setting *s = settings; ok && s->name; s++)
         ok = rd_kafka_conf_set(conf, s->name, s->value, why, sizeof why) == RD_KAFKA_CONF_OK;
     if (!ok) {
         rd_kafka_conf_destroy(conf);
         return fail(cx, ERR_INVALID, "kafka: %s", why);
     }
+    rd_kafka_conf_set_log_cb(conf, on_log);
     *ret = conf;
     return ERR_OK;
 }
@@ -85,12 +93,6 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
     pthread_mutex_unlock(&d->mutex);
 }
 
-static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
-{
-    (void)rk;
-    log_event(NULL, level <= 3 ? LOG_WARN : LOG_INFO, "kafka %s: %s", facility, text);
-}
-
 static enum err producer_new(struct ctx *cx, struct kafka_bus *b, rd_kafka_t **ret)
 {
     rd_kafka_conf_t *conf = NULL;
@@ -98,7 +100,6 @@ static enum err producer_new(struct ctx *cx, struct kafka_bus *b, rd_kafka_t **r
 
     TRY(kafka_conf(cx, b, producer_settings, &conf));
     rd_kafka_conf_set_dr_msg_cb(conf, on_report);
-    rd_kafka_conf_set_log_cb(conf, on_log);
     *ret = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
     if (*ret)
         return ERR_OK;
@@ -301,54 +302,6 @@ static void kafka_close(struct bus *bus)
     free(b);
 }
 
-/* "HOST:PORT,HOST:PORT?partitions=6&replicas=3&keepHours=168&prefix=jumun." */
-static enum err read_option(struct ctx *cx, struct kafka_bus *b, struct str name, struct str value)
-{
-    int64_t n = 0;
-    bool is_number = str_i64(value, 1, 100000, &n);
-
-    if (str_eq(name, STR("prefix")) && value.n < sizeof b->prefix) {
-        snprintf(b->prefix, sizeof b->prefix, "%.*s", STR_ARG(value));
-        return ERR_OK;
-    }
-    if (str_eq(name, STR("partitions")) && is_number && n <= 1000) {
-        b->partitions = (int)n;
-        return ERR_OK;
-    }
-    if (str_eq(name, STR("replicas")) && is_number && n <= 9) {
-        b->replicas = (int)n;
-        return ERR_OK;
-    }
-    if (str_eq(name, STR("keepHours")) && is_number) {
-        b->keep_hours = n;
-        return ERR_OK;
-    }
-    return fail(cx, ERR_INVALID,
-                "kafka://HOST:PORT?partitions=1..1000&replicas=1..9&keepHours=N&prefix=TEXT: not "
-                "\"%.*s=%.*s\"",
-                STR_ARG(name), STR_ARG(value));
-}
-
-enum err kafka_location_read(struct ctx *cx, struct kafka_bus *b, const char *location)
-{
-    struct str brokers, options, one, name, value;
-
-    snprintf(b->prefix, sizeof b->prefix, "jumun.");
-    b->partitions = 6;
-    b->replicas = 1;
-    b->keep_hours = 168;
-    str_cut(str_from(location), '?', &brokers, &options);
-    if (brokers.n == 0 || brokers.n >= sizeof b->brokers || memchr(brokers.p, '/', brokers.n))
-        return fail(cx, ERR_INVALID, "kafka://HOST:PORT[,HOST:PORT...] names the brokers");
-    snprintf(b->brokers, sizeof b->brokers, "%.*s", STR_ARG(brokers));
-    while (options.n) {
-        str_cut(options, '&', &one, &options);
-        str_cut(one, '=', &name, &value);
-        TRY(read_option(cx, b, name, value));
-    }
-    return ERR_OK;
-}
-
 /* The broker need not be there yet: start order never matters. */
 static enum err kafka_open(struct ctx *cx, const char *location, struct bus **ret)
 {
@@ -382,7 +335,7 @@ const struct bus_driver bus_kafka = {
     .ack = kafka_ack,
     .rewind = kafka_rewind,
     .wake = kafka_wake,
-    .lag = kafka_lag,
+    .behind = kafka_behind,
     .sweep = NULL,
     .syncs = NULL,
     .probe = kafka_probe,

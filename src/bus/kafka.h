@@ -21,6 +21,9 @@ struct kafka_bus {
     char prefix[40]; /* before the service's name: topics of several platforms on a broker */
     int partitions, replicas; /* of topics that we make */
     int64_t keep_hours;
+    const char *security, *mechanism; /* Kafka's own words */
+    char user[100], password[200];    /* both, or none */
+    char ca[300];                     /* file of certificates; "": the system's */
 
     /* Publishers hold it shared; alone: whoever replaces a producer that has given up. */
     pthread_rwlock_t lock;
@@ -54,8 +57,11 @@ bool kafka_topic_make(struct kafka_bus *b, rd_kafka_t *rk, const char *name, int
 /* The same without looking whether it is known; `options` may say to validate only. */
 bool kafka_topic_create(const struct kafka_bus *b, rd_kafka_t *rk, const char *name,
                         const rd_kafka_AdminOptions_t *options, int timeout_ms, char why[200]);
+/* kafka_address.c */
 /* Defaults, and what the address says. ERR_INVALID. */
 enum err kafka_location_read(struct ctx *cx, struct kafka_bus *b, const char *location) MUST_USE;
+/* Who we are and how the connection is protected. False: `why` says what librdkafka refuses. */
+bool kafka_conf_security(const struct kafka_bus *b, rd_kafka_conf_t *conf, char *why, size_t size);
 
 /* kafka_probe.c */
 enum err kafka_probe(struct ctx *cx, const char *location, const char *const *topics,
@@ -77,4 +83,4 @@ enum err kafka_poll(struct bus_reader *r, struct arena *a, int timeout_ms, struc
 void kafka_ack(struct bus_reader *r, const struct event *e);
 void kafka_rewind(struct bus_reader *r);
 void kafka_wake(struct bus_reader *r);
-int64_t kafka_lag(struct bus_reader *r);
+bool kafka_behind(struct bus_reader *r, const char *topic, struct bus_behind *ret);

@@ -14,6 +14,9 @@
 #define ASK_MS 5000            /* one question to the broker */
 #define JOIN_AGAIN_US US_PER_S /* topics could not be made: the broker is away */
 #define BATCH_BYTES (4u * 1024 * 1024)
+/* How far behind we are is asked for by whoever looks at metrics, and they wait for it. */
+#define END_MS 500
+#define END_AGAIN_MS 100 /* it did not answer the last time */
 
 static const struct kafka_setting reader_settings[] = {
     {"enable.auto.offset.store", "false", "only what was applied is told to the broker"},
@@ -35,6 +38,13 @@ static const struct kafka_setting reader_settings[] = {
     {NULL, NULL, NULL},
 };
 
+/* What is known of the events of a partition that are not applied yet. */
+struct place {
+    int64_t next_us;      /* when the first of them was said; 0: it has not been read yet */
+    int64_t applied_us;   /* when the last one before them was said */
+    int64_t caught_up_us; /* when there were none, or the partition became ours */
+};
+
 struct kafka_reader {
     struct bus_reader base;
     rd_kafka_t *rk;
@@ -47,7 +57,10 @@ struct kafka_reader {
     void *arg;
     struct metric *bad;
     pthread_mutex_t mutex;
-    rd_kafka_topic_partition_list_t *applied; /* what is ours, and up to where it is applied */
+    /* What is ours, or was until it is known what is now, and up to where it is applied; each with
+     * its struct place. */
+    rd_kafka_topic_partition_list_t *applied;
+    int end_ms;
     int n_topics;
     char topics[KAFKA_TOPICS_MAX][KAFKA_NAME_SIZE];
 };
@@ -81,12 +94,40 @@ static bool ask_starts(struct kafka_reader *r, rd_kafka_topic_partition_list_t *
     return ok;
 }
 
+static void forget_applied(struct kafka_reader *r)
+{
+    for (int i = 0; i < r->applied->cnt; i++)
+        free(r->applied->elems[i].opaque);
+    rd_kafka_topic_partition_list_destroy(r->applied);
+}
+
 static void note_applied(struct kafka_reader *r, const rd_kafka_topic_partition_list_t *list)
 {
     pthread_mutex_lock(&r->mutex);
-    rd_kafka_topic_partition_list_destroy(r->applied);
-    r->applied =
-        list ? rd_kafka_topic_partition_list_copy(list) : rd_kafka_topic_partition_list_new(0);
+    forget_applied(r);
+    r->applied = rd_kafka_topic_partition_list_copy(list);
+    for (int i = 0; i < r->applied->cnt; i++) {
+        struct place *place = calloc(1, sizeof *place);
+        if (!place)
+            abort();
+        place->caught_up_us = clock_now(&clock_system);
+        r->applied->elems[i].opaque = place;
+    }
+    pthread_mutex_unlock(&r->mutex);
+}
+
+static void note_read(struct kafka_reader *r, const struct event *events, size_t n)
+{
+    char name[KAFKA_NAME_SIZE];
+
+    pthread_mutex_lock(&r->mutex);
+    for (size_t i = 0; i < n; i++) {
+        kafka_topic_name(bus_of(r), events[i].source, name);
+        const rd_kafka_topic_partition_t *p =
+            rd_kafka_topic_partition_list_find(r->applied, name, events[i].partition);
+        if (p && p->offset == events[i].position)
+            ((struct place *)p->opaque)->next_us = events[i].time_us;
+    }
     pthread_mutex_unlock(&r->mutex);
 }
 
@@ -101,7 +142,8 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t e,
         r->lost |= !ask_starts(r, list);
     else
         r->moved = true;
-    note_applied(r, given ? list : NULL);
+    if (given) /* else what was ours is behind as before, until we hear what is ours now */
+        note_applied(r, list);
     e = rd_kafka_assign(rk, given ? list : NULL);
     if (e)
         log_event(NULL, LOG_WARN, "kafka rebalance: %s", rd_kafka_err2str(e));
@@ -221,6 +263,7 @@ enum err kafka_subscribe(struct bus *bus, const char *group, const char *const *
     }
     pthread_mutex_init(&r->mutex, NULL);
     r->applied = rd_kafka_topic_partition_list_new(0);
+    r->end_ms = END_MS;
     r->joined = join(r);
     *ret = &r->base;
     return ERR_OK;
@@ -233,7 +276,7 @@ void kafka_unsubscribe(struct bus_reader *base)
     (void)rd_kafka_consumer_close(r->rk); /* leaves the group at once */
     rd_kafka_queue_destroy(r->queue);
     rd_kafka_destroy(r->rk);
-    rd_kafka_topic_partition_list_destroy(r->applied);
+    forget_applied(r);
     pthread_mutex_destroy(&r->mutex);
     free(r);
 }
@@ -318,6 +361,7 @@ enum err kafka_poll(struct bus_reader *base, struct arena *a, int timeout_ms, st
         *ret_n = 0;
         kafka_rewind(base);
     }
+    note_read(r, out, *ret_n);
     return ERR_OK;
 }
 
@@ -330,10 +374,14 @@ void kafka_ack(struct bus_reader *base, const struct event *e)
     pthread_mutex_lock(&r->mutex);
     rd_kafka_topic_partition_t *p =
         rd_kafka_topic_partition_list_find(r->applied, name, e->partition);
-    if (p && p->offset <= e->position)
+    if (p && p->offset <= e->position) {
+        struct place *place = p->opaque;
         p->offset = e->position + 1;
-    else
+        place->applied_us = e->time_us;
+        place->next_us = 0;
+    } else {
         p = NULL;
+    }
     pthread_mutex_unlock(&r->mutex);
     if (!p || !r->in_group)
         return; /* not ours any more: its new owner will tell */
@@ -348,20 +396,65 @@ void kafka_wake(struct bus_reader *base)
     rd_kafka_queue_yield(reader_of(base)->queue);
 }
 
-/* As far as the last fetch knows where the end is. */
-int64_t kafka_lag(struct bus_reader *base)
+/* The partitions of `topic` that are ours, with their ends. NULL: the brokers do not say. */
+static rd_kafka_topic_partition_list_t *ends_of(struct kafka_reader *r, const char *topic)
 {
-    struct kafka_reader *r = reader_of(base);
-    int64_t lag = 0, low = 0, high = 0;
+    rd_kafka_topic_partition_list_t *ends = rd_kafka_topic_partition_list_new(16);
+    char name[KAFKA_NAME_SIZE];
+    bool ok = true;
 
+    kafka_topic_name(bus_of(r), str_from(topic), name);
     pthread_mutex_lock(&r->mutex);
     for (int i = 0; i < r->applied->cnt; i++) {
         const rd_kafka_topic_partition_t *p = &r->applied->elems[i];
-        if (rd_kafka_get_watermark_offsets(r->rk, p->topic, p->partition, &low, &high) ==
-                RD_KAFKA_RESP_ERR_NO_ERROR &&
-            high > p->offset)
-            lag += high - p->offset;
+        if (strcmp(p->topic, name) == 0) /* asked for by "a time": the end */
+            rd_kafka_topic_partition_list_add(ends, name, p->partition)->offset =
+                RD_KAFKA_OFFSET_END;
     }
     pthread_mutex_unlock(&r->mutex);
-    return lag;
+    if (ends->cnt > 0)
+        ok = rd_kafka_offsets_for_times(r->rk, ends, r->end_ms) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (int i = 0; i < ends->cnt && ok; i++)
+        ok = !ends->elems[i].err && ends->elems[i].offset >= 0;
+    r->end_ms = ok ? END_MS : END_AGAIN_MS;
+    if (ok)
+        return ends;
+    rd_kafka_topic_partition_list_destroy(ends);
+    return NULL;
+}
+
+static void add_place(const rd_kafka_topic_partition_t *p, int64_t end, struct bus_behind *sum)
+{
+    struct place *place = p->opaque;
+
+    if (end <= p->offset) {
+        place->caught_up_us = clock_now(&clock_system);
+        return;
+    }
+    int64_t since_us =
+        place->applied_us > place->caught_up_us ? place->applied_us : place->caught_up_us;
+    int64_t oldest_us = place->next_us ? place->next_us : since_us;
+    sum->events += end - p->offset;
+    if (!sum->oldest_us || oldest_us < sum->oldest_us)
+        sum->oldest_us = oldest_us;
+}
+
+bool kafka_behind(struct bus_reader *base, const char *topic, struct bus_behind *ret)
+{
+    struct kafka_reader *r = reader_of(base);
+    rd_kafka_topic_partition_list_t *ends = ends_of(r, topic);
+
+    if (!ends)
+        return false;
+    pthread_mutex_lock(&r->mutex);
+    for (int i = 0; i < ends->cnt; i++) {
+        const rd_kafka_topic_partition_t *end = &ends->elems[i];
+        const rd_kafka_topic_partition_t *p =
+            rd_kafka_topic_partition_list_find(r->applied, end->topic, end->partition);
+        if (p)
+            add_place(p, end->offset, ret);
+    }
+    pthread_mutex_unlock(&r->mutex);
+    rd_kafka_topic_partition_list_destroy(ends);
+    return true;
 }

@@ -396,41 +396,31 @@ static void log_wake(struct bus_reader *reader)
     pthread_mutex_unlock(&b->mutex);
 }
 
-/* The first of our topics at or after `at`; copies what must not change under the statement. */
-static bool lag_of(struct log_bus *b, struct log_reader *r, size_t at, const char **ret_topic,
-                   int64_t *ret_from)
-{
-    bool found = false;
-    size_t i = 0;
-    pthread_mutex_lock(&b->mutex);
-    for (struct log_slot *s = r->group->slots; s && !found; s = s->following, i++) {
-        if (i < at)
-            continue;
-        found = true;
-        bool ours = s->owner == r && s->started && s->acked <= s->topic->head;
-        *ret_topic = ours ? s->topic->name : NULL; /* names live as long as the bus */
-        *ret_from = s->acked;
-    }
-    pthread_mutex_unlock(&b->mutex);
-    return found;
-}
-
-static int64_t log_lag(struct bus_reader *reader)
+static bool log_behind(struct bus_reader *reader, const char *topic, struct bus_behind *ret)
 {
     struct log_reader *r = (struct log_reader *)reader;
     struct log_bus *b = log_bus_of(r);
     struct log_work w;
-    const char *topic = NULL;
-    int64_t lag = 0, from = 0, n = 0;
+    int64_t from = -1;
+
+    pthread_mutex_lock(&b->mutex);
+    for (struct log_slot *s = r->group->slots; s; s = s->following)
+        if (s->owner == r && s->started && strcmp(s->topic->name, topic) == 0)
+            from = s->acked;
+    pthread_mutex_unlock(&b->mutex);
+    if (from < 0)
+        return true; /* another member's */
     log_work_init(&w, b);
-    for (size_t at = 0; lag_of(b, r, at, &topic, &from); at++) {
-        if (topic &&
-            db_int_of(&w.cx, &n, "select count(*) from events where topic = $1 and position >= $2",
-                      ARGS(db_str(str_from(topic)), db_int(from))) == ERR_OK)
-            lag += n;
-    }
+    enum err e = db_int_of(&w.cx, &ret->events,
+                           "select count(*) from events where topic = $1 and position >= $2",
+                           ARGS(db_str(str_from(topic)), db_int(from)));
+    if (e == ERR_OK && ret->events > 0)
+        e = db_int_of(&w.cx, &ret->oldest_us,
+                      "select time_us from events where topic = $1 and position >= $2"
+                      " order by position limit 1",
+                      ARGS(db_str(str_from(topic)), db_int(from)));
     log_work_release(&w);
-    return lag;
+    return e == ERR_OK;
 }
 
 static uint64_t log_syncs(struct bus *bus)
@@ -449,7 +439,7 @@ const struct bus_driver bus_log = {
     .ack = log_ack,
     .rewind = log_rewind,
     .wake = log_wake,
-    .lag = log_lag,
+    .behind = log_behind,
     .sweep = log_sweep,
     .syncs = log_syncs,
 };

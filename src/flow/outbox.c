@@ -148,6 +148,17 @@ enum err outbox_relay(struct ctx *cx, struct bus *bus, size_t *ret_n, bool *ret_
     return ERR_OK;
 }
 
+enum err outbox_waits(struct ctx *cx, struct uuid aggregate_id, bool *ret)
+{
+    int64_t n = 0;
+
+    TRY(db_int_of(cx, &n,
+                  "select count(*) from outbox where aggregate_id = $1 and published_at is null",
+                  ARGS(db_uuid(aggregate_id))));
+    *ret = n > 0;
+    return ERR_OK;
+}
+
 enum err outbox_lag(struct ctx *cx, int64_t *ret_rows, int64_t *ret_age_us)
 {
     int64_t oldest = 0;

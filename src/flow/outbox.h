@@ -18,5 +18,7 @@ enum err outbox_append(struct ctx *cx, const char *type, struct uuid aggregate_i
  * bus is away, nothing was marked.
  */
 enum err outbox_relay(struct ctx *cx, struct bus *bus, size_t *ret_n, bool *ret_more) MUST_USE;
+/* Whether the bus has yet to be told something of this aggregate: no use in saying it again. */
+enum err outbox_waits(struct ctx *cx, struct uuid aggregate_id, bool *ret) MUST_USE;
 /* Unpublished rows, and the age of the oldest in microseconds. */
 enum err outbox_lag(struct ctx *cx, int64_t *ret_rows, int64_t *ret_age_us) MUST_USE;

@@ -183,8 +183,14 @@ static enum err open_service(struct ctx *cx, struct platform *p, struct svc *s)
     s->outbox_age_us =
         metric_get(METRIC_GAUGE, "jumun_outbox_age_microseconds",
                    "Age of the oldest unpublished event.", "service", name, NULL, NULL);
-    s->bus_lag = metric_get(METRIC_GAUGE, "jumun_consumer_lag_events", "Events not yet applied.",
-                            "service", name, NULL, NULL);
+    for (size_t i = 0; i < TOPICS_MAX && s->service->topics && s->service->topics[i]; i++) {
+        s->behind[i] =
+            metric_get(METRIC_GAUGE, "jumun_consumer_lag_events", "Events not yet applied.",
+                       "service", name, "topic", s->service->topics[i]);
+        s->behind_age_us[i] = metric_get(METRIC_GAUGE, "jumun_consumer_age_microseconds",
+                                         "Age of the oldest event not yet applied.", "service",
+                                         name, "topic", s->service->topics[i]);
+    }
     s->consumed = metric_get(METRIC_COUNTER, "jumun_events_applied_total", "Events applied.",
                              "service", name, NULL, NULL);
     s->statements = metric_get(METRIC_COUNTER, "jumun_db_statements_total", "SQL statements run.",
@@ -339,6 +345,20 @@ static enum err listen_on(struct ctx *cx, struct platform *p, enum listener_kind
     return ERR_OK;
 }
 
+/* What a broker does not say now stays as it was known. */
+static void refresh_behind(struct svc *s)
+{
+    struct bus_behind behind;
+
+    for (size_t i = 0; i < TOPICS_MAX && s->service->topics[i]; i++) {
+        if (!bus_behind(s->reader, s->service->topics[i], &behind))
+            continue;
+        int64_t age_us = clock_now(s->platform->options.clock) - behind.oldest_us;
+        metric_set(s->behind[i], behind.events);
+        metric_set(s->behind_age_us[i], behind.oldest_us && age_us > 0 ? age_us : 0);
+    }
+}
+
 static void refresh_metrics(void *arg)
 {
     struct platform *p = arg;
@@ -358,7 +378,7 @@ static void refresh_metrics(void *arg)
             metric_set(s->outbox_age_us, age_us);
         }
         if (s->reader)
-            metric_set(s->bus_lag, bus_lag(s->reader));
+            refresh_behind(s);
         struct db_stats stats = db_stats(s->db);
         metric_set(s->statements, (int64_t)stats.statements);
         metric_set(s->exchanges, (int64_t)stats.exchanges);

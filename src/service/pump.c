@@ -16,7 +16,6 @@
 #define TRIES_MAX 12    /* of one event, some 15 s: then it is parked */
 #define PASSED_MAX 1000 /* events without a consumer that a restart may read again */
 #define TIMERS_MAX 64
-#define TOPICS_MAX 8
 /* Under load timers look at most this often; an early bell waits for it. */
 #define TIMER_PAUSE_US (20 * US_PER_MS)
 #define IDLE_US US_PER_S

@@ -19,6 +19,7 @@
 #include "service/service.h"
 
 #define SERVICES_MAX 12
+#define TOPICS_MAX 16 /* that a service reads */
 #define REQUEST_DEADLINE_US (10 * US_PER_S)
 #define SLOW_DEADLINE_US (40 * US_PER_S)
 #define DEADLINE_HEADER "Jumun-Deadline-Ms" /* of the calling service: what it has left */
@@ -62,7 +63,8 @@ struct svc {
     _Atomic(struct unsettled *) unsettled; /* keys to free when the database is back */
     _Atomic int n_unsettled;
     _Atomic int64_t caught_up_us; /* when there was nothing more to read; 0: not yet */
-    struct metric *outbox_rows, *outbox_age_us, *bus_lag, *consumed, *statements;
+    struct metric *behind[TOPICS_MAX], *behind_age_us[TOPICS_MAX]; /* of service->topics */
+    struct metric *outbox_rows, *outbox_age_us, *consumed, *statements;
     struct metric *exchanges, *commits, *syncs;
 };
 

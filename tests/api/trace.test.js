@@ -84,7 +84,8 @@ test('metrics name routes by their pattern, count orders, and stay few', async (
   assert.match(text, /jumun_http_requests_total\{route="POST \/v1\/orders",status="2xx"\} [1-9]/);
   assert.match(text, /jumun_http_request_seconds_bucket\{/);
   assert.match(text, /jumun_outbox_rows\{service="order"\} \d+/);
-  assert.match(text, /jumun_consumer_lag_events\{service="order"\} \d+/);
+  assert.match(text, /jumun_consumer_lag_events\{service="order",topic="store"\} \d+/);
+  assert.match(text, /jumun_consumer_age_microseconds\{service="order",topic="store"\} \d+/);
   assert.match(text, /jumun_orders_total\{status="AWAITING_PAYMENT"\} [1-9]/);
   const samples = text.split('\n').filter((l) => l && !l.startsWith('#'));
   assert.ok(samples.length < 8000, `${samples.length} samples`);

@@ -1,9 +1,10 @@
-/* bus_server_test.c -- what a bus on a server must live through: the broker killed, stopped for a
- * while, frozen, while a relay publishes and a consumer reads. */
+/* bus_server_test.c -- what a bus on a server must be and live through: topics as stated; the
+ * broker killed, stopped for a while, frozen, while a relay publishes and a consumer reads. */
 #include "test.h"
 
 #include "bus/bus.h"
 
+#include <librdkafka/rdkafka.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -186,6 +187,123 @@ static void late_broker(void)
     arena_release(&w.arena);
 }
 
+static rd_kafka_t *client_of(rd_kafka_type_t type)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    char why[200];
+
+    CHECK(rd_kafka_conf_set(conf, "bootstrap.servers", address, why, sizeof why) ==
+          RD_KAFKA_CONF_OK);
+    rd_kafka_t *rk = rd_kafka_new(type, conf, why, sizeof why);
+    if (!rk)
+        abort();
+    return rk;
+}
+
+/* The value of a topic's setting, as the broker has it. */
+static struct str setting_of(struct arena *a, rd_kafka_t *rk, const char *topic, const char *name)
+{
+    rd_kafka_ConfigResource_t *asked = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    struct str value = STR_NONE;
+    size_t n = 0;
+
+    rd_kafka_DescribeConfigs(rk, &asked, 1, NULL, queue);
+    rd_kafka_event_t *answer = rd_kafka_queue_poll(queue, 10000);
+    const rd_kafka_DescribeConfigs_result_t *r =
+        answer ? rd_kafka_event_DescribeConfigs_result(answer) : NULL;
+    const rd_kafka_ConfigResource_t **each =
+        r ? rd_kafka_DescribeConfigs_result_resources(r, &n) : NULL;
+    const rd_kafka_ConfigEntry_t **entries =
+        n == 1 ? rd_kafka_ConfigResource_configs(each[0], &n) : NULL;
+    for (size_t i = 0; entries && i < n; i++)
+        if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), name) == 0)
+            value = arena_copy(a, str_from(rd_kafka_ConfigEntry_value(entries[i])));
+    if (answer)
+        rd_kafka_event_destroy(answer);
+    rd_kafka_ConfigResource_destroy(asked);
+    rd_kafka_queue_destroy(queue);
+    return value;
+}
+
+/* Whoever comes first, publisher or reader, makes a topic as the address says. */
+static void topics_are_made_as_stated(void)
+{
+    const int replicas = strchr(address, ',') ? 3 : 1;
+    const char *topic = "read", *const names[] = {"made.said", "made.read"};
+    const struct rd_kafka_metadata *m = NULL;
+    char made[200];
+    struct work w;
+    struct bus *bus = NULL;
+    struct bus_reader *r = NULL;
+
+    work_init(&w);
+    snprintf(made, sizeof made, "kafka://%s?partitions=5&replicas=%d&keepHours=7&prefix=made.",
+             address, replicas);
+    CHECK_INT(bus_open(&w.cx, made, &bus), ERR_OK);
+    CHECK_INT(bus_subscribe(bus, "g", &topic, 1, from_start, NULL, &r), ERR_OK);
+    struct event e = {.id = ctx_uuid(&w.cx),
+                      .type = STR("a.b"),
+                      .source = STR("said"),
+                      .key = key_of(1),
+                      .sequence = 1,
+                      .time_us = 1,
+                      .data = STR("{}")};
+    CHECK_INT(bus_publish(&w.cx, bus, &e, 1), ERR_OK);
+    rd_kafka_t *rk = client_of(RD_KAFKA_PRODUCER);
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        rd_kafka_topic_t *t = rd_kafka_topic_new(rk, names[i], NULL);
+        CHECK_INT(rd_kafka_metadata(rk, 0, t, &m, 10000), RD_KAFKA_RESP_ERR_NO_ERROR);
+        CHECK_INT(m->topics[0].partition_cnt, 5);
+        for (int k = 0; k < m->topics[0].partition_cnt; k++)
+            CHECK_INT(m->topics[0].partitions[k].replica_cnt, replicas);
+        rd_kafka_metadata_destroy(m);
+        rd_kafka_topic_destroy(t);
+        CHECK_STR(setting_of(&w.arena, rk, names[i], "retention.ms"), "25200000");
+        CHECK_STR(setting_of(&w.arena, rk, names[i], "cleanup.policy"), "delete");
+        CHECK_STR(setting_of(&w.arena, rk, names[i], "min.insync.replicas"),
+                  replicas > 2 ? "2" : "1");
+    }
+    rd_kafka_destroy(rk);
+    bus_unsubscribe(r);
+    bus_close(bus);
+    arena_release(&w.arena);
+}
+
+/* A record of a machine whose clock is ahead: doctor says so, and says nothing of right ones. */
+static void a_clock_that_is_ahead(void)
+{
+    static const char *const topics[] = {"clock", NULL};
+    char ahead[200], data[] = "{}";
+    struct work w;
+    struct bus *bus = NULL;
+    struct str is = STR_NONE;
+
+    work_init(&w);
+    snprintf(ahead, sizeof ahead, "kafka://%s?partitions=1&prefix=ahead.", address);
+    CHECK_INT(bus_open(&w.cx, ahead, &bus), ERR_OK);
+    struct event e = {.id = ctx_uuid(&w.cx),
+                      .type = STR("a.b"),
+                      .source = STR("clock"),
+                      .key = key_of(1),
+                      .sequence = 1,
+                      .time_us = 1,
+                      .data = STR("{}")};
+    CHECK_INT(bus_publish(&w.cx, bus, &e, 1), ERR_OK);
+    CHECK_INT(bus_probe(&w.cx, ahead, topics, &is), ERR_OK);
+    rd_kafka_t *rk = client_of(RD_KAFKA_PRODUCER);
+    CHECK_INT(rd_kafka_producev(rk, RD_KAFKA_V_TOPIC("ahead.clock"), RD_KAFKA_V_VALUE(data, 2),
+                                RD_KAFKA_V_TIMESTAMP(clock_now(&clock_system) / 1000 + 600000),
+                                RD_KAFKA_V_END),
+              RD_KAFKA_RESP_ERR_NO_ERROR);
+    CHECK_INT(rd_kafka_flush(rk, 10000), RD_KAFKA_RESP_ERR_NO_ERROR);
+    CHECK_INT(bus_probe(&w.cx, ahead, topics, &is), ERR_UNAVAILABLE);
+    CHECK(str_find(str_from(w.cx.story.detail), STR("ahead.clock has an event of 59")) != SIZE_MAX);
+    rd_kafka_destroy(rk);
+    bus_close(bus);
+    arena_release(&w.arena);
+}
+
 int main(void)
 {
     address = getenv("TEST_KAFKA");
@@ -195,6 +313,8 @@ int main(void)
         return 0;
     }
     snprintf(url, sizeof(url), "kafka://%s?partitions=3&prefix=harm.", address);
+    RUN(topics_are_made_as_stated);
+    RUN(a_clock_that_is_ahead);
     RUN(harms);
     RUN(late_broker);
     return test_end();

@@ -7,6 +7,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { spawn, spawnSync } = require('node:child_process');
 const { binary } = require('../api/lib/jumun.js');
+const { Platform, until } = require('../api/lib/platform.js');
 
 const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-test-'));
 test.after(() => fs.rmSync(dir, { recursive: true }));
@@ -87,24 +88,105 @@ test('S3', { skip: !TEST_S3 }, () => {
   fails(look(TEST_S3.replace('us-east-1', 'eu-west-9')), 'blobs', /region is wrong.*\?region=/);
 });
 
-test('Kafka', { skip: !TEST_KAFKA }, async () => {
-  const look = (options) => doctor(['--bus', `kafka://${TEST_KAFKA}?prefix=doctor.&${options}`]);
-  fine(look('partitions=3'), 'bus: Kafka');
-  fails(look('replicas=3'), 'bus', /1 brokers for 3 replicas.*replicas=/);
-  fails(doctor(['--bus', `kafka://${TEST_KAFKA}?prefix=no space.`]), 'bus', /topic is missing and may not be made/);
+// A platform on topics of `prefix`, while `work` is done. `options` of its address.
+async function besidePlatform(prefix, options, work) {
   const home = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-test-'));
   const nowhere = ['--listen', '--internal-listen', '--toss-listen'].flatMap((flag) => [flag, '127.0.0.1:0']);
-  const platform = spawn(binary(), ['up', '--demo', '--data', home, ...nowhere, '--bus', `kafka://${TEST_KAFKA}?prefix=doctor.&partitions=2`],
+  const platform = spawn(binary(), ['up', '--demo', '--data', home, ...nowhere, '--bus', `kafka://${TEST_KAFKA}?prefix=${prefix}&${options}`],
     { stdio: 'ignore', env: { PATH: process.env.PATH } });
   try {
-    const until = Date.now() + 30000;
-    while (look('partitions=5').status === 0 && Date.now() < until) await new Promise((resolve) => { setTimeout(resolve, 200); });
-    fails(look('partitions=5'), 'bus', /has 2 partitions, --bus says 5: write \?partitions=2/);
-    fine(look('partitions=2'), 'bus: Kafka');
+    const end = Date.now() + 30000;
+    const seen = () => doctor(['--bus', `kafka://${TEST_KAFKA}?prefix=${prefix}&${options}`]).stdout;
+    while (!/[1-9]\d* topics/.test(seen()) && Date.now() < end) await new Promise((resolve) => { setTimeout(resolve, 300); });
+    assert.match(seen(), /[1-9]\d* topics/);
+    await work();
   } finally {
     const ended = new Promise((resolve) => { platform.once('exit', resolve); });
     platform.kill();
     await ended;
     fs.rmSync(home, { recursive: true });
   }
+}
+
+const lone = Boolean(TEST_KAFKA) && !TEST_KAFKA.includes(',');
+const kafka = (who, at, options) => doctor(['--bus', `kafka://${who}${at}?partitions=2&${options}`]);
+
+test('Kafka', { skip: !lone }, async () => {
+  const look = (options) => doctor(['--bus', `kafka://${TEST_KAFKA}?prefix=doctor.&${options}`]);
+  fine(look('partitions=3'), 'bus: Kafka.* 6 to be made');
+  fails(look('replicas=3'), 'bus', /1 brokers for 3 replicas.*replicas=/);
+  fails(doctor(['--bus', `kafka://${TEST_KAFKA}?prefix=no space.`]), 'bus', /topic no space\.auth: .*Invalid topic/);
+  fails(doctor(['--bus', 'kafka://127.0.0.1:9']), 'bus', /nobody answers at 127\.0\.0\.1:9: start the brokers/);
+  await besidePlatform('doctor.', 'partitions=2', () => {
+    fails(look('partitions=5'), 'bus', /has 2 partitions, --bus says 5: write \?partitions=2/);
+    fine(look('partitions=2'), 'bus: Kafka');
+  });
+});
+
+test('Kafka with users', { skip: !lone }, async () => {
+  const { TEST_KAFKA_SASL, TEST_KAFKA_TLS, TEST_KAFKA_CA, TEST_KAFKA_CTL } = process.env;
+  const plain = (who) => kafka(who, TEST_KAFKA_SASL, 'prefix=users.&security=sasl_plaintext');
+  const allow = (...words) => run(TEST_KAFKA_CTL, 'acls', '--add', '--allow-principal', 'User:chef', ...words, '--resource-pattern-type', 'prefixed');
+  const rights = (...names) => names.flatMap((name) => ['--operation', name]);
+  fails(plain('chef:wrong@'), 'bus', /the brokers refuse user chef: correct USER:PASSWORD.*Authentication failed/i);
+  fails(plain('chef@'), 'bus', /before @ stands USER:PASSWORD/);
+  fails(kafka('', TEST_KAFKA_SASL, 'prefix=users.'), 'bus', /nobody answers.*security= \(plaintext\).*verify that security.protocol/);
+  fails(plain('chef:chef-secret@'), 'bus', /may not be made.*allow chef Create|no rights on topic users\.\w+: allow chef Read, Write and Create/);
+  await besidePlatform('users.', 'partitions=2', () => {
+    fails(plain('chef:chef-secret@'), 'bus', /no rights on topic users\.\w+: allow chef Read, Write and Create/);
+    allow(...rights('Write', 'Create'), '--topic', 'users.');
+    fails(plain('chef:chef-secret@'), 'bus', /no rights on group users\.\w+: allow chef Read/);
+    allow(...rights('Read'), '--group', 'users.');
+    fails(plain('chef:chef-secret@'), 'bus', /no right to read topic users\.\w+: allow chef Read/);
+    allow(...rights('Read'), '--topic', 'users.');
+    fine(plain('chef:chef-secret@'), 'bus: Kafka');
+    fine(plain('chef:%63hef-secret@'), 'bus: Kafka'); // %XX is a byte
+  });
+  // As it is run: who we are from a file, topics that this user makes, events that it publishes and reads.
+  allow(...rights('Read', 'Write', 'Create'), '--topic', 'crew.');
+  allow(...rights('Read'), '--group', 'crew.');
+  const secret = path.join(dir, 'bus');
+  fs.writeFileSync(secret, `kafka://chef:chef-secret@${TEST_KAFKA_TLS}?partitions=2&prefix=crew.&ca=${TEST_KAFKA_CA}\n`, { mode: 0o600 });
+  const platform = await Platform.start({ env: { JUMUN_BUS_FILE: secret } });
+  try {
+    await until('the order service to apply events', async () =>
+      /^jumun_events_applied_total\{service="order"\} [1-9]/m.test(await (await fetch(`${platform.internal}/metrics`)).text()), 30000);
+    const config = spawnSync(binary(), ['config', 'print'], { encoding: 'utf8', env: { PATH: process.env.PATH, JUMUN_BUS_FILE: secret } });
+    assert.match(config.stdout, /^bus/m);
+    assert.ok(!config.stdout.includes('chef-secret'), 'the password is not shown');
+  } finally {
+    await platform.stop();
+  }
+  const tls = (options) => kafka('chef:chef-secret@', TEST_KAFKA_TLS, `prefix=users.${options}`); // with a user, TLS goes without saying
+  fine(tls(`&ca=${TEST_KAFKA_CA}`), 'bus: Kafka');
+  fails(tls(''), 'bus', /no TLS with the brokers: correct ca=.*certificate verify failed/i);
+  fails(tls('&security=sasl_plaintext'), 'bus', /nobody answers.*security= \(sasl_plaintext\)/);
+});
+
+test('an address of Kafka that contradicts itself is refused', { skip: !lone }, () => {
+  for (const [who, options, said] of [
+    ['', 'security=sasl_ssl', /security=sasl_ssl needs USER:PASSWORD@/],
+    ['a:b@', 'security=ssl', /a user needs security=sasl_ssl/],
+    ['', 'ca=/etc/ca.pem', /ca= is for security=ssl/],
+    ['', 'mechanism=PLAIN', /mechanism= is for security=sasl_/],
+    ['a:b@', 'mechanism=GSSAPI', /not "mechanism=GSSAPI"/],
+    ['', 'security=tls', /not "security=tls"/],
+    ['a:%zz@', '', /before @ stands USER:PASSWORD, with %XX/],
+    [':b@', '', /before @ stands USER:PASSWORD/],
+  ]) fails(kafka(who, TEST_KAFKA, options), 'bus', said);
+});
+
+test('Kafka with a broker down', { skip: !TEST_KAFKA || lone }, async () => {
+  const { TEST_KAFKA_CTL } = process.env;
+  const look = () => kafka('', TEST_KAFKA, 'replicas=3&prefix=three.');
+  fine(look(), 'bus: Kafka.* 3 brokers, 0 topics');
+  await besidePlatform('three.', 'partitions=2&replicas=3', async () => {
+    fine(look(), 'bus: Kafka.* 3 brokers');
+    run(TEST_KAFKA_CTL, 'stop', '3');
+    fails(look(), 'bus', /there are 2 brokers for 3 replicas|2 of 3 replicas are in sync: is a broker down\?/);
+    fails(kafka('', TEST_KAFKA, 'replicas=2&prefix=three.'), 'bus', /partition \d+: 2 of 3 replicas are in sync: is a broker down\?/);
+    run(TEST_KAFKA_CTL, 'start', '3');
+    for (let i = 0; look().status !== 0 && i < 100; i++) await new Promise((resolve) => { setTimeout(resolve, 300); }); // until it has caught up
+    fine(look(), 'bus: Kafka.* 3 brokers');
+  });
 });

@@ -208,6 +208,7 @@ static void a_backlog_of_large_events_is_relayed_in_parts(void)
 static void outbox_numbers_and_publishes(void)
 {
     int64_t rows, age;
+    bool waits = false;
     struct note note = {1};
 
     setup();
@@ -220,6 +221,10 @@ static void outbox_numbers_and_publishes(void)
     CHECK_INT(outbox_lag(&w.cx, &rows, &age), ERR_OK);
     CHECK_INT(rows, 4);
     CHECK_INT(age, 5 * US_PER_S);
+    CHECK_INT(outbox_waits(&w.cx, key_of(1), &waits), ERR_OK);
+    CHECK(waits);
+    CHECK_INT(outbox_waits(&w.cx, key_of(3), &waits), ERR_OK);
+    CHECK(!waits); /* nothing was said of this one */
 
     CHECK_INT(db_begin(&w.cx), ERR_OK);
     CHECK_INT(outbox_append(&w.cx, "order.noted", key_of(3), note_fields, &note), ERR_OK);
@@ -229,6 +234,8 @@ static void outbox_numbers_and_publishes(void)
     CHECK_INT(outbox_lag(&w.cx, &rows, &age), ERR_OK);
     CHECK_INT(rows, 0);
     CHECK_INT(age, 0);
+    CHECK_INT(outbox_waits(&w.cx, key_of(1), &waits), ERR_OK);
+    CHECK(!waits);
     CHECK_INT(pump(), ERR_OK);
     CHECK_INT(count("select count(*) from effects"), 4);
     teardown();

@@ -52,7 +52,7 @@ static void the_store_is_silent(void)
     for (int i = 0; i < 11; i++)
         pass(5 * US_PER_S);
     CHECK_STATUS(id, STOCK_PENDING);
-    CHECK_INT(w.stock_asked, 12);
+    CHECK_INT(w.stock_asked, 5); /* at once, and after 5, 10, 20 and 40 s */
     pass(5 * US_PER_S);
     CHECK_STATUS(id, REJECTED);
     CHECK_INT(w.release_asked, 1);
@@ -62,6 +62,30 @@ static void the_store_is_silent(void)
     w.store = YES;
     pass(5 * US_PER_S);
     CHECK_STATUS(late, AWAITING_PAYMENT);
+    world_close();
+}
+
+/* One question waits in the outbox however long the bus is away, and is there for who comes back.
+ */
+static void the_bus_is_away(void)
+{
+    world_open();
+    w.store = YES;
+    w.bus_away = true;
+    struct uuid id = place(), late;
+    for (int i = 0; i < 11; i++)
+        pass(5 * US_PER_S);
+    CHECK_STATUS(id, STOCK_PENDING);
+    late = place();
+    pass(5 * US_PER_S);
+    CHECK_STATUS(id, REJECTED);
+    CHECK_INT(w.stock_asked, 0);
+    w.bus_away = false;
+    settle();
+    CHECK_STATUS(late, AWAITING_PAYMENT);
+    CHECK_INT(w.stock_asked, 2);
+    CHECK_INT(w.release_asked, 1);
+    CHECK(load(id).stock_back);
     world_close();
 }
 
@@ -394,6 +418,7 @@ int main(void)
     RUN(from_placing_to_the_door);
     RUN(no_stock);
     RUN(the_store_is_silent);
+    RUN(the_bus_is_away);
     RUN(a_cancel_before_the_stock_is_known);
     RUN(unpaid_orders_expire);
     RUN(cancelled_before_payment);

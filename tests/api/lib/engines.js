@@ -22,7 +22,7 @@ function psql(sql) {
 function engines(dir) {
   const env = { ...NAMED };
   const name = nameOf(dir);
-  if (BROKER) env.JUMUN_BUS = `${BROKER}?partitions=3&prefix=${name}.`;
+  if (BROKER) env.JUMUN_BUS = `${BROKER}?partitions=3&replicas=${BROKER.split(',').length}&prefix=${name}.`;
   if (!SERVER) return env;
   if (!made.has(name)) psql(`create database ${name}`);
   made.add(name);
