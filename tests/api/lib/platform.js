@@ -45,13 +45,13 @@ class Platform {
     return p;
   }
 
-  // later: apart, a service that is not started yet.
-  run(env = {}, later = undefined) {
+  // apart: {later, envOf}, see Crowd in processes.js.
+  run(env = {}, apart = {}) {
     const args = ['up', '--data', path.join(this.dir, 'data'), '--listen', '127.0.0.1:0', '--internal-listen',
       '127.0.0.1:0', '--toss-listen', '127.0.0.1:0', '--rate-limit', '0', ...(this.options.args || [])];
     if (this.options.demo !== false) args.push('--demo');
     this.log = '';
-    this.child = launch(BINARY, args, { env: { PATH: process.env.PATH, ...engines(this.dir), ...(this.options.env || {}), ...env }, later });
+    this.child = launch(BINARY, args, { env: { PATH: process.env.PATH, ...engines(this.dir), ...(this.options.env || {}), ...env }, ...apart });
     this.exited = new Promise((resolve) => this.child.on('exit', (code, signal) => resolve({ code, signal })));
     this.child.stderr.on('data', (d) => { this.log = (this.log + d).slice(-100000); });
     return new Promise((resolve, reject) => {

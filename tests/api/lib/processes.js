@@ -140,11 +140,11 @@ async function internalOf(services) {
 const GIVEN = ['--data', '--listen', '--internal-listen', '--toss-listen', '--rate-limit', '--proxies', '--issuer'];
 
 // Stands where the child process of `jumun up ARGS` would: stdout says "ready ...", stderr is everybody's log, kill() reaches all.
-// later: the name of a service that somebody starts afterwards.
+// later: the name of a service that somebody starts afterwards. envOf(name): what one of them gets beside env.
 class Crowd extends EventEmitter {
-  constructor(binary, args, { env = {}, later } = {}) {
+  constructor(binary, args, { env = {}, envOf = () => ({}), later } = {}) {
     super();
-    Object.assign(this, { later, exitCode: null, signalCode: null, stdout: new EventEmitter(), stderr: new EventEmitter(), more: [], registry: [] });
+    Object.assign(this, { later, envOf, exitCode: null, signalCode: null, stdout: new EventEmitter(), stderr: new EventEmitter(), more: [], registry: [] });
     for (let i = 1; i < args.length; i++) {
       if (/^--discovery-(listen|peers|evict)/.test(args[i])) {
         this.registry.push(args[i]);
@@ -169,7 +169,7 @@ class Crowd extends EventEmitter {
     this.list = NAMES.map((name) => new Service(this.world, name, ports.splice(0, 3)));
     this.services = Object.fromEntries(this.list.map((s) => [s.name, s]));
     acquaint(this.world, this.list);
-    const started = this.list.filter((s) => s.name !== this.later).map((s) => this.startService(s));
+    const started = this.list.filter((s) => s.name !== this.later).map((s) => this.startService(s, [], this.envOf(s.name)));
     const registry = new Service(this.world, 'discovery', ports);
     if (this.registry.includes('--discovery-listen')) {
       this.list.push(registry);
