@@ -33,11 +33,18 @@ static const struct kafka_setting producer_settings[] = {
     {NULL, NULL, NULL},
 };
 
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    (void)rk;
+    log_event(NULL, level <= 3 ? LOG_WARN : LOG_INFO, "kafka %s: %s", facility, text);
+}
+
 enum err kafka_conf(struct ctx *cx, const struct kafka_bus *b, const struct kafka_setting *settings,
                     rd_kafka_conf_t **ret)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     char why[200] = "";
+    rd_kafka_conf_set_log_cb(conf, on_log); /* or it writes to stderr in a form of its own */
     bool ok = rd_kafka_conf_set(conf, "bootstrap.servers", b->brokers, why, sizeof why) ==
               RD_KAFKA_CONF_OK;
 
@@ -85,12 +92,6 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
     pthread_mutex_unlock(&d->mutex);
 }
 
-static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
-{
-    (void)rk;
-    log_event(NULL, level <= 3 ? LOG_WARN : LOG_INFO, "kafka %s: %s", facility, text);
-}
-
 static enum err producer_new(struct ctx *cx, struct kafka_bus *b, rd_kafka_t **ret)
 {
     rd_kafka_conf_t *conf = NULL;
@@ -98,7 +99,6 @@ static enum err producer_new(struct ctx *cx, struct kafka_bus *b, rd_kafka_t **r
 
     TRY(kafka_conf(cx, b, producer_settings, &conf));
     rd_kafka_conf_set_dr_msg_cb(conf, on_report);
-    rd_kafka_conf_set_log_cb(conf, on_log);
     *ret = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
     if (*ret)
         return ERR_OK;
