@@ -149,7 +149,7 @@ void edge_handle(void *arg, struct exchange *x)
     w->rq.peer = client_network(w->cx.arena, client);
     work_greet(w, head);
     if (!p->is_open)
-        e = fail(&w->cx, ERR_UNAVAILABLE, "it is starting");
+        e = fail(&w->cx, ERR_STARTING, "what it needs is not there yet");
     if (e == ERR_OK && l->kind == LISTEN_PUBLIC)
         e = admit_edge(w);
     if (e == ERR_OK && l->kind == LISTEN_PUBLIC && asks_for_contract(head)) {

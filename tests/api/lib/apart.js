@@ -15,7 +15,8 @@ async function startApart({ order = NAMES } = {}) {
     env: { ...process.env, JUMUN_BIN: undefined, ...engines(dir) } };
   const ports = await freePorts(3 * NAMES.length);
   for (const name of NAMES) world.services[name] = new Service(world, name, ports.splice(0, 3));
-  const all = Object.values(world.services);
+  const all = Object.values(world.services), issuer = ['--issuer', 'http://jumun.test'];
+  for (const s of all) s.args = issuer;
   acquaint(world, all);
   world.toss = world.tossUrl;
   world.stop = async () => {
@@ -27,7 +28,7 @@ async function startApart({ order = NAMES } = {}) {
   };
   try {
     const started = order.map((name) => world.services[name].start());
-    world.gateway = await startGateway(world.upstreams, { args: ['--issuer', 'http://jumun.test'] });
+    world.gateway = await startGateway(world.upstreams, { args: issuer });
     await Promise.all(started);
   } catch (e) {
     await world.stop();
