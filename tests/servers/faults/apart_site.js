@@ -73,8 +73,9 @@ class Apart extends Site {
   }
 
   // The first of each, then the others: users' tokens are signed with keys that all of auth share.
-  async begin() {
+  async begin(between = async () => {}) {
     await Promise.all(NAMES.map((name) => this.services[name][0].start()));
+    await between();
     const keys = (s) => path.join(s.world.dir, 'keys');
     for (const other of this.services.auth.slice(1)) fs.cpSync(keys(this.services.auth[0]), keys(other), { recursive: true });
     await Promise.all(this.platforms.filter((s) => !s.child).map((s) => s.start()));
