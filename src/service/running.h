@@ -93,7 +93,7 @@ struct platform {
     _Atomic bool
         is_open; /* its routes are there; before, the internal listener knows health only */
     _Atomic bool is_ready, is_draining;
-    char waits_for[200]; /* at start; "": for nothing. Under waits_lock. */
+    char waits_for[256]; /* at start; "": for nothing. Under waits_lock. */
     pthread_mutex_t waits_lock;
 };
 
