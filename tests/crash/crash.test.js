@@ -274,7 +274,7 @@ test.after(() => {
   else fs.rmSync(world, { recursive: true, force: true });
 });
 
-test('a first start that dies while it makes its keys starts again', { timeout: 120000 }, async () => {
+test('a first start that dies while it makes its keys starts again', { timeout: 300000 }, async () => {
   for (const point of ['keys.write', 'keys.sync', 'keys.rename', 'db.commit.before', 'db.commit.after']) {
     for (const at of point.startsWith('db.') ? [1, 5, 23] : [1]) {
       const dir = path.join(world, `first-${point}-${at}`);
