@@ -18,7 +18,7 @@ extern char **environ;
     "data database databaseConnections bus cache config listen internalListen tossListen issuer "  \
     "tossUrl "                                                                                     \
     "tossSecretKey tossClientKey blobs blobsAccessKey blobsSecretKey otlpEndpoint "                \
-    "env log logRequests threads slowThreads rateLimit proxies streamsPerUser "                    \
+    "env log logRequests startWait threads slowThreads rateLimit proxies streamsPerUser "          \
     "outboxKeepMinutes busKeepHours busMaxMb inboxKeepHours demo peers upstreams "                 \
     "gatewayRoutes gatewayRequests gatewayConnect gatewayAnswer "                                  \
     "serviceKeys discovery discoveryHost discoveryRenew discoveryListen "                          \

@@ -3,6 +3,7 @@
 
 #include "base/fault.h"
 #include "data/json.h"
+#include "service/peers.h"
 
 #define SEND_TIMEOUT_MS 3000
 #define FIRST_US (50 * US_PER_MS)
@@ -61,16 +62,43 @@ enum err webhook_send(struct ctx *cx, const struct paid *p)
     return ERR_OK;
 }
 
-/* The platform of this very process, when nobody said otherwise. */
-static struct str target(struct ctx *cx, const struct faults *f)
+/* When nobody said otherwise: payment of this very process, or where --upstreams has it. */
+static size_t targets(struct ctx *cx, const struct faults *f, struct str out[PEER_ADDRESSES_MAX])
 {
-    int port = platform_port(svc_platform(cx->svc), 0);
+    struct platform *p = svc_platform(cx->svc);
+    struct peer_address known[PEER_ADDRESSES_MAX];
+    int port = platform_service(p, "payment") ? platform_port(p, 0) : 0;
+    size_t n = 0;
 
-    if (f->webhook_to.n)
-        return f->webhook_to;
-    if (port)
-        return arena_printf(cx->arena, "http://127.0.0.1:%d/v1/webhooks/toss", port);
-    return STR("http://jumun.invalid/v1/webhooks/toss");
+    out[0] = f->webhook_to.n ? f->webhook_to
+             : port          ? arena_printf(cx->arena, "http://127.0.0.1:%d/v1/webhooks/toss", port)
+                             : STR("http://jumun.invalid/v1/webhooks/toss");
+    if (!f->webhook_to.n && !port && platform_upstreams(p))
+        n = peers_list(platform_upstreams(p), "payment", known, COUNT_OF(known));
+    for (size_t i = 0; i < n; i++)
+        out[i] = arena_printf(cx->arena, "%s/v1/webhooks/toss", known[i].url);
+    return n ? n : 1;
+}
+
+/* To the first that takes it: the platform gets the same news twice at worst. */
+static bool deliver(struct ctx *cx, const struct faults *f, struct str body)
+{
+    struct str to[PEER_ADDRESSES_MAX];
+    size_t n = targets(cx, f, to);
+
+    if (FAULT("simulator.webhook"))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        struct http_result answer = {0};
+        const struct http_call call = {.method = HTTP_POST,
+                                       .url = arena_cstr(cx->arena, to[i]),
+                                       .body = body,
+                                       .content_type = STR("application/json"),
+                                       .timeout_ms = SEND_TIMEOUT_MS};
+        if (platform_outside(cx, &call, &answer) == ERR_OK && answer.status == 200)
+            return true;
+    }
+    return false;
 }
 
 static enum err forget(struct ctx *cx, struct uuid webhook_id)
@@ -85,7 +113,6 @@ enum err when_webhook_is_due(struct ctx *cx, struct uuid webhook_id, int64_t att
 {
     static const int minutes[] = {1, 4, 16, 64, 256, 1024, 4096};
     struct webhook_row w = {0};
-    struct http_result answer = {0};
     struct faults f;
 
     enum err e =
@@ -95,15 +122,7 @@ enum err when_webhook_is_due(struct ctx *cx, struct uuid webhook_id, int64_t att
         return forget(cx, webhook_id);
     TRY(e);
     TRY(faults_load(cx, &f));
-    const struct http_call call = {.method = HTTP_POST,
-                                   .url = arena_cstr(cx->arena, target(cx, &f)),
-                                   .body = w.body,
-                                   .content_type = STR("application/json"),
-                                   .timeout_ms = SEND_TIMEOUT_MS};
-    if (!FAULT("simulator.webhook") && platform_outside(cx, &call, &answer) == ERR_OK &&
-        answer.status == 200)
-        return forget(cx, webhook_id);
-    if (attempt == (int64_t)COUNT_OF(minutes))
+    if (deliver(cx, &f, w.body) || attempt == (int64_t)COUNT_OF(minutes))
         return forget(cx, webhook_id);
     TRY(db_begin(cx));
     TRY(timer_retry(cx, "toss.webhook", webhook_id, ctx_now(cx) + minutes[attempt] * US_PER_MIN,

@@ -44,6 +44,7 @@ enum err kafka_conf(struct ctx *cx, const struct kafka_bus *b, const struct kafk
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     char why[200] = "";
+    rd_kafka_conf_set_log_cb(conf, on_log); /* or it writes to stderr in a form of its own */
     bool ok = rd_kafka_conf_set(conf, "bootstrap.servers", b->brokers, why, sizeof why) ==
               RD_KAFKA_CONF_OK;
 

@@ -82,6 +82,7 @@ struct platform_options settings_platform(struct ctx *cx, const struct settings 
         .toss_url = s->toss_url,
         .toss_secret_key = s->toss_secret_key,
         .toss_client_key = s->toss_client_key,
+        .start_wait_us = s->start_wait * US_PER_S,
     };
 }
 
@@ -129,6 +130,20 @@ static void block_signals(sigset_t *set)
     signal(SIGPIPE, SIG_IGN);
 }
 
+struct signals {
+    sigset_t set;
+    bool came; /* during the start */
+};
+
+static bool pause_start(void *arg, int64_t us)
+{
+    struct signals *signals = arg;
+    const struct timespec t = {us / US_PER_S, us % US_PER_S * 1000};
+
+    signals->came = sigtimedwait(&signals->set, NULL, &t) > 0;
+    return !signals->came;
+}
+
 static bool has(const struct service *const *services, const struct service *wanted)
 {
     while (*services && *services != wanted)
@@ -146,8 +161,8 @@ static int run_services(struct ctx *cx, const struct settings *s, const char *co
         .evict_s = s->discovery_evict,
         .evict_always = s->discovery_evict_always,
     };
+    struct signals signals = {.came = false};
     struct platform *p;
-    sigset_t set;
     int signal_number;
 
     if (s->demo && s->env.p && str_eq_nocase(s->env, STR("production")))
@@ -164,13 +179,19 @@ static int run_services(struct ctx *cx, const struct settings *s, const char *co
     options.discovery = &discovery;
     options.gateway = &gateway;
     options.apart = apart;
+    options.pause = pause_start;
+    options.pause_arg = &signals;
     if (apart && !has(services, &toss_service))
         options.toss_listen = STR_NONE;
-    block_signals(&set);
+    block_signals(&signals.set);
     if (trace_export_start(s->otlp_endpoint.p ? arena_cstr(cx->arena, s->otlp_endpoint) : NULL,
                            "jumun") != ERR_OK)
         return command_misused(command, "--otlp-endpoint must be like http://127.0.0.1:4318");
     enum err e = platform_start(cx, &options, &p);
+    if (e != ERR_OK && signals.came) {
+        log_event(NULL, LOG_INFO, "%s", cx->story.detail);
+        return EXIT_DONE;
+    }
     if (e != ERR_OK)
         return command_failed(cx, command, e);
     struct discovery_member *member = NULL;
@@ -185,7 +206,7 @@ static int run_services(struct ctx *cx, const struct settings *s, const char *co
     }
     print_ready(p, s);
     supervisor_tell("READY=1");
-    sigwait(&set, &signal_number);
+    sigwait(&signals.set, &signal_number);
     log_event(NULL, LOG_INFO, "stopping: finishing what is in flight");
     supervisor_tell("STOPPING=1");
     discovery_leave(member); /* before the doors close: nobody is to be sent here any more */

@@ -151,8 +151,9 @@ void db_ring_at(struct ctx *cx, int64_t at_us); /* the same */
 void db_on_commit(struct db *db, void (*wake)(void *arg, const struct db_rings *rings), void *arg);
 
 /*
- * For doctor: looks whether these schemas (NULL-terminated) can be worked with, and changes
- * nothing. *ret says what is there; on failure the story says what is wrong and what to do.
+ * Looks whether these schemas (NULL-terminated; NULL: only whether it lets us in) can be worked
+ * with, and changes nothing. *ret says what is there; on failure the story says what is wrong and
+ * what to do. ERR_INVALID from the door: waiting will not help.
  */
 enum err db_probe(struct ctx *cx, const char *url, const char *const *names,
                   struct str *ret) MUST_USE;

@@ -5,20 +5,36 @@
 #define VERSION_LEAST 150000
 #define SKEW_MAX_US US_PER_S
 
-/* By the server's SQLSTATE, or by a part of what libpq says of itself. */
+/*
+ * By the server's SQLSTATE, or by a part of what libpq says of itself. What passes by itself is
+ * ERR_UNAVAILABLE, what somebody has to correct ERR_INVALID.
+ */
 static const struct {
-    const char *sign, *advice;
+    const char *sign;
+    enum err e;
+    const char *advice;
 } refusals[] = {
-    {" 28P01: ", "the password is wrong: correct it in --database, or `alter role ... password`"},
-    {"no password supplied", "it wants a password: postgres://USER:PASSWORD@HOST:PORT/DATABASE"},
-    {" 28000: ", "it lets nobody in like this: create the role, or add a line to its pg_hba.conf"},
-    {" 3D000: ", "there is no such database: `create database`, or correct --database"},
-    {" 42501: ", "the role may not connect: `grant connect on database`"},
-    {" 53300: ", "it has no connection left: raise max_connections, or lower "
-                 "--database-connections"},
-    {" 57P03: ", "it is starting, or will be: wait, and read its log if that lasts"},
-    {"could not translate host name", "the name in --database has no address: correct it, or DNS"},
-    {"", "nobody answers there: start the server, or correct host and port in --database"},
+    {" 28P01: ", ERR_INVALID,
+     "the password is wrong: correct it in --database, or `alter role ... password`"},
+    {"no password supplied", ERR_INVALID,
+     "it wants a password: postgres://USER:PASSWORD@HOST:PORT/DATABASE"},
+    {" 28000: ", ERR_INVALID,
+     "it lets nobody in like this: create the role, or add a line to its pg_hba.conf"},
+    {" 3D000: ", ERR_INVALID,
+     "there is no such database: `create database`, or correct --database"},
+    {" 42501: ", ERR_INVALID, "the role may not connect: `grant connect on database`"},
+    {" 53300: ", ERR_UNAVAILABLE,
+     "it has no connection left: raise max_connections, or lower --database-connections"},
+    {" 57P03: ", ERR_UNAVAILABLE,
+     "it is starting, or will be: wait, and read its log if that lasts"},
+    {"could not translate host name", ERR_UNAVAILABLE,
+     "the name in --database has no address: correct it, or DNS"},
+    {"SSL", ERR_INVALID,
+     "it and --database do not agree about TLS: correct sslmode and certificates"},
+    {"certificate", ERR_INVALID,
+     "its certificate is not believed: correct sslrootcert, or the host's name in --database"},
+    {"", ERR_UNAVAILABLE,
+     "nobody answers there: start the server, or correct host and port in --database"},
 };
 
 static enum err probe_refused(struct ctx *cx, const char *refusal)
@@ -26,7 +42,7 @@ static enum err probe_refused(struct ctx *cx, const char *refusal)
     size_t i = 0;
     while (!strstr(refusal, refusals[i].sign))
         i++;
-    return fail(cx, ERR_UNAVAILABLE, "%s (%.120s)", refusals[i].advice, refusal);
+    return fail(cx, refusals[i].e, "%s (%.120s)", refusals[i].advice, refusal);
 }
 
 static enum err one(struct ctx *cx, struct pg_connection *c, const char *sql, struct db_args args,
@@ -123,7 +139,7 @@ enum err pg_probe(struct ctx *cx, const char *location, const char *const *names
     e = pg_url_read(cx, &p, arena_printf(cx->arena, "postgres%s", location).p);
     if (e == ERR_OK && !pg_connect_once(&p, c, clock_monotonic_us() + PROBE_US, refusal))
         e = probe_refused(cx, refusal);
-    else if (e == ERR_OK)
+    else if (e == ERR_OK && names)
         e = probe_all(cx, c, names);
     if (e == ERR_OK)
         *ret = arena_printf(cx->arena, "PostgreSQL %d at %s:%s, database %s as %s",

@@ -8,6 +8,7 @@
 
 #define FAILURES_UNTIL_OUT 5
 #define OUT_US US_PER_S
+#define REFUSED_OUT_US (100 * US_PER_MS)
 #define OUT_MAX_US (30 * US_PER_S)
 
 struct target {
@@ -159,11 +160,15 @@ enum cluster_answer cluster_take(struct cluster *c, int64_t now_us, unsigned tri
 }
 
 /* True: it goes out now. */
-static bool has_failed(struct target *t, bool is_probe, int64_t now_us)
+static bool has_failed(struct target *t, bool is_probe, bool refused, int64_t now_us)
 {
     t->failures++;
     if (t->failures != FAILURES_UNTIL_OUT && !is_probe)
         return false;
+    if (refused) { /* it is being restarted: asked again soon, at next to no cost */
+        t->out_until_us = now_us + REFUSED_OUT_US;
+        return !is_probe;
+    }
     int64_t longer = t->out_us * 2 < OUT_MAX_US ? t->out_us * 2 : OUT_MAX_US;
     t->out_us = t->out_us ? longer : OUT_US;
     t->out_until_us = now_us + t->out_us;
@@ -183,8 +188,8 @@ void cluster_done(struct cluster *c, const struct cluster_turn *turn, int64_t no
     if (outcome == CLUSTER_GOOD && (t->failures < FAILURES_UNTIL_OUT || turn->is_probe)) {
         t->failures = 0;
         t->out_us = 0;
-    } else if (outcome == CLUSTER_FAILED) {
-        out = has_failed(t, turn->is_probe, now_us);
+    } else if (outcome == CLUSTER_FAILED || outcome == CLUSTER_REFUSED) {
+        out = has_failed(t, turn->is_probe, outcome == CLUSTER_REFUSED, now_us);
     }
     pthread_mutex_unlock(&c->lock);
     if (out)

@@ -5,8 +5,9 @@
  *
  * Turns are smooth weighted round robin: with weights 90 and 10 every tenth request goes to the
  * second, not ten in a row. Five failures in a row put an instance out for a second, then for twice
- * as long each time, up to 30 s; afterwards one request tries it. When all are out, nobody is asked
- * but the probes: the answer is 503 at once.
+ * as long each time, up to 30 s; afterwards one request tries it. One that refuses the connection
+ * is tried every tenth of a second, so that it is back at once after a restart, before the next one
+ * goes. When all are out, nobody is asked but the probes: the answer is 503 at once.
  */
 #pragma once
 
@@ -61,9 +62,10 @@ enum cluster_answer {
 enum cluster_answer cluster_take(struct cluster *c, int64_t now_us, unsigned tried,
                                  struct cluster_turn *ret) MUST_USE;
 enum cluster_outcome {
-    CLUSTER_GOOD,   /* it answered */
-    CLUSTER_FAILED, /* not reached, cut off, silent, or 500, 502, 504 */
-    CLUSTER_SPARED, /* the client went away: says nothing about the target */
+    CLUSTER_GOOD,    /* it answered */
+    CLUSTER_FAILED,  /* not reached, cut off, silent, or 500, 502, 504 */
+    CLUSTER_REFUSED, /* nobody listens there */
+    CLUSTER_SPARED,  /* the client went away: says nothing about the target */
 };
 void cluster_done(struct cluster *c, const struct cluster_turn *turn, int64_t now_us,
                   enum cluster_outcome outcome);

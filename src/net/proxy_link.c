@@ -147,7 +147,7 @@ void link_begin(struct loop *l, struct conn *c, enum err before)
             return;
         }
         c->tried |= 1u << turn.slot;
-        cluster_done(c->cluster, &turn, l->now_us, is_short ? CLUSTER_SPARED : CLUSTER_FAILED);
+        cluster_done(c->cluster, &turn, l->now_us, is_short ? CLUSTER_SPARED : CLUSTER_REFUSED);
         if (is_short) {
             link_idle_close(l);
             before = ERR_BUSY;
@@ -188,7 +188,9 @@ void link_failed(struct loop *l, struct conn *c, enum err e)
     c->wants_fresh |= was_stale;
     if (was_stale)
         c->tried &= ~(1u << k->turn.slot);
-    link_drop(l, c, was_stale ? CLUSTER_SPARED : CLUSTER_FAILED);
+    bool in_time = l->now_us - k->since_us <= cluster_options(k->cluster)->connect_ms * US_PER_MS;
+    bool refused = !k->is_connected && in_time;
+    link_drop(l, c, was_stale ? CLUSTER_SPARED : refused ? CLUSTER_REFUSED : CLUSTER_FAILED);
     e = c->sent_any ? ERR_UPSTREAM : e;
     if (again)
         link_begin(l, c, e);

@@ -34,8 +34,8 @@ static enum err open_service_keys(struct ctx *cx, struct platform *p)
     size_t n = 0;
 
     for (size_t i = 0; i < p->n_services; i++)
-        if (!p->services[i].service->listener &&
-            !p->services[i].service->front) /* those neither call nor are called */
+        /* The simulator, the gateway and the registry neither call nor are called. */
+        if (p->services[i].service->migrations && !p->services[i].service->listener)
             names[n++] = p->services[i].service->name;
     return service_keys_open(cx, arena_cstr(cx->arena, p->options.service_keys), names, n,
                              &p->service_keys);

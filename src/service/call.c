@@ -76,6 +76,19 @@ static enum err read_problem(struct ctx *cx, const char *service, const char *pa
     return fail(cx, e, "%s %s: %d %.*s", service, path, result->status, STR_ARG(problem.code));
 }
 
+/* It has not even looked at the request: as good as not reached. */
+static bool is_starting(struct ctx *cx, const struct http_result *result)
+{
+    struct peer_problem problem = {0};
+    struct story story = cx->story;
+    bool yes = result->status == err_row(ERR_STARTING)->status &&
+               json_decode_lenient(cx, peer_problem_fields, &problem, result->body) == ERR_OK &&
+               str_eq(problem.code, str_from(err_row(ERR_STARTING)->code));
+
+    cx->story = story;
+    return yes;
+}
+
 /* Trace, deadline and who we are. */
 static enum err call_headers(struct ctx *cx, const char *service, const char *headers[5])
 {
@@ -119,6 +132,8 @@ static enum err call_elsewhere(struct ctx *cx, const char *service, enum http_me
                                        .headers = headers,
                                        .timeout_ms = CALL_TIMEOUT_MS};
         e = http_call(cx, &call, &result);
+        if (e == ERR_OK && is_starting(cx, &result))
+            continue;
         if (e == ERR_OK || (e != ERR_UNAVAILABLE && method != HTTP_GET) ||
             ctx_left_ms(cx, CALL_TIMEOUT_MS) == 0)
             break;

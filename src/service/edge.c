@@ -148,7 +148,9 @@ void edge_handle(void *arg, struct exchange *x)
                             : exchange_peer(x);
     w->rq.peer = client_network(w->cx.arena, client);
     work_greet(w, head);
-    if (l->kind == LISTEN_PUBLIC)
+    if (!p->is_open)
+        e = fail(&w->cx, ERR_STARTING, "what it needs is not there yet");
+    if (e == ERR_OK && l->kind == LISTEN_PUBLIC)
         e = admit_edge(w);
     if (e == ERR_OK && l->kind == LISTEN_PUBLIC && asks_for_contract(head)) {
         send_contract(w);

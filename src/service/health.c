@@ -1,5 +1,6 @@
 /* health.c -- liveness, readiness and metrics on the internal listener; they answer even when all
  * else hangs. */
+#include "data/json.h"
 #include "service/running.h"
 
 #define METRICS_MAX (8u * 1024 * 1024)
@@ -14,13 +15,28 @@ static enum err ask(struct platform *p, struct svc *s, struct arena *a)
     return db_int_of(&cx, &one, "select 1", NO_ARGS);
 }
 
+/* What is to come before it starts: seen by whoever asks why it does not. */
+static int startup(struct platform *p, struct arena *a, struct buf *b)
+{
+    struct str waits_for = await_what(p, a);
+
+    buf_printf(b, "{\"status\":\"%s\"", p->is_ready ? "UP" : "DOWN");
+    if (waits_for.n) {
+        buf_lit(b, ",\"waitsFor\":");
+        json_string(b, waits_for);
+    }
+    buf_lit(b, "}");
+    return p->is_ready ? 200 : 503;
+}
+
 /* Ready: started, not draining, and every database answers. */
 static int readiness(struct platform *p, struct arena *a, struct buf *b)
 {
     bool ready = p->is_ready && !p->is_draining;
+    size_t n = p->is_open ? p->n_services : 0; /* before, they are not there yet */
 
     buf_lit(b, "{\"services\":{");
-    for (size_t i = 0; i < p->n_services; i++) {
+    for (size_t i = 0; i < n; i++) {
         bool up = !p->services[i].db || ask(p, &p->services[i], a) == ERR_OK;
         ready = ready && up;
         buf_printf(b, "%s\"%s\":\"%s\"", i ? "," : "", p->services[i].service->name,
@@ -41,10 +57,9 @@ bool health_answer(struct platform *p, const struct http_head *head, struct aren
     *ret = (struct http_answer){.status = 200, .content_type = STR("application/json")};
     if (str_eq(head->path, STR("/livez")))
         buf_lit(&b, "{\"status\":\"UP\"}");
-    else if (str_eq(head->path, STR("/startupz"))) {
-        ret->status = p->is_ready ? 200 : 503;
-        buf_printf(&b, "{\"status\":\"%s\"}", p->is_ready ? "UP" : "DOWN");
-    } else if (str_eq(head->path, STR("/readyz")) || str_eq(head->path, STR("/actuator/health")))
+    else if (str_eq(head->path, STR("/startupz")))
+        ret->status = startup(p, a, &b);
+    else if (str_eq(head->path, STR("/readyz")) || str_eq(head->path, STR("/actuator/health")))
         ret->status = readiness(p, a, &b);
     else if (str_eq(head->path, STR("/metrics"))) {
         ret->content_type = STR("text/plain; version=0.0.4; charset=utf-8");

@@ -291,6 +291,8 @@ static size_t body_max(void *arg, const struct http_head *head)
     const struct listener *l = arg;
     struct route_match match;
 
+    if (!l->platform->is_open)
+        return HTTP_BODY_MAX;
     router_find(l->router, head->method, head->path, &match);
     if (!match.route)
         return HTTP_BODY_MAX;
@@ -422,6 +424,10 @@ static enum err start_all(struct ctx *cx, struct platform *p)
         if (!p->listeners[i].router)
             return fail(cx, ERR_UNAVAILABLE, "out of memory");
     }
+    /* Whoever watches it sees a process that lives and waits. */
+    TRY(listen_on(cx, p, LISTEN_INTERNAL, p->options.internal_listen));
+    if (keeps_data(p) && p->options.pause)
+        TRY(await_database(cx, p, database_url(p)));
     for (size_t i = 0; i < p->n_services; i++)
         TRY(open_service(cx, p, &p->services[i]));
     TRY(bind_routes(cx, p));
@@ -440,7 +446,7 @@ static enum err start_all(struct ctx *cx, struct platform *p)
     TRY(listen_on(cx, p, LISTEN_TOSS, p->options.toss_listen));
     find_toss(p);
     TRY(apart_start(cx, p));
-    TRY(listen_on(cx, p, LISTEN_INTERNAL, p->options.internal_listen));
+    p->is_open = true;
     TRY(listen_on(cx, p, LISTEN_PUBLIC, p->options.listen));
     for (size_t i = 0; i < p->n_services; i++)
         TRY(pump_start(&p->services[i]));
@@ -460,6 +466,7 @@ enum err platform_start(struct ctx *cx, const struct platform_options *options,
     p->lock_fd = -1;
     for (size_t i = 0; i < SERVICES_MAX; i++)
         p->service_locks[i] = -1;
+    pthread_mutex_init(&p->waits_lock, NULL);
     arena_init(&p->arena, ARENA_MAX);
     rng_seed(&p->seeded, options->seed);
     for (; options->services[p->n_services]; p->n_services++) {
@@ -491,6 +498,7 @@ static void close_engines(struct platform *p)
         cache_close(p->cache);
     apart_close(p);
     directory_leave(p);
+    pthread_mutex_destroy(&p->waits_lock);
     arena_release(&p->arena);
     free(p);
 }

@@ -47,6 +47,11 @@ struct platform_options {
     enum err (*outside)(void *arg, struct ctx *cx, const struct http_call *call,
                         struct http_result *ret);
     void *outside_arg;
+    /* What it cannot start without may come up after it: how long it waits, and what makes the
+     * pauses; false: somebody wants it to stop. NULL: it does not wait. */
+    int64_t start_wait_us;
+    bool (*pause)(void *arg, int64_t us);
+    void *pause_arg;
 };
 
 enum err platform_start(struct ctx *cx, const struct platform_options *options,

@@ -93,7 +93,11 @@ struct platform {
     struct str contract;                      /* OpenAPI of what runs here */
     int lock_fd, service_locks[SERVICES_MAX]; /* -1: not held */
     struct uuid instance;
+    _Atomic bool
+        is_open; /* its routes are there; before, the internal listener knows health only */
     _Atomic bool is_ready, is_draining;
+    char waits_for[256]; /* at start; "": for nothing. Under waits_lock. */
+    pthread_mutex_t waits_lock;
 };
 
 /* One request on its way through the dispatcher; lives in its exchange's arena. */
@@ -164,6 +168,11 @@ const struct route *dead_letter_routes(struct arena *a, const struct service *s)
 /* directory.c: locks the data directory, or our services in it; and which process this is. */
 enum err directory_take(struct ctx *cx, struct platform *p) MUST_USE;
 void directory_leave(struct platform *p);
+/* await.c: until the database lets us in. ERR_INVALID: it never will; ERR_UNAVAILABLE: not in time,
+ * or somebody wants us to stop. */
+enum err await_database(struct ctx *cx, struct platform *p, const char *url) MUST_USE;
+/* What a starting process waits for, in the arena; STR_NONE: nothing. */
+struct str await_what(struct platform *p, struct arena *a);
 /* apart.c: what services in other processes need: peers, keys, and words about what is missing. */
 enum err apart_open(struct ctx *cx, struct platform *p) MUST_USE;
 enum err apart_start(struct ctx *cx, struct platform *p) MUST_USE;

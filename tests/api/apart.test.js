@@ -4,6 +4,7 @@ const test = require('node:test');
 const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
 const fs = require('node:fs');
+const http = require('node:http');
 const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { spawnSync } = require('node:child_process');
@@ -66,6 +67,34 @@ test('a service that is killed in the middle goes on where it was', { timeout: 6
     await reaches(world, minji, placed.orderId, 'PAID');
   }
   await paid(world, minji, shop);
+});
+
+test('a replica that is just starting is passed over', { timeout: 60000 }, async () => {
+  let asked = 0;
+  const starting = http.createServer((request, reply) => {
+    asked++;
+    request.resume().on('end', () => reply.writeHead(503, { 'content-type': 'application/problem+json' }).end('{"code":"STARTING","status":503}'));
+  });
+  await new Promise((done) => starting.listen(0, '127.0.0.1', done));
+  const peers = world.peers;
+  const again = async () => {
+    await world.services.order.end();
+    await world.services.order.start();
+  };
+  world.peers = peers.replace('user=http://127.0.0.1:1|', `user=http://127.0.0.1:${starting.address().port}|`);
+  try {
+    await again();
+    for (let i = 0; i < 4; i++) await order(world, minji, shop); // it asks the user service for the address
+    assert.ok(asked > 0, 'it was asked');
+    world.peers = peers.replace(/user=[^,]*/, `user=http://127.0.0.1:${starting.address().port}`);
+    await again();
+    const refused = await order(world, minji, shop).catch((e) => e.message);
+    assert.match(String(refused), /503.*STARTING/, 'and nobody else is there');
+  } finally {
+    world.peers = peers;
+    await again();
+    starting.close();
+  }
 });
 
 const base64url = (o) => Buffer.from(typeof o === 'string' ? o : JSON.stringify(o)).toString('base64url');

@@ -4,6 +4,7 @@
 const { test, before, after, describe } = require('node:test');
 const assert = require('node:assert/strict');
 const { start, randomUUID, demoId, PASSWORD } = require('./lib/demo.js');
+const { alone } = require('./lib/one_process.js');
 
 let j;
 before(async () => (j = await start()));
@@ -205,7 +206,7 @@ describe('refresh', () => {
     assert.equal((await j.get('/v1/me', { token: rp.json.accessToken })).status, 200);
     assert.equal((await refresh(rp.json.refreshToken)).status, 200);
   });
-  test('a token used again after its successor ends the whole family, and only it', async () => {
+  test('a token used again after its successor ends the whole family, and only it', { skip: alone('a token used again after its successor ends the whole family, and only it') }, async () => {
     const other = await j.session('customer4');
     const first = await j.session('customer4');
     const second = (await refresh(first.refreshToken)).json;
@@ -237,7 +238,7 @@ describe('refresh', () => {
 });
 
 describe('the end of sessions', () => {
-  test('logout ends this one', async () => {
+  test('logout ends this one', { skip: alone('logout ends this one') }, async () => {
     const [a, b] = [await j.session('customer6'), await j.session('customer6')];
     const out = await j.post('/v1/auth/logout', undefined, { token: a.accessToken });
     assert.equal(out.status, 204);
@@ -245,7 +246,7 @@ describe('the end of sessions', () => {
     assert.equal((await refresh(a.refreshToken)).status, 401);
     assert.equal((await j.get('/v1/me', { token: b.accessToken })).status, 200);
   });
-  test('logout-all ends all', async () => {
+  test('logout-all ends all', { skip: alone('logout-all ends all') }, async () => {
     const all = [await j.session('customer7'), await j.session('customer7')];
     assert.equal((await j.post('/v1/auth/logout-all', undefined, { token: all[0].accessToken })).status, 204);
     for (const s of all) {
@@ -262,7 +263,7 @@ describe('the end of sessions', () => {
     assert.ok(Number(locked.header('retry-after')) > 0);
     assert.equal((await login(p.username, p.password)).status, 200, 'a login is counted apart');
   });
-  test('a new password ends the others and replaces the old one', async () => {
+  test('a new password ends the others and replaces the old one', { skip: alone('a new password ends the others and replaces the old one') }, async () => {
     const p = await j.newcomer();
     const other = await j.session(p.username, p.password);
     const put = (currentPassword, newPassword) => p.put('/v1/auth/password', { currentPassword, newPassword });
@@ -275,7 +276,7 @@ describe('the end of sessions', () => {
     assert.equal((await login(p.username, p.password)).status, 401);
     assert.equal((await login(p.username, 'another-good-1')).status, 200);
   });
-  test('a session survives a restart, an ended one stays ended', async () => {
+  test('a session survives a restart, an ended one stays ended', { skip: alone('a session survives a restart, an ended one stays ended') }, async () => {
     const kept = await j.session('customer8'), ended = await j.session('customer8');
     await j.post('/v1/auth/logout', undefined, { token: ended.accessToken });
     await j.restart();
@@ -316,7 +317,7 @@ describe('operators', () => {
       assert.deepEqual([rp.status, rp.code], [403, 'FORBIDDEN'], who);
     }
   });
-  test('a ban ends everything at once, and can be taken back', async () => {
+  test('a ban ends everything at once, and can be taken back', { skip: alone('a ban ends everything at once, and can be taken back') }, async () => {
     const admin = await j.as('admin1'), p = await j.newcomer();
     const ban = (what, body) => admin.post(`/v1/admin/users/${p.userId}/${what}`, body);
     assert.deepEqual((await ban('ban', {})).fields, { reason: 'REQUIRED' });

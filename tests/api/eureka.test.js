@@ -219,12 +219,13 @@ describe('with other processes', () => {
     try {
       await has(at, 'AUTH', 'ORDER', 'PAYMENT', 'STORE', 'USER');
       assert.ok(!(await names(at)).includes('TOSS'));
-      const [publicPort, internalPort] = [member.public, member.internal].map((url) => new URL(url).port);
+      const ports = (name) => ['public', 'internal'].map((which) => new URL(member.part(name)[which]).port);
+      const [publicPort, internalPort] = ports('order');
       const is = await shown('order', `127.0.0.1:order:${publicPort}`, { at });
       assert.deepEqual([is.port, is.metadata, is.healthCheckUrl, is.leaseInfo.renewalIntervalInSecs, is.leaseInfo.durationInSecs],
         [{ $: Number(publicPort), '@enabled': 'true' }, { internalPort }, `http://127.0.0.1:${internalPort}/readyz`, 1, 3]);
       assert.equal((await fetch(is.healthCheckUrl)).status, 200);
-      await jumun.until(() => new RegExp(`discovery: store is at 127\\.0\\.0\\.1:${internalPort} `).test(member.log), 'the address of the store');
+      await jumun.until(() => new RegExp(`discovery: store is at 127\\.0\\.0\\.1:${ports('store')[1]} `).test(member.log), 'the address of the store');
       await registry.kill();
       await jumun.sleep(1500);
       registry = await registry.again();

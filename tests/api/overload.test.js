@@ -4,6 +4,7 @@ const { after, before, test } = require('node:test');
 const assert = require('node:assert/strict');
 const { demoId, sleep, until } = require('./lib/platform.js');
 const { Till } = require('./lib/till.js');
+const { alone } = require('./lib/one_process.js');
 
 let till;
 before(async () => { till = await Till.start({ args: ['--slow-threads', '1'] }); });
@@ -44,7 +45,8 @@ test('under too many orders payments go through, new orders and carts are refuse
   try {
     await refused('an order', () => till.p.place(till.minji, 1));
     // Neither token nor body is looked at: either would have been another answer.
-    await refused('an order of nobody', () => till.p.request('POST', '/v1/orders', { as: { token: 'none' }, raw: '{' }));
+    if (!alone('an order of nobody is refused before its token is looked at'))
+      await refused('an order of nobody', () => till.p.request('POST', '/v1/orders', { as: { token: 'none' }, raw: '{' }));
     await refused('a cart', () => till.p.post('/v1/cart/items', { menuItemId: demoId('item', 1, 1), quantity: 1 }, { as: till.minji }));
 
     const paid = await till.confirm(order, paymentKey);

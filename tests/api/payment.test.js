@@ -68,7 +68,7 @@ describe('the card', () => {
       if (r.status === 409) assert.equal(r.body.code, 'IDEMPOTENCY_KEY_IN_USE', JSON.stringify(r.body));
       else assert.ok([200, 202].includes(r.status), `${r.status} ${JSON.stringify(r.body)}`);
     }
-    assert.ok(replies.some((r) => r.status === 200));
+    assert.ok(replies.some((r) => r.status !== 409), 'somebody is told');
     await till.reaches(order, 'PAID');
     assert.equal((await till.paymentsOf(order)).length, 1);
     assert.equal((await till.booksOf(order)).length, 1);

@@ -97,6 +97,26 @@ static void who_fails_is_put_out_and_tried_again(void)
     cluster_close(c);
 }
 
+static void who_refuses_connections_is_back_soon(void)
+{
+    const struct cluster_target targets[] = {target(1, 1)};
+    struct cluster *c = open_with(targets, 1, 10);
+    int64_t now = 1000;
+
+    for (int i = 0; i < 5; i++)
+        CHECK_INT(once(c, now, CLUSTER_REFUSED), 1);
+    CHECK_INT(once(c, now, CLUSTER_GOOD), 0);
+    for (int i = 0; i < 20; i++) { /* however long it takes */
+        now += 100 * US_PER_MS;
+        CHECK_INT(once(c, now, CLUSTER_REFUSED), 1);
+        CHECK_INT(once(c, now, CLUSTER_GOOD), 0);
+    }
+    now += 100 * US_PER_MS;
+    CHECK_INT(once(c, now, CLUSTER_GOOD), 1);
+    CHECK_INT(once(c, now, CLUSTER_GOOD), 1);
+    cluster_close(c);
+}
+
 static void a_success_in_between_forgives(void)
 {
     const struct cluster_target targets[] = {target(1, 1)};
@@ -165,6 +185,7 @@ int main(void)
     arena_init(&arena, 1024 * 1024);
     RUN(turns_follow_weights);
     RUN(who_fails_is_put_out_and_tried_again);
+    RUN(who_refuses_connections_is_back_soon);
     RUN(a_success_in_between_forgives);
     RUN(nobody_has_more_than_it_may);
     RUN(targets_come_and_go);

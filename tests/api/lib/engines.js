@@ -29,11 +29,11 @@ function engines(dir) {
   return { ...env, JUMUN_DATABASE: SERVER.replace(/\/[^/]*$/, `/${name}`) };
 }
 
-// On a broker it takes a moment until consumers have their partitions: until everything said at start has been applied. `something` surely is
-// said to the order service, by the demo world.
+// On a broker it takes a moment until consumers have their partitions, and processes hear of each other a moment later: until everything said
+// at start has been applied. `something` surely is said to the order service, by the demo world.
 async function settled(internal, something = false) {
-  if (!BROKER) return;
-  const patience = something ? 400 : 60;
+  if (!BROKER && process.env.TEST_THROUGH !== 'apart') return;
+  const patience = something ? 400 : BROKER ? 60 : 3;
   for (let quiet = 0, before = -1, i = 0; quiet < 3 && i < 500; i++) {
     await new Promise((resolve) => setTimeout(resolve, 100));
     const text = await (await fetch(`${internal}/metrics`)).text();

@@ -12,7 +12,7 @@ async function startGateway(upstreams, { args = [], listen = '127.0.0.1:0' } = {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-gateway-'));
   const g = { log: '', dir };
   g.child = spawn(BINARY(), ['serve', 'gateway', '--data', dir, '--listen', listen, '--internal-listen', '127.0.0.1:0',
-    '--upstreams', upstreams, '--rate-limit', '0', ...args], { env: { PATH: process.env.PATH }, stdio: ['ignore', 'pipe', 'pipe'] });
+    '--upstreams', upstreams, ...(args.includes('--rate-limit') ? [] : ['--rate-limit', '0']), ...args], { env: { PATH: process.env.PATH }, stdio: ['ignore', 'pipe', 'pipe'] });
   g.child.stderr.on('data', (bytes) => { g.log = (g.log + bytes).slice(-100000); });
   const gone = new Promise((done) => g.child.on('exit', (code, signal) => done({ code, signal })));
   const ready = new Promise((done) => {

@@ -1,6 +1,5 @@
 // jumun.js -- starts the real binary on free ports with a fresh directory and talks to it as people do.
 'use strict';
-const { spawn } = require('node:child_process');
 const { randomUUID } = require('node:crypto');
 const fs = require('node:fs');
 const http = require('node:http');
@@ -9,6 +8,7 @@ const path = require('node:path');
 
 const { engines, settled, dropDatabases } = require('./engines.js');
 const { through } = require('./gateway.js');
+const { launch } = require('./processes.js');
 
 const root = path.join(__dirname, '..', '..', '..');
 
@@ -41,9 +41,9 @@ async function until(what, description, ms = 10000) {
 // again() starts it on the same directory.
 async function start({ args = [], env = {}, data } = {}) {
   const dir = data || fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-test-'));
-  const child = spawn(binary(), ['up', '--data', dir, '--listen', '127.0.0.1:0',
+  const child = launch(binary(), ['up', '--data', dir, '--listen', '127.0.0.1:0',
     '--internal-listen', '127.0.0.1:0', '--toss-listen', '127.0.0.1:0', '--rate-limit', '0', ...args],
-  { env: { ...process.env, JUMUN_BIN: undefined, ...engines(dir), ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  { env: { ...process.env, JUMUN_BIN: undefined, ...engines(dir), ...env } });
   const world = { dir, child, log: '' };
   let ready;
 
@@ -60,7 +60,7 @@ async function start({ args = [], env = {}, data } = {}) {
       if (found) done(found[1]);
     });
   });
-  ready = await Promise.race([line, gone.then(() => null), new Promise((done) => setTimeout(done, 20000, null).unref())]);
+  ready = await Promise.race([line, gone.then(() => null), new Promise((done) => setTimeout(done, 60000, null).unref())]);
   if (!ready) {
     child.kill('SIGKILL');
     throw new Error(`jumun did not start:\n${world.log}`);
@@ -71,6 +71,7 @@ async function start({ args = [], env = {}, data } = {}) {
   }
   await settled(world.internal, args.includes('--demo'));
   await through(world, args);
+  world.part = (name) => (child.services ? child.services[name] : world); // where that service is
   const shut = async () => { if (world.gateway) await world.gateway.stop(); };
   world.kill = async () => { await shut(); child.kill('SIGKILL'); await gone; };
   world.end = async () => {

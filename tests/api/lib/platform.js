@@ -1,6 +1,5 @@
 // platform.js -- starts a platform in a directory of its own and talks to it over HTTP, for black-box tests.
 'use strict';
-const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
@@ -8,6 +7,7 @@ const { randomUUID } = require('node:crypto');
 
 const { engines, settled, dropDatabases } = require('./engines.js');
 const { through } = require('./gateway.js');
+const { launch } = require('./processes.js');
 
 const ROOT = path.join(__dirname, '..', '..', '..');
 const BINARY = process.env.JUMUN || path.join(ROOT, 'build', process.env.PRESET || 'dev', 'jumun');
@@ -45,21 +45,21 @@ class Platform {
     return p;
   }
 
-  run(env = {}) {
+  // apart: {later, envOf}, see Crowd in processes.js.
+  run(env = {}, apart = {}) {
     const args = ['up', '--data', path.join(this.dir, 'data'), '--listen', '127.0.0.1:0', '--internal-listen',
       '127.0.0.1:0', '--toss-listen', '127.0.0.1:0', '--rate-limit', '0', ...(this.options.args || [])];
     if (this.options.demo !== false) args.push('--demo');
     this.log = '';
-    this.child = spawn(BINARY, args, {
-      env: { PATH: process.env.PATH, ...engines(this.dir), ...(this.options.env || {}), ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child = launch(BINARY, args, { env: { PATH: process.env.PATH, ...engines(this.dir), ...(this.options.env || {}), ...env }, ...apart });
     this.exited = new Promise((resolve) => this.child.on('exit', (code, signal) => resolve({ code, signal })));
     this.child.stderr.on('data', (d) => { this.log = (this.log + d).slice(-100000); });
     return new Promise((resolve, reject) => {
       let out = '';
       const timer = setTimeout(() => {
         this.child.kill('SIGKILL');
-        reject(new Error(`not ready in 30 s: ${out}${this.log}`));
-      }, 30000);
+        reject(new Error(`not ready in 60 s: ${out}${this.log}`));
+      }, 60000);
       this.child.stdout.on('data', (d) => {
         out += d;
         const m = /ready public=(\S+) internal=(\S+) toss=(\S+)/.exec(out);

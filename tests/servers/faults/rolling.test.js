@@ -32,8 +32,8 @@ test('two platforms are restarted in turn', options, async () => {
   }
 });
 
-test('two of each service are restarted in turn', options, async () => {
-  const site = await Apart.start({ replicas: 2 });
+test('two of each service, and two gateways, are restarted in turn', options, async () => {
+  const site = await Apart.start({ replicas: 2, gateways: 2 });
   try {
     const { load } = await site.through('rolling restart of every service', async () => {
       for (const name of NAMES) {
@@ -42,6 +42,11 @@ test('two of each service are restarted in turn', options, async () => {
           await s.start();
           await sleep(SHORT ? 200 : 1000);
         }
+      }
+      for (let i = 0; i < site.gateways.length; i++) {
+        assert.deepEqual(await site.gateways[i].stop(), { code: 0, signal: null }, site.gateways[i].log);
+        await sleep(500);
+        await site.gateway(i);
       }
     });
     assert.ok(site.webFront.passedOver > 0, 'a replica was away');

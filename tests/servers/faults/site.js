@@ -89,7 +89,7 @@ class Site {
 
   async stop() {
     for (const p of this.platforms) {
-      if (p.child.exitCode === null && p.child.signalCode === null) await p.stop();
+      if (p.child && p.child.exitCode === null && p.child.signalCode === null) await p.stop();
     }
     for (const b of this.balancers) await b.stop();
     fs.rmSync(this.world, { recursive: true, force: true });
