@@ -21,7 +21,7 @@ extern char **environ;
     "env log logRequests threads slowThreads rateLimit proxies streamsPerUser "                    \
     "outboxKeepMinutes busKeepHours busMaxMb inboxKeepHours demo peers upstreams "                 \
     "gatewayRoutes gatewayRequests gatewayConnect gatewayAnswer "                                  \
-    "serviceKeys discovery discoveryHost discoveryRenew discoveryListen "                          \
+    "serviceKeys authSilence discovery discoveryHost discoveryRenew discoveryListen "              \
     "discoveryPeers discoveryEvict discoveryEvictAlways"
 
 /* clang-format off */

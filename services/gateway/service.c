@@ -40,6 +40,11 @@ static void say_what_is_missing(struct ctx *cx, const struct gateway *g)
                       "gateway: nobody says where %s is (--upstreams, --discovery); it is answered "
                       "503 until somebody does",
                       g->backends[i].name);
+    if (g->n_prefixes && !platform_hears_of_ended(g->platform))
+        log_event(cx, LOG_WARN,
+                  "gateway: back ends of --gateway-routes are told of a user whose session has "
+                  "ended until the token expires, 15 minutes at most; --service-keys (with "
+                  "gateway.key) and --peers auth=http://... end that within a second");
 }
 
 static enum err open_front(struct ctx *cx, const char *address, int *ret_port)

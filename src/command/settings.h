@@ -16,6 +16,7 @@ struct settings {
     bool discovery_evict_always;
     int log;
     int64_t database_connections;
+    int64_t auth_silence;
     int64_t threads, slow_threads, rate_limit, proxies, streams_per_user;
     int64_t outbox_keep_minutes, inbox_keep_hours, bus_keep_hours, bus_max_mb;
     bool demo, log_requests;

@@ -2,11 +2,12 @@
  * tokens we can check. */
 #include "obs/log.h"
 #include "security/keys.h"
+#include "service/ended.h"
 #include "service/key_watch.h"
 #include "service/peers.h"
 #include "service/running.h"
 
-#define FIRST_KEYS_US (2 * US_PER_S) /* services that start together find each other in it */
+#define FIRST_US (2 * US_PER_S) /* services that start together find each other in it */
 
 static bool is_front(const struct platform *p)
 {
@@ -34,8 +35,7 @@ static enum err open_service_keys(struct ctx *cx, struct platform *p)
     size_t n = 0;
 
     for (size_t i = 0; i < p->n_services; i++)
-        if (!p->services[i].service->listener &&
-            !p->services[i].service->front) /* those neither call nor are called */
+        if (!p->services[i].service->listener) /* those neither call nor are called */
             names[n++] = p->services[i].service->name;
     return service_keys_open(cx, arena_cstr(cx->arena, p->options.service_keys), names, n,
                              &p->service_keys);
@@ -75,14 +75,36 @@ enum err apart_open(struct ctx *cx, struct platform *p)
     return ERR_OK;
 }
 
+/* Sessions may end in another process. A gateway without a key cannot ask, and what it lets through
+ * the services look at once more. */
+static bool others_end_sessions(struct platform *p)
+{
+    const struct svc *auth = platform_service(p, "auth");
+
+    if (p->options.threads == 0)
+        return false;
+    if (auth)
+        return db_is_shared(auth->db);
+    return p->options.apart && takes_user_tokens(p) && (p->service_keys || !is_front(p));
+}
+
+bool platform_hears_of_ended(const struct platform *p)
+{
+    return p->ended_watch != NULL;
+}
+
 enum err apart_start(struct ctx *cx, struct platform *p)
 {
+    if (others_end_sessions(p))
+        TRY(ended_watch_start(cx, p, &p->ended_watch));
     if (!p->options.apart || p->options.threads == 0 || platform_service(p, "auth") ||
         !takes_user_tokens(p))
         return ERR_OK;
     TRY(key_watch_start(cx, p, &p->key_watch));
     if (peers_know(p->peers, "auth") || peers_know(p->upstreams, "auth"))
-        key_watch_wait(p->key_watch, FIRST_KEYS_US);
+        key_watch_wait(p->key_watch, FIRST_US);
+    if (p->ended_watch && peers_know(p->peers, "auth"))
+        ended_watch_wait(p->ended_watch, FIRST_US);
     return ERR_OK;
 }
 

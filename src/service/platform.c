@@ -5,6 +5,7 @@
 #include "flow/outbox.h"
 #include "obs/log.h"
 #include "service/contract.h"
+#include "service/ended.h"
 #include "service/key_watch.h"
 #include "service/running.h"
 #include "service/sweep.h"
@@ -487,6 +488,8 @@ void platform_stop(struct platform *p, int timeout_ms)
             server_stop(p->listeners[i].server, timeout_ms);
     key_watch_stop(p->key_watch);
     p->key_watch = NULL;
+    ended_watch_stop(p->ended_watch);
+    p->ended_watch = NULL;
     pool_close(p->slow);
     pool_close(p->hashing);
     pool_close(p->waiting);

@@ -78,6 +78,7 @@ struct platform {
     struct blobs *blobs;
     struct jwt_keys *keys; /* of auth: its own, or a copy that key_watch keeps */
     struct key_watch *key_watch;
+    struct ended_watch *ended_watch; /* NULL: nobody but us ends sessions */
     struct peers *peers, *upstreams; /* NULL: not apart */
     struct service_keys *service_keys;
     struct sse_hub *events;

@@ -99,6 +99,16 @@ test('a double click on two replicas is one order', options, async () => {
   assert.equal(mine.body.items.length, 1);
 });
 
+test('a session that one of them ends is over in all', options, async () => {
+  const [a, b, c] = replicas;
+  const gone = await b.login('customer9'), stays = await b.login('customer9');
+  for (const p of replicas) assert.equal((await p.get('/v1/me', { as: gone })).status, 200);
+  assert.equal((await a.post('/v1/auth/logout', undefined, { as: gone })).status, 204);
+  assert.equal((await a.get('/v1/me', { as: gone })).status, 401, 'at once where it ended');
+  for (const p of [b, c]) await until('a replica to hear of it', async () => (await p.get('/v1/me', { as: gone })).status === 401, 2000);
+  for (const p of replicas) assert.equal((await p.get('/v1/me', { as: stays })).status, 200);
+});
+
 test('one is killed under load, the others go on, nothing is lost or doubled', options, async () => {
   const [a, b, c] = replicas;
   let over = false;

@@ -62,11 +62,11 @@ class Service {
   }
 }
 
-// Starts all, in the given order, each without waiting for the others. world.public is the gateway.
-async function startApart({ order = NAMES } = {}) {
+// Starts all, in the given order, each without waiting for the others; args: {auth: [further flags], ...}. world.public is the gateway.
+async function startApart({ order = NAMES, args = {} } = {}) {
   const world = { dir: fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-apart-')), services: {} };
   const ports = await freePorts(3 * NAMES.length);
-  for (const name of NAMES) world.services[name] = new Service(world, name, ports.splice(0, 3));
+  for (const name of NAMES) world.services[name] = Object.assign(new Service(world, name, ports.splice(0, 3)), { args: args[name] });
   const all = Object.values(world.services);
   world.keys = path.join(world.dir, 'service-keys');
   // One of the two addresses is dead: every call must get past it.
@@ -84,7 +84,7 @@ async function startApart({ order = NAMES } = {}) {
   try {
     const upstreams = all.filter((s) => s.name !== 'toss').map((s) => `${s.name}=http://127.0.0.1:1|${s.public}`).join(',');
     const started = order.map((name) => world.services[name].start());
-    world.gateway = await startGateway(upstreams, { args: ['--issuer', 'http://jumun.test'] });
+    world.gateway = await startGateway(upstreams, { args: ['--issuer', 'http://jumun.test', ...(args.gateway || [])] });
     await Promise.all(started);
   } catch (e) {
     await world.stop();
