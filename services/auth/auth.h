@@ -84,6 +84,9 @@ auth_handler auth_ended, auth_jwks, auth_openid, account_read, account_patch, ac
     account_list;
 auth_handler account_ban, account_unban;
 enum err auth_rotate_keys(struct ctx *cx);
+/* keys.c: the signing keys are there when this returns. */
+enum err auth_keys_start(struct ctx *cx) MUST_USE;
+void auth_keys_stop(struct svc *svc);
 
 extern const struct field signup_fields[], signup_reply_fields[], login_fields[], refresh_fields[];
 extern const struct field password_fields[], openid_fields[], account_fields[],

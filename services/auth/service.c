@@ -74,6 +74,7 @@ static const struct job jobs[] = {
 
 static enum err start(struct ctx *cx)
 {
+    TRY(auth_keys_start(cx));
     return sessions_recall(cx);
 }
 
@@ -84,5 +85,6 @@ const struct service auth_service = {
     .sweeps = sweeps,
     .migrations = migrations_auth,
     .start = start,
+    .stop = auth_keys_stop,
     .demo = auth_demo,
 };

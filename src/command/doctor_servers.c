@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <sys/stat.h>
 
+#include "auth/signing_keys.h"
 #include "bus/bus.h"
 #include "cache/cache.h"
 #include "net/client.h"
@@ -187,4 +188,33 @@ void doctor_keys(struct ctx *cx, const struct settings *s)
         seen += given;
     }
     doctor_good("key files", arena_printf(cx->arena, "%d looked at", seen).p);
+}
+
+void doctor_signing_keys(struct ctx *cx, const struct settings *s, struct db *auth)
+{
+    int64_t sealed = 0, newest_us;
+    struct jwt_keys *keys;
+    struct seal seal;
+
+    cx->db = auth;
+    enum err e = signing_keys_sealed(cx, &sealed);
+    if (e != ERR_OK || (!s->keys_secret.n && !sealed)) { /* of an older version; or files */
+        cx->db = NULL;
+        return;
+    }
+    e = s->keys_secret.n ? seal_init(cx, &seal, s->keys_secret)
+                         : fail(cx, ERR_INVALID,
+                                "auth's database holds %" PRId64 ", sealed: give "
+                                "--keys-secret",
+                                sealed);
+    if (e == ERR_OK)
+        e = jwt_keys_open(cx, &keys);
+    if (e == ERR_OK) {
+        e = signing_keys_read(cx, &seal, keys, &newest_us);
+        jwt_keys_close(keys);
+    }
+    cx->db = NULL;
+    tell(cx, "signing keys", e,
+         arena_printf(cx->arena, "%" PRId64 " in auth's database, which --keys-secret opens",
+                      sealed));
 }

@@ -1,7 +1,6 @@
 /* apart.c -- services in other processes: where they are, by which keys we know each other, whose
  * tokens we can check. */
 #include "obs/log.h"
-#include "security/keys.h"
 #include "service/ended.h"
 #include "service/key_watch.h"
 #include "service/peers.h"
@@ -61,10 +60,7 @@ static void say_what_is_missing(struct ctx *cx, struct platform *p)
 
 enum err apart_open(struct ctx *cx, struct platform *p)
 {
-    if (!p->options.apart || platform_service(p, "auth"))
-        TRY(keys_open(cx, arena_cstr(cx->arena, p->options.data_dir), &p->keys));
-    else
-        TRY(jwt_keys_open(cx, &p->keys));
+    TRY(jwt_keys_open(cx, &p->keys)); /* filled by auth, or by key_watch */
     if (!p->options.apart)
         return ERR_OK;
     TRY(peers_read(cx, p->options.peers, &p->peers));
@@ -95,15 +91,15 @@ bool platform_hears_of_ended(const struct platform *p)
 
 enum err apart_start(struct ctx *cx, struct platform *p)
 {
+    bool has_auth = platform_service(p, "auth") != NULL;
+
     if (others_end_sessions(p))
         TRY(ended_watch_start(cx, p, &p->ended_watch));
-    if (!p->options.apart || p->options.threads == 0 || platform_service(p, "auth") ||
-        !takes_user_tokens(p))
-        return ERR_OK;
-    TRY(key_watch_start(cx, p, &p->key_watch));
-    if (peers_know(p->peers, "auth") || peers_know(p->upstreams, "auth"))
+    if (p->options.apart && p->options.threads > 0 && !has_auth && takes_user_tokens(p))
+        TRY(key_watch_start(cx, p, &p->key_watch));
+    if (p->key_watch && (peers_know(p->peers, "auth") || peers_know(p->upstreams, "auth")))
         key_watch_wait(p->key_watch, FIRST_US);
-    if (p->ended_watch && peers_know(p->peers, "auth"))
+    if (p->ended_watch && (has_auth || peers_know(p->peers, "auth")))
         ended_watch_wait(p->ended_watch, FIRST_US);
     return ERR_OK;
 }

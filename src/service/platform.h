@@ -35,6 +35,7 @@ struct platform_options {
     const struct clock *clock;
     uint64_t seed; /* with a virtual clock: randomness of everything */
     struct str issuer;
+    struct str keys_secret;  /* seals auth's signing keys in its database; none: files */
     int64_t auth_silence_us; /* then users' tokens wait; 0: they are believed, see ended.h */
     bool demo, log_requests;
     int64_t rate_limit_per_minute; /* per client at the public listener; 0: none */

@@ -76,7 +76,7 @@ struct platform {
     struct metric *bus_syncs;
     struct cache *cache;
     struct blobs *blobs;
-    struct jwt_keys *keys; /* of auth: its own, or a copy that key_watch keeps */
+    struct jwt_keys *keys; /* of auth: put in by it, or a copy that key_watch keeps */
     struct key_watch *key_watch;
     struct ended_watch *ended_watch; /* NULL: nobody but us ends sessions */
     struct peers *peers, *upstreams; /* NULL: not apart */

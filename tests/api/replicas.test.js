@@ -24,8 +24,7 @@ test.before(async () => {
     const dir = path.join(world, `replica${i}`);
     fs.mkdirSync(path.join(dir, 'data'), { recursive: true });
     // Signing keys are the platform's, not a replica's.
-    if (i) fs.cpSync(path.join(world, 'replica0', 'data', 'keys'), path.join(dir, 'data', 'keys'), { recursive: true });
-    replicas.push(await Platform.start({ dir, args: ['--issuer', 'http://jumun.test'], env: engines(home) }));
+    replicas.push(await Platform.start({ dir, args: ['--issuer', 'http://jumun.test'], env: { ...engines(home), JUMUN_KEYS_SECRET: 'r'.repeat(40) } }));
   }
 });
 test.after(async () => {
@@ -124,10 +123,11 @@ test('one is killed under load, the others go on, nothing is lost or doubled', o
     }
   };
   const people = [3, 4, 5, 6, 7, 8].map(customer);
-  await sleep(1500);
+  await until('orders to be captured', async () => captured.length >= 3, 30000);
   await a.kill();
   const atDeath = captured.length;
-  await sleep(6000);
+  await sleep(3000);
+  await until('more of them to be captured by the others', async () => captured.length >= atDeath + 3, 30000);
   over = true;
   await Promise.all(people);
   assert.ok(atDeath > 0 && captured.length > atDeath, `${atDeath} captured before, ${captured.length} in all`);

@@ -39,7 +39,7 @@ class Service {
     this.child = spawn(binary(), ['serve', this.name, '--data', dir, '--listen', at(this.public), '--internal-listen',
       at(this.internal), '--toss-listen', at(this.toss), '--peers', peers, '--service-keys', keys, '--toss-url', tossUrl,
       '--issuer', 'http://jumun.test', '--rate-limit', '0', ...(this.args || [])],
-    { env: { ...process.env, JUMUN_BIN: undefined, ...engines(dir) }, stdio: ['ignore', 'pipe', 'pipe'] });
+    { env: { ...process.env, JUMUN_BIN: undefined, ...engines(dir), ...(this.env || {}) }, stdio: ['ignore', 'pipe', 'pipe'] });
     this.child.stderr.on('data', (bytes) => { this.log = (this.log + bytes).slice(-100000); });
     this.gone = new Promise((done) => this.child.on('exit', (code, signal) => done({ code, signal })));
     const ready = new Promise((done) => {

@@ -5,7 +5,7 @@ const path = require('node:path');
 const { spawnSync } = require('node:child_process');
 const { NAMES, Service, freePorts } = require('../../api/lib/apart.js');
 const { BINARY } = require('../../api/lib/platform.js');
-const { Site } = require('./site.js');
+const { Site, KEYS_SECRET } = require('./site.js');
 const { Balancer } = require('./balancer.js');
 const { Wire } = require('./wire.js');
 
@@ -52,6 +52,7 @@ class Apart extends Site {
     fs.mkdirSync(dir, { recursive: true });
     const s = new Service({ dir, keys: this.keys }, name, ports);
     s.args = ['--demo'];
+    s.env = { JUMUN_KEYS_SECRET: KEYS_SECRET };
     s.dir = path.dirname(dir);
     fs.mkdirSync(path.join(s.dir, 'data')); // the audit's, which looks at the servers
     this.platforms.push(s);
@@ -74,11 +75,9 @@ class Apart extends Site {
     }
   }
 
-  // The first of each, then the others: users' tokens are signed with keys that all of auth share.
+  // The first of each, then the others: the demo world is made by one.
   async begin() {
     await Promise.all(NAMES.map((name) => this.services[name][0].start()));
-    const keys = (s) => path.join(s.world.dir, 'keys');
-    for (const other of this.services.auth.slice(1)) fs.cpSync(keys(this.services.auth[0]), keys(other), { recursive: true });
     await Promise.all(this.platforms.filter((s) => !s.child).map((s) => s.start()));
     this.routes = await routesOf(NAMES.map((name) => this.services[name][0]));
     const webhookTo = `${this.webFront.url}/v1/webhooks/toss`;
