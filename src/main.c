@@ -22,7 +22,7 @@ extern char **environ;
     "outboxKeepMinutes busKeepHours busMaxMb inboxKeepHours demo peers upstreams "                 \
     "gatewayRoutes gatewayRequests gatewayConnect gatewayAnswer "                                  \
     "serviceKeys keysSecret authSilence discovery discoveryHost discoveryRenew discoveryListen "   \
-    "discoveryPeers discoveryEvict discoveryEvictAlways"
+    "discoveryCredentials discoveryPeers discoveryEvict discoveryEvictAlways"
 
 /* clang-format off */
 const struct command commands[] = {

@@ -13,6 +13,7 @@
 
 #define REACH_MS 2000
 #define NAMES_MAX 32
+#define REGISTRY_MAX (16u * 1024 * 1024)
 
 static bool tell(const struct ctx *cx, const char *what, enum err e, struct str is)
 {
@@ -100,13 +101,40 @@ static void reach_all(struct ctx *cx, const char *what, const char *flag, struct
     peers_close(peers);
 }
 
+static void reach_registry(struct ctx *cx, struct str address)
+{
+    const char *name = arena_printf(cx->arena, "discovery %s", url_shown(cx->arena, address)).p;
+    const char *slash = str_ends(address, STR("/")) ? "" : "/";
+    const struct http_call call = {
+        .method = HTTP_GET,
+        .url = arena_printf(cx->arena, "%.*s%sapps/delta", STR_ARG(address), slash).p,
+        .timeout_ms = REACH_MS,
+        .answer_max = REGISTRY_MAX};
+    struct http_result r = {0};
+
+    if (http_call(cx, &call, &r) != ERR_OK)
+        doctor_bad(name,
+                   arena_printf(cx->arena, "nobody answers: start it, or correct --discovery (%s)",
+                                cx->story.detail)
+                       .p);
+    else if (r.status == 401)
+        doctor_bad(name, "wrong user or password: --discovery takes "
+                         "http://USER:PASSWORD@HOST:8761/eureka");
+    else if (r.status == 200 || r.status == 403) /* 403: it tells no changes, all only */
+        doctor_good(name, "reached");
+    else
+        doctor_bad(
+            name,
+            arena_printf(cx->arena, "answers %d: is it a Eureka server's address?", r.status).p);
+}
+
 static void reach_discovery(struct ctx *cx, struct str spec)
 {
     struct str rest = spec, one;
 
     while (rest.n) {
         str_cut(rest, ',', &one, &rest);
-        reach(cx, "discovery", "--discovery", one);
+        reach_registry(cx, str_trim(one));
     }
 }
 

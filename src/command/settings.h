@@ -11,7 +11,7 @@ struct settings {
     struct str otlp_endpoint, env, keys_secret;
     struct str peers, upstreams, service_keys, gateway_routes;
     int64_t gateway_requests, gateway_connect, gateway_answer;
-    struct str discovery, discovery_listen, discovery_peers, discovery_host;
+    struct str discovery, discovery_listen, discovery_peers, discovery_host, discovery_credentials;
     int64_t discovery_renew, discovery_evict;
     bool discovery_evict_always;
     int log;

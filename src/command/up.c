@@ -144,6 +144,7 @@ static int run_services(struct ctx *cx, const struct settings *s, const char *co
     struct platform_options options = settings_platform(cx, s, services);
     const struct discovery_options discovery = {
         .listen = discovery_listen(s),
+        .credentials = s->discovery_credentials,
         .peers = s->discovery_peers,
         .evict_s = s->discovery_evict,
         .evict_always = s->discovery_evict_always,
