@@ -18,7 +18,7 @@ extern char **environ;
     "data database databaseConnections bus cache config listen internalListen tossListen issuer "  \
     "tossUrl "                                                                                     \
     "tossSecretKey tossClientKey blobs blobsAccessKey blobsSecretKey otlpEndpoint "                \
-    "env log logRequests threads slowThreads rateLimit proxies streamsPerUser "                    \
+    "env log logRequests threads slowThreads rateLimit corsOrigins proxies streamsPerUser "        \
     "outboxKeepMinutes busKeepHours busMaxMb inboxKeepHours demo peers upstreams "                 \
     "gatewayRoutes gatewayRequests gatewayConnect gatewayAnswer "                                  \
     "serviceKeys keysSecret authSilence discovery discoveryHost discoveryRenew discoveryListen "   \

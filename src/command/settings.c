@@ -49,6 +49,7 @@ const struct field settings_fields[] = {
     F_INT(T, slow_threads, "slowThreads", 0, 1, 256, "threads for what may take long: password hashes, Toss"),
     F_INT(T, rate_limit, "rateLimit", 0, 0, 1000000, "requests a minute per client; 0: no limit"),
     F_INT(T, proxies, "proxies", 0, 0, 8, "proxies in front that nobody goes around; clients are told apart by their X-Forwarded-For"),
+    F_STR(T, cors_origins, "corsOrigins", 0, 1, 2000, "origins of other pages that may call, https://shop.example[,...]; default: none"),
     F_INT(T, streams_per_user, "streamsPerUser", 0, 0, 20000, "event streams of one user; one more closes the oldest; 0: no limit"),
     F_INT(T, outbox_keep_minutes, "outboxKeepMinutes", 0, 1, 527040, "published events stay in the outbox"),
     F_INT(T, bus_keep_hours, "busKeepHours", 0, 1, 8784, "events stay on the bus, once everybody has read them"),

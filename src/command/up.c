@@ -71,6 +71,7 @@ struct platform_options settings_platform(struct ctx *cx, const struct settings 
         .clock = &clock_system,
         .issuer = settings_issuer(cx, s),
         .keys_secret = s->keys_secret,
+        .cors_origins = s->cors_origins,
         .auth_silence_us = s->auth_silence * US_PER_S,
         .demo = s->demo,
         .log_requests = s->log_requests,

@@ -19,7 +19,7 @@ static enum err check_origin(struct work *w)
     struct str origin = http_field(head, STR("Origin")), host = http_field(head, STR("Host")),
                scheme, rest;
 
-    if (!origin.p || head->method == HTTP_GET || head->method == HTTP_HEAD)
+    if (!origin.p || w->cors.is_allowed || head->method == HTTP_GET || head->method == HTTP_HEAD)
         return ERR_OK;
     size_t at = str_find(origin, STR("://"));
     if (at == SIZE_MAX)

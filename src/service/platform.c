@@ -79,6 +79,11 @@ struct jwt_keys *platform_keys(struct platform *p)
     return p->keys;
 }
 
+const struct cors *platform_cors(const struct platform *p)
+{
+    return p->cors;
+}
+
 struct cache *platform_cache(struct platform *p)
 {
     return p->cache;
@@ -393,6 +398,7 @@ static void print_contract(struct platform *p)
 static enum err start_all(struct ctx *cx, struct platform *p)
 {
     TRY(keep_settle(cx, &p->options.keep));
+    TRY(cors_open(cx, &p->arena, p->options.cors_origins, &p->cors));
     TRY(open_engines(cx, p));
     for (int i = 0; i < LISTENERS; i++) {
         p->listeners[i] = (struct listener){
