@@ -18,11 +18,12 @@ extern char **environ;
     "data database databaseConnections bus cache config listen internalListen tossListen issuer "  \
     "tossUrl "                                                                                     \
     "tossSecretKey tossClientKey blobs blobsAccessKey blobsSecretKey otlpEndpoint "                \
-    "env log logRequests startWait threads slowThreads rateLimit proxies streamsPerUser "          \
+    "env log logRequests startWait threads slowThreads rateLimit corsOrigins proxies "             \
+    "streamsPerUser "                                                                              \
     "outboxKeepMinutes busKeepHours busMaxMb inboxKeepHours demo peers upstreams "                 \
     "gatewayRoutes gatewayRequests gatewayConnect gatewayAnswer "                                  \
-    "serviceKeys discovery discoveryHost discoveryRenew discoveryListen "                          \
-    "discoveryPeers discoveryEvict discoveryEvictAlways"
+    "serviceKeys keysSecret authSilence discovery discoveryHost discoveryRenew discoveryListen "   \
+    "discoveryCredentials discoveryPeers discoveryEvict discoveryEvictAlways"
 
 /* clang-format off */
 const struct command commands[] = {
@@ -41,10 +42,10 @@ const struct command commands[] = {
     {"doctor", "", "says what is wrong with the directory, the servers and the keys, and what to do",
      "Tries each: `ok` or `FAIL` and advice on a line. With --audit it checks every invariant of the data; also beside a running platform.",
      "jumun doctor --audit --data /var/lib/jumun", command_doctor,
-     "data database bus cache blobs blobsAccessKey blobsSecretKey peers upstreams discovery serviceKeys config audit log"},
+     "data database bus cache blobs blobsAccessKey blobsSecretKey peers upstreams discovery serviceKeys keysSecret config audit log"},
     {"dlq", "list | show|retry|discard SERVICE NUMBER", "dead letters of a running platform",
      "Events that a service could not apply. Others of the same key wait behind them.",
-     "jumun dlq retry order 7", command_dlq, "data serviceKeys config listen internalListen issuer service log"},
+     "jumun dlq retry order 7", command_dlq, "data database keysSecret serviceKeys config listen internalListen issuer service log"},
     {"replay", "ORDER", "explains one order's whole story", "And checks that today's rules would tell it the same way.",
      "jumun replay 01a208bc-99b9-748b-9a35-fa4e257ccd15", command_replay, "data database config log"},
     {"backup", "DIR", "copies a data directory", "Also of a running platform; DIR must not exist yet.",

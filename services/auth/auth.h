@@ -45,7 +45,7 @@ struct tokens {
 };
 /*
  * Inside a transaction. `ended` (struct uuid) collects what must be refused after the commit, by
- * sessions_forget: at once in this process, elsewhere by the event that is written here.
+ * sessions_forget: at once in this process; the others ask for them (ended.c).
  */
 struct ended {
     struct uuid ids[SESSIONS_MAX + 1];
@@ -60,7 +60,7 @@ enum err sessions_end(struct ctx *cx, struct uuid account_id, struct uuid except
                       struct ended *ended) MUST_USE;
 /* Waits until the commit is durable first: who is told "logged out" must stay so. */
 enum err sessions_forget(struct ctx *cx, const struct ended *ended) MUST_USE;
-/* At start: what was ended before the restart and could still be shown to us. */
+/* ended.c, at start: what was ended before the restart and could still be shown to us. */
 enum err sessions_recall(struct ctx *cx) MUST_USE;
 /* Sends tokens with Cache-Control: no-store. */
 enum err tokens_reply(struct ctx *cx, struct reply *rp, const struct tokens *tokens) MUST_USE;
@@ -80,11 +80,16 @@ struct str auth_lower(struct ctx *cx, struct str s);
 /* Handlers, jobs and tables by file. */
 typedef enum err auth_handler(struct ctx *cx, const struct request *rq, struct reply *rp);
 auth_handler auth_signup, auth_login, auth_refresh, auth_logout, auth_logout_all, auth_password;
-auth_handler auth_jwks, auth_openid, account_read, account_patch, account_withdraw, account_list;
+auth_handler auth_ended, auth_jwks, auth_openid, account_read, account_patch, account_withdraw,
+    account_list;
 auth_handler account_ban, account_unban;
 enum err auth_rotate_keys(struct ctx *cx);
+/* keys.c: the signing keys are there when this returns. */
+enum err auth_keys_start(struct ctx *cx) MUST_USE;
+void auth_keys_stop(struct svc *svc);
 
 extern const struct field signup_fields[], signup_reply_fields[], login_fields[], refresh_fields[];
 extern const struct field password_fields[], openid_fields[], account_fields[],
     account_patch_fields[];
-extern const struct field account_list_query_fields[], account_list_fields[], ban_fields[];
+extern const struct field account_list_query_fields[], account_list_fields[], ban_fields[],
+    ended_query_fields[];

@@ -1,6 +1,7 @@
 /* service.c -- the auth service's tables: who may call what, what runs by itself. */
 #include "auth/auth.h"
 #include "migrations_auth.h"
+#include "service/ended.h"
 
 static const struct route routes[] = {
     {HTTP_POST, "/v1/auth/signup", ANYONE, auth_signup, signup_fields, NULL, signup_reply_fields,
@@ -30,6 +31,9 @@ static const struct route routes[] = {
      204, NULL, "Lets the user in again."},
     {HTTP_GET, "/internal/v1/jwks", SERVICE, auth_jwks, NULL, NULL, NULL, INTERNAL | NOT_JSON, 200,
      NULL, "The same keys, for services in other processes."},
+    {HTTP_GET, "/internal/v1/ended-sessions", SERVICE, auth_ended, NULL, ended_query_fields,
+     ended_page_fields, INTERNAL, 200, NULL,
+     "Sessions that ended lately: their access tokens are refused everywhere."},
     {HTTP_GET, "/internal/v1/accounts/{userId}", SERVICE, account_read, NULL, NULL, account_fields,
      INTERNAL, 200, NULL, "The profile, for the user service."},
     {HTTP_PATCH, "/internal/v1/accounts/{userId}", SERVICE, account_patch, account_patch_fields,
@@ -70,6 +74,7 @@ static const struct job jobs[] = {
 
 static enum err start(struct ctx *cx)
 {
+    TRY(auth_keys_start(cx));
     return sessions_recall(cx);
 }
 
@@ -80,5 +85,6 @@ const struct service auth_service = {
     .sweeps = sweeps,
     .migrations = migrations_auth,
     .start = start,
+    .stop = auth_keys_stop,
     .demo = auth_demo,
 };

@@ -14,6 +14,7 @@
 #include "security/jwt.h"
 #include "security/password.h"
 #include "security/secret.h"
+#include "service/ended.h"
 
 static const struct field session_user_fields[] = {
     F_UUID(struct session_user, user_id, "userId", REQUIRED, "account id"),
@@ -203,29 +204,11 @@ enum err sessions_end(struct ctx *cx, struct uuid account_id, struct uuid except
     return ERR_OK;
 }
 
-static void forget(struct ctx *cx, struct uuid session_id)
-{
-    jwt_revoke_session(platform_keys(svc_platform(cx->svc)), session_id, ctx_now(cx),
-                       ctx_now(cx) + (JWT_LIFETIME_S + 2 * JWT_LEEWAY_S) * US_PER_S);
-}
-
 enum err sessions_forget(struct ctx *cx, const struct ended *ended)
 {
     TRY(db_durable(cx));
     for (size_t i = 0; i < ended->n; i++)
-        forget(cx, ended->ids[i]);
-    return ERR_OK;
-}
-
-enum err sessions_recall(struct ctx *cx)
-{
-    struct list gone;
-
-    TRY(db_all(cx, session_row_fields, &gone,
-               "select session_id from sessions where revoked_at > $1",
-               ARGS(db_int(ctx_now(cx) - (JWT_LIFETIME_S + 2 * JWT_LEEWAY_S) * US_PER_S))));
-    for (size_t i = 0; i < gone.n; i++)
-        forget(cx, LIST_AT(struct session_row, gone, i)->session_id);
+        ended_forget(cx, ended->ids[i]);
     return ERR_OK;
 }
 

@@ -127,11 +127,15 @@ static enum err ask(struct ctx *cx, struct client *c, enum http_method method, s
             .answer_max = LIST_MAX,
         };
         e = replicas_call(cx, &c->servers, &call, ret);
-        if (e == ERR_OK && ret->status < 500)
+        if (e == ERR_OK && ret->status < 500 && ret->status != 401)
             return ERR_OK;
         c->failures++;
         if (e == ERR_OK)
-            e = fail(cx, ERR_UPSTREAM, "%s answered %d", call.url, ret->status);
+            e = fail(cx, ERR_UPSTREAM, "%s answered %d%s", url_shown(cx->arena, str_from(call.url)),
+                     ret->status,
+                     ret->status == 401 ? ": wrong user or password, --discovery takes "
+                                          "http://USER:PASSWORD@HOST:8761/eureka"
+                                        : "");
         c->at = (c->at + 1) % c->servers.n;
     }
     return e;

@@ -22,8 +22,8 @@ enum err replicas_parse(struct ctx *cx, struct str text, struct replicas *ret)
         while (str_ends(url, STR("/")))
             url.n--;
         if (!str_starts(url, STR("http://")) && !str_starts(url, STR("https://")))
-            return fail(cx, ERR_INVALID, "expected http://HOST:PORT/eureka, not %.*s",
-                        STR_ARG(url));
+            return fail(cx, ERR_INVALID, "expected http://[USER:PASSWORD@]HOST:PORT/eureka, not %s",
+                        url_shown(cx->arena, url));
         if (ret->n == REGISTRY_PEERS_MAX)
             return fail(cx, ERR_INVALID, "at most %d addresses", REGISTRY_PEERS_MAX);
         ret->urls[ret->n++] = url;
@@ -61,8 +61,8 @@ void replicas_sync(struct ctx *cx, struct replicas *p)
                 log_event(cx, LOG_WARN, "discovery: an instance of a peer is not taken: %s",
                           cx->story.detail);
         p->synced = true;
-        log_event(cx, LOG_INFO, "discovery: %zu instances taken over from %.*s", apps.instances.n,
-                  STR_ARG(p->urls[i]));
+        log_event(cx, LOG_INFO, "discovery: %zu instances taken over from %s", apps.instances.n,
+                  url_shown(cx->arena, p->urls[i]));
     }
 }
 
@@ -104,6 +104,10 @@ static enum err tell(struct ctx *cx, struct replicas *p, size_t peer, struct lis
     struct batch_answers answers;
 
     TRY(replicas_call(cx, p, &post, &result));
+    if (result.status == 401)
+        return fail(cx, ERR_UPSTREAM,
+                    "a peer answered 401: wrong user or password, --discovery-peers takes "
+                    "http://USER:PASSWORD@HOST:8761/eureka");
     if (result.status != 200)
         return fail(cx, ERR_UPSTREAM, "a peer answered %d", result.status);
     TRY(json_decode_lenient(cx, batch_answers_fields, &answers, result.body));
@@ -124,10 +128,10 @@ void replicas_turn(struct ctx *cx, struct replicas *p)
         if (p->away[i])
             owe_again(p, i, items);
         if (p->away[i] && !was_away)
-            log_event(cx, LOG_WARN, "discovery: %.*s is not told of changes now: %s",
-                      STR_ARG(p->urls[i]), cx->story.detail);
+            log_event(cx, LOG_WARN, "discovery: %s is not told of changes now: %s",
+                      url_shown(cx->arena, p->urls[i]), cx->story.detail);
         if (!p->away[i] && was_away)
-            log_event(cx, LOG_INFO, "discovery: %.*s is told of changes again",
-                      STR_ARG(p->urls[i]));
+            log_event(cx, LOG_INFO, "discovery: %s is told of changes again",
+                      url_shown(cx->arena, p->urls[i]));
     }
 }

@@ -4,11 +4,13 @@
 #include "discovery/replicas.h"
 #include "discovery/rest.h"
 #include "obs/metrics.h"
+#include "security/authorization.h"
 #include "service/ticker.h"
 
 #define LISTEN_THREADS 4
 #define TURN_MS 500
 #define STOP_MS 5000
+#define CHALLENGE "Basic realm=\"eureka\", charset=\"UTF-8\""
 
 struct discovery {
     struct arena arena; /* itself */
@@ -17,10 +19,32 @@ struct discovery {
     struct server *server;
     struct platform *platform;
     struct svc *svc;
+    struct str user, password; /* of whoever may ask; none: anybody */
     struct metric *requests[6], *instances;
     struct ticker ticker;
     int port;
 };
+
+/* Both are compared, so that the time tells nothing of either. */
+static bool is_welcome(const struct discovery *d, struct exchange *x)
+{
+    if (!d->user.p)
+        return true;
+    struct authorization a =
+        authorization_parse(exchange_arena(x), http_field(exchange_head(x), STR("Authorization")));
+    bool same_user = a.scheme == AUTH_BASIC && str_eq_secret(a.user, d->user);
+    bool same_password = a.scheme == AUTH_BASIC && str_eq_secret(a.password, d->password);
+    return same_user && same_password;
+}
+
+/* Without a body: Netflix's client would read it as an instance. */
+static void turn_away(struct http_answer *ret)
+{
+    static const struct http_field fields[] = {
+        {{"WWW-Authenticate", 16}, {CHALLENGE, sizeof CHALLENGE - 1}}};
+
+    *ret = (struct http_answer){.status = 401, .fields = fields, .n_fields = COUNT_OF(fields)};
+}
 
 static void handle(void *arg, struct exchange *x)
 {
@@ -29,7 +53,10 @@ static void handle(void *arg, struct exchange *x)
     struct ctx cx;
 
     platform_ctx(d->platform, d->svc, exchange_arena(x), &cx);
-    eureka_answer(&cx, d->registry, exchange_head(x), exchange_body(x), &answer);
+    if (is_welcome(d, x))
+        eureka_answer(&cx, d->registry, exchange_head(x), exchange_body(x), &answer);
+    else
+        turn_away(&answer);
     metric_add(d->requests[answer.status / 100], 1);
     exchange_finish(x, &answer);
 }
@@ -80,6 +107,15 @@ static enum err listen_and_run(struct ctx *cx, struct discovery *d, struct str a
     return ticker_start(cx, &d->ticker, "discovery", TURN_MS, turn, d);
 }
 
+static enum err read_credentials(struct ctx *cx, struct discovery *d, struct str given)
+{
+    if (!given.n)
+        return ERR_OK;
+    if (!str_cut(given, ':', &d->user, &d->password) || !d->user.n || !d->password.n)
+        return fail(cx, ERR_INVALID, "--discovery-credentials must be USER:PASSWORD");
+    return ERR_OK;
+}
+
 static enum err start(struct ctx *cx)
 {
     static const struct discovery_options none = {.listen = {"127.0.0.1:8761", 14}};
@@ -94,6 +130,7 @@ static enum err start(struct ctx *cx)
     d->svc = cx->svc;
     d->arena = arena;
     svc_set_state(cx->svc, d); /* stop() takes down what stands, also after a failure */
+    TRY(read_credentials(cx, d, o->credentials));
     TRY(replicas_parse(cx, o->peers, &d->peers));
     const struct registry_options registry = {
         .evict_ms = o->evict_s * 1000,

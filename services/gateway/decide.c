@@ -3,6 +3,7 @@
 #include "obs/log.h"
 #include "obs/trace.h"
 #include "security/authorization.h"
+#include "service/cors.h"
 #include "service/forwarded.h"
 #include "service/korean.h"
 #include "service/problem.h"
@@ -14,6 +15,7 @@
 #define SLOW_LEAST 10
 #define SLOW_REQUEST_US US_PER_S
 #define FIELDS_MAX (HTTP_FIELDS_MAX + 24)
+#define OWN_FIELDS_MAX 7
 
 /* What clients may not tell the services: who they are, and what only services tell each other. */
 static const struct str spoofed[] = {
@@ -27,6 +29,8 @@ struct question {
     const struct proxy_request *rq;
     struct ctx cx;
     struct way way;
+    struct cors_fields cors;
+    struct str quota, quota_policy; /* RateLimit headers of our own refusals */
     struct http_field fields[FIELDS_MAX];
     size_t n_fields;
 };
@@ -50,18 +54,27 @@ static void make_note(struct question *q, struct proxy_note *note)
     *note = (struct proxy_note){.trace = q->cx.trace,
                                 .started_us = clock_monotonic_us(),
                                 .method = h->method,
-                                .korean = q->cx.korean};
+                                .korean = q->cx.korean,
+                                .added = q->cors.fields,
+                                .n_added = q->cors.n};
     memcpy(note->path, h->path.p, n);
     note->path[n] = '\0';
 }
 
 static enum err take(struct question *q, const char *what, struct str client, int64_t limit)
 {
-    int left;
+    struct arena *a = q->cx.arena;
     int64_t retry_ms;
-    struct str key = arena_printf(q->cx.arena, "%s:%.*s", what, STR_ARG(client));
+    int left;
 
-    if (cache_take(&q->cx, q->g->limits, key, (int)limit, RATE_WINDOW_MS, &left, &retry_ms))
+    bool taken =
+        limits_take(&q->cx, q->g->limits, arena_printf(a, "%s:%.*s", what, STR_ARG(client)),
+                    (int)limit, RATE_WINDOW_MS, &left, &retry_ms);
+    int64_t reset_ms = taken ? (limit - left) * RATE_WINDOW_MS / limit : retry_ms;
+    q->quota_policy =
+        arena_printf(a, "\"%s\";q=%" PRId64 ";w=%d", what, limit, RATE_WINDOW_MS / 1000);
+    q->quota = arena_printf(a, "\"%s\";r=%d;t=%" PRId64, what, left, (reset_ms + 999) / 1000);
+    if (taken)
         return ERR_OK;
     q->cx.story.retry_after_s = (retry_ms + 999) / 1000;
     return fail(&q->cx, ERR_RATE_LIMITED, "over the limit for %" PRId64 " ms", retry_ms);
@@ -77,10 +90,10 @@ static enum err check_rate(struct question *q)
         return ERR_OK;
     struct str client =
         client_network(q->cx.arena, forwarded_client(q->rq->head, q->rq->peer, o->proxies));
-    TRY(take(q, "rate", client, limit));
+    TRY(take(q, "client", client, limit));
     if (!q->way.route || !(q->way.route->flags & SLOW))
         return ERR_OK;
-    return take(q, "slow", client, slow > SLOW_LEAST ? slow : SLOW_LEAST);
+    return take(q, "password", client, slow > SLOW_LEAST ? slow : SLOW_LEAST);
 }
 
 /* For what is not for everybody. What is, the service looks at a token that is there by itself. */
@@ -174,15 +187,31 @@ static void tell_client(struct question *q)
     set(q, STR("X-Forwarded-Proto"), trusted && proto.n ? proto : STR("http"));
 }
 
+/* Whom it came through, and us: RFC 9110, 7.6.3. */
+static void tell_via(struct question *q)
+{
+    const struct http_head *h = q->rq->head;
+    struct buf b;
+
+    buf_init_arena(&b, q->cx.arena, HTTP_HEAD_MAX + 16);
+    for (size_t i = 0; i < h->n_fields; i++)
+        if (str_eq_nocase(h->fields[i].name, STR("Via")) && h->fields[i].value.n)
+            buf_printf(&b, "%.*s, ", STR_ARG(h->fields[i].value));
+    buf_printf(&b, "%s jumun", h->http_1_0 ? "1.0" : "1.1");
+    set(q, STR("Via"), buf_str(&b));
+}
+
 static void prepare(struct question *q, struct proxy_verdict *ret)
 {
     char traceparent[TRACEPARENT_SIZE];
 
     drop_spoofed(q);
+    if (q->cors.is_allowed) /* the question is answered here: a service knows only its own host */
+        set(q, STR("Origin"), STR_NONE);
     tell_caller(q);
     tell_client(q);
     set(q, STR("traceparent"), arena_copy(q->cx.arena, trace_format(&q->cx.trace, traceparent)));
-    set(q, STR("Via"), STR("1.1 jumun"));
+    tell_via(q);
     ret->fields = q->fields;
     ret->n_fields = q->n_fields;
     ret->to = q->way.to->cluster;
@@ -206,16 +235,17 @@ static struct str allowed(struct arena *a, unsigned methods)
     return buf_str(&b);
 }
 
-static void answer(struct ctx *cx, struct str path, enum err e, struct str allow,
-                   struct http_answer *ret)
+static void answer(struct ctx *cx, const struct proxy_note *note, enum err e, struct str allow,
+                   const struct question *q, struct http_answer *ret)
 {
-    struct http_field *fields = arena_array(cx->arena, 5, sizeof *fields);
+    struct http_field *fields =
+        arena_array(cx->arena, OWN_FIELDS_MAX + note->n_added, sizeof *fields);
     const struct err_row *row = err_row(e);
     size_t n = 0;
     struct buf b;
 
     buf_init_arena(&b, cx->arena, PROBLEM_MAX);
-    problem_print(&b, cx, path, e);
+    problem_print(&b, cx, str_from(note->path), e);
     fields[n++] = (struct http_field){STR("X-Content-Type-Options"), STR("nosniff")};
     fields[n++] = (struct http_field){STR("Cache-Control"), STR("no-store")};
     if (row->status == 503 || row->status == 429)
@@ -224,6 +254,12 @@ static void answer(struct ctx *cx, struct str path, enum err e, struct str allow
         fields[n++] = (struct http_field){STR("WWW-Authenticate"), STR("Bearer")};
     if (allow.p)
         fields[n++] = (struct http_field){STR("Allow"), allow};
+    if (q && q->quota.p) {
+        fields[n++] = (struct http_field){STR("RateLimit-Policy"), q->quota_policy};
+        fields[n++] = (struct http_field){STR("RateLimit"), q->quota};
+    }
+    for (size_t i = 0; i < note->n_added; i++)
+        fields[n++] = note->added[i];
     *ret = (struct http_answer){.status = row->status,
                                 .content_type = STR("application/problem+json"),
                                 .body = buf_str(&b),
@@ -231,15 +267,33 @@ static void answer(struct ctx *cx, struct str path, enum err e, struct str allow
                                 .n_fields = n};
 }
 
-static void show_contract(const struct gateway *g, struct proxy_verdict *ret)
+/* May a page of another origin call this path? Back ends of others are asked for no more. */
+static enum err preflight(struct question *q, struct proxy_verdict *ret)
 {
-    static const struct http_field fields[] = {{{"X-Content-Type-Options", 22}, {"nosniff", 7}}};
+    unsigned all =
+        1u << HTTP_GET | 1u << HTTP_POST | 1u << HTTP_PUT | 1u << HTTP_PATCH | 1u << HTTP_DELETE;
 
+    if (!q->cors.is_allowed)
+        return fail(&q->cx, ERR_ORIGIN, "a preflight of an origin that is not on the list");
+    if (!q->way.to && !q->way.methods)
+        return fail(&q->cx, ERR_NOT_FOUND, "no such path");
+    cors_preflight(platform_cors(q->g->platform), q->cx.arena, q->rq->head,
+                   q->way.to ? all : q->way.methods, &ret->answer);
+    return ERR_OK;
+}
+
+static void show_contract(const struct question *q, struct proxy_verdict *ret)
+{
+    struct http_field *fields = arena_array(q->cx.arena, 1 + q->cors.n, sizeof *fields);
+
+    fields[0] = (struct http_field){STR("X-Content-Type-Options"), STR("nosniff")};
+    for (size_t i = 0; i < q->cors.n; i++)
+        fields[1 + i] = q->cors.fields[i];
     ret->answer = (struct http_answer){.status = 200,
                                        .content_type = STR("application/json"),
-                                       .body = g->contract,
+                                       .body = q->g->contract,
                                        .fields = fields,
-                                       .n_fields = COUNT_OF(fields)};
+                                       .n_fields = 1 + q->cors.n};
     ret->is_static = true;
 }
 
@@ -255,13 +309,18 @@ void gateway_decide(void *gateway, const struct proxy_request *rq, struct proxy_
     platform_ctx(g->platform, g->svc, rq->arena, &q->cx);
     trace_continue(&q->cx, http_field(rq->head, STR("traceparent")));
     q->cx.korean = korean_wanted(http_field(rq->head, STR("Accept-Language")));
+    q->cors = cors_of(platform_cors(g->platform), rq->head);
     make_note(q, note);
     enum err found = find_way(q);
     enum err e = check_rate(q);
-    if (e == ERR_OK)
+    if (e == ERR_OK && cors_is_preflight(platform_cors(g->platform), rq->head))
+        e = preflight(q, ret);
+    else if (e == ERR_OK)
         e = found;
+    if (ret->answer.status)
+        return;
     if (e == ERR_OK && !q->way.to) {
-        show_contract(g, ret);
+        show_contract(q, ret);
         return;
     }
     if (e == ERR_OK)
@@ -275,7 +334,7 @@ void gateway_decide(void *gateway, const struct proxy_request *rq, struct proxy_
         allow = allowed(rq->arena, q->way.methods);
         q->cx.story.public_detail = arena_printf(rq->arena, "Allow: %.*s", STR_ARG(allow));
     }
-    answer(&q->cx, str_from(note->path), e, allow, &ret->answer);
+    answer(&q->cx, note, e, allow, q, &ret->answer);
 }
 
 void gateway_refuse(void *gateway, struct arena *a, const struct proxy_note *note, enum err e,
@@ -287,7 +346,7 @@ void gateway_refuse(void *gateway, struct arena *a, const struct proxy_note *not
     platform_ctx(g->platform, g->svc, a, &cx);
     cx.trace = note->trace;
     cx.korean = note->korean;
-    answer(&cx, str_from(note->path), e, STR_NONE, ret);
+    answer(&cx, note, e, STR_NONE, NULL, ret);
 }
 
 static void say(const struct gateway *g, const struct proxy_note *note, const struct backend *b,

@@ -1,8 +1,8 @@
 /* edge.h -- what the files of the gateway share. */
 #pragma once
 
-#include "cache/cache.h"
 #include "gateway/gateway.h"
+#include "gateway/limits.h"
 #include "net/proxy.h"
 #include "net/router.h"
 #include "obs/metrics.h"
@@ -35,7 +35,7 @@ struct gateway {
     struct router *router; /* the route tables of those behind; owner: index of the backend */
     struct prefix prefixes[PREFIXES_MAX];
     size_t n_prefixes;
-    struct cache *limits;
+    struct limits *limits;
     struct str contract; /* OpenAPI of all that is ours */
     struct proxy *proxy;
     struct ticker ticker;

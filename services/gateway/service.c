@@ -7,7 +7,6 @@
 
 #define GATEWAY_ARENA_MAX (32u * 1024 * 1024)
 #define CONTRACT_MAX (16u * 1024 * 1024)
-#define LIMITS_BYTES (8u * 1024 * 1024)
 #define TURN_MS 1000
 
 static enum err start(struct ctx *cx)
@@ -23,8 +22,7 @@ static enum err start(struct ctx *cx)
     g->options = platform_options(p)->gateway;
     g->arena = arena;
     svc_set_state(cx->svc, g); /* stop() takes down what stands, also after a failure */
-    /* In this process only: a proxy thread must not wait for another server. */
-    TRY(cache_open(cx, "memory:", LIMITS_BYTES, &g->limits));
+    g->limits = limits_open(&g->arena, platform_cache(p));
     TRY(routes_open(cx, g));
     buf_init_arena(&b, &g->arena, CONTRACT_MAX);
     contract_openapi(&b, g->options->behind, JUMUN_VERSION);
@@ -40,6 +38,11 @@ static void say_what_is_missing(struct ctx *cx, const struct gateway *g)
                       "gateway: nobody says where %s is (--upstreams, --discovery); it is answered "
                       "503 until somebody does",
                       g->backends[i].name);
+    if (g->n_prefixes && !platform_hears_of_ended(g->platform))
+        log_event(cx, LOG_WARN,
+                  "gateway: back ends of --gateway-routes are told of a user whose session has "
+                  "ended until the token expires, 15 minutes at most; --service-keys (with "
+                  "gateway.key) and --peers auth=http://... end that within a second");
 }
 
 static enum err open_front(struct ctx *cx, const char *address, int *ret_port)
@@ -57,6 +60,7 @@ static enum err open_front(struct ctx *cx, const char *address, int *ret_port)
     say_what_is_missing(cx, g);
     targets_refresh(g, cx->arena);
     TRY(ticker_start(cx, &g->ticker, "targets", TURN_MS, targets_refresh, g));
+    TRY(limits_share(cx, g->limits));
     TRY(proxy_start(cx, &options, &g->proxy));
     *ret_port = proxy_port(g->proxy);
     return ERR_OK;
@@ -84,8 +88,7 @@ static void stop(struct svc *svc)
         cluster_close(g->backends[i].cluster);
     if (g->router)
         router_close(g->router);
-    if (g->limits)
-        cache_close(g->limits);
+    limits_close(g->limits);
     struct arena arena = g->arena;
     arena_release(&arena);
 }

@@ -59,6 +59,18 @@ bool cache_take(struct ctx *cx, struct cache *c, struct str key, int limit, int6
     return c->driver->take(cx, c, key, limit, window_ms, ret_left, ret_retry_ms);
 }
 
+bool cache_merge(struct ctx *cx, struct cache *c, struct str key, int limit, int64_t window_ms,
+                 int taken, int64_t *ahead_us)
+{
+    assert(limit > 0 && window_ms > 0 && taken >= 0 && *ahead_us >= 0);
+    return c->driver->merge && c->driver->merge(cx, c, key, limit, window_ms, taken, ahead_us);
+}
+
+bool cache_is_shared(const struct cache *c)
+{
+    return c->driver->merge != NULL;
+}
+
 bool cache_gcra(int64_t *tat_us, int64_t now_us, int limit, int64_t window_ms, int *ret_left,
                 int64_t *ret_retry_ms)
 {

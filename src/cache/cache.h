@@ -26,3 +26,18 @@ void cache_remove(struct ctx *cx, struct cache *c, struct str key);
  */
 bool cache_take(struct ctx *cx, struct cache *c, struct str key, int limit, int64_t window_ms,
                 int *ret_left, int64_t *ret_retry_ms);
+/*
+ * Some processes count for themselves and tell each other: `taken` tokens were taken here since the
+ * last time, and *ahead_us is how far this process's count is ahead of now (of limit and window as
+ * in cache_take; the same keys). That of all comes back in it. False, with nothing changed:
+ * an outage, or a cache that no other process has.
+ */
+bool cache_merge(struct ctx *cx, struct cache *c, struct str key, int limit, int64_t window_ms,
+                 int taken, int64_t *ahead_us);
+bool cache_is_shared(const struct cache *c); /* other processes may have it too */
+/*
+ * One step of the generic cell rate algorithm, in this process. *tat_us is the theoretical arrival
+ * time kept per key (0: never seen); it moves only when a token is taken.
+ */
+bool cache_gcra(int64_t *tat_us, int64_t now_us, int limit, int64_t window_ms, int *ret_left,
+                int64_t *ret_retry_ms);

@@ -12,6 +12,9 @@ struct cache_driver {
     void (*remove)(struct ctx *cx, struct cache *c, struct str key);
     bool (*take)(struct ctx *cx, struct cache *c, struct str key, int limit, int64_t window_ms,
                  int *ret_left, int64_t *ret_retry_ms);
+    /* NULL: no other process has it. */
+    bool (*merge)(struct ctx *cx, struct cache *c, struct str key, int limit, int64_t window_ms,
+                  int taken, int64_t *ahead_us);
     enum err (*probe)(struct ctx *cx, struct cache *c, struct str *ret); /* NULL: nothing to see */
 };
 
@@ -21,10 +24,3 @@ struct cache {
 };
 
 extern const struct cache_driver cache_memory, cache_redis;
-
-/*
- * One step of the generic cell rate algorithm. *tat_us is the theoretical arrival time kept per key
- * (0: never seen); it moves only when a token is taken.
- */
-bool cache_gcra(int64_t *tat_us, int64_t now_us, int limit, int64_t window_ms, int *ret_left,
-                int64_t *ret_retry_ms);

@@ -29,6 +29,21 @@ static const char take_script[] =
     " math.floor(window / 1000) + 1)"
     " return {1, math.floor(-ahead / each), 0}";
 
+/*
+ * Adds what one process took to what all have, which is never less than that process's own count:
+ * so a flush is forgotten soon. ARGV: limit, window, taken, ahead. Answers how far all are ahead.
+ */
+static const char merge_script[] =
+    "local t = redis.call('TIME') local now = t[1] * 1000000 + t[2]"
+    " local limit, window = tonumber(ARGV[1]), tonumber(ARGV[2])"
+    " local each = math.max(math.floor(window / limit), 1)"
+    " local tat = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now)"
+    " tat = math.max(tat + each * tonumber(ARGV[3]), now + tonumber(ARGV[4]))"
+    " tat = math.min(tat, now + window)"
+    " redis.call('SET', KEYS[1], string.format('%.0f', tat), 'PX',"
+    " math.floor(window / 1000) + 1)"
+    " return tat - now";
+
 static struct timeval timeout_of(int64_t ms)
 {
     return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
@@ -194,6 +209,24 @@ static bool redis_take(struct ctx *cx, struct cache *c, struct str key, int limi
     return taken;
 }
 
+static bool redis_merge(struct ctx *cx, struct cache *c, struct str key, int limit,
+                        int64_t window_ms, int taken, int64_t *ahead_us)
+{
+    struct str name = name_of(cx, "l", key), most = arena_printf(cx->arena, "%d", limit);
+    struct str window = arena_printf(cx->arena, "%" PRId64, window_ms * US_PER_MS);
+    struct str n = arena_printf(cx->arena, "%d", taken);
+    struct str ahead = arena_printf(cx->arena, "%" PRId64, *ahead_us);
+    const char *words[] = {"EVAL", merge_script, "1", name.p, most.p, window.p, n.p, ahead.p};
+    const size_t sizes[] = {4, sizeof merge_script - 1, 1, name.n, most.n, window.n, n.n, ahead.n};
+    redisReply *r = ask(redis_of(c), 8, words, sizes);
+    bool told = r && r->type == REDIS_REPLY_INTEGER;
+
+    if (told)
+        *ahead_us = r->integer;
+    freeReplyObject(r);
+    return told;
+}
+
 static void redis_close(struct cache *base)
 {
     struct redis_cache *c = redis_of(base);
@@ -277,5 +310,6 @@ const struct cache_driver cache_redis = {
     .put = redis_put,
     .remove = redis_remove,
     .take = redis_take,
+    .merge = redis_merge,
     .probe = redis_probe,
 };

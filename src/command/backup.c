@@ -63,19 +63,19 @@ static enum err copy_file(struct ctx *cx, const char *from, const char *to)
     return e;
 }
 
-/* The plain files of a folder, one level; a missing folder is an empty one. */
+/* The plain files of a folder, one level; of a missing one an empty one is made. */
 static enum err copy_folder(struct ctx *cx, const char *from, const char *to)
 {
     DIR *dir = opendir(from);
     struct dirent *entry;
     enum err e = ERR_OK;
 
-    if (!dir)
-        return errno == ENOENT
-                   ? ERR_OK
-                   : fail(cx, ERR_UNAVAILABLE, "cannot read %s: %s", from, strerror(errno));
+    if (!dir && errno != ENOENT)
+        return fail(cx, ERR_UNAVAILABLE, "cannot read %s: %s", from, strerror(errno));
     if (mkdir(to, 0700) != 0)
         e = fail(cx, ERR_UNAVAILABLE, "cannot make %s: %s", to, strerror(errno));
+    if (!dir)
+        return e;
     while (e == ERR_OK && (entry = readdir(dir)) != NULL) {
         struct stat st;
         const char *path = join(cx, from, entry->d_name);

@@ -1,9 +1,10 @@
 /* dlq.c -- parked events of a running platform: list, show, retry, discard, over its internal
  * listener. */
-#include "command/command.h"
+#include "command/databases.h"
 
 #include <stdio.h>
 
+#include "auth/signing_keys.h"
 #include "data/json.h"
 #include "flow/inbox.h"
 #include "security/keys.h"
@@ -31,13 +32,38 @@ static const struct field problem_fields[] = {
     F_END(struct problem_body),
 };
 
-/* Whoever may read the signing keys of the data directory may act as a service. */
+/* Where auth has them: files, or sealed in its database. */
+static enum err signing_keys(struct ctx *cx, const struct settings *s, struct jwt_keys **ret)
+{
+    struct databases d;
+    struct seal seal;
+    int64_t newest_us;
+
+    if (!s->keys_secret.n)
+        return keys_open(cx, arena_cstr(cx->arena, s->data), ret);
+    TRY(seal_init(cx, &seal, s->keys_secret));
+    TRY(databases_open(cx, s, &d));
+    cx->db = databases_get(&d, "auth");
+    enum err e = cx->db ? jwt_keys_open(cx, ret)
+                        : fail(cx, ERR_UNAVAILABLE, "auth has no database here yet");
+    if (e == ERR_OK) {
+        e = signing_keys_read(cx, &seal, *ret, &newest_us);
+        if (e != ERR_OK)
+            jwt_keys_close(*ret);
+    }
+    cx->db = NULL;
+    databases_close(&d);
+    seal_wipe(&seal);
+    return e;
+}
+
+/* Whoever may read the signing keys may act as a service. */
 static enum err service_token(struct ctx *cx, const struct settings *s, struct buf *out)
 {
     int64_t now_s = ctx_now(cx) / US_PER_S;
     struct jwt_keys *keys;
 
-    TRY(keys_open(cx, arena_cstr(cx->arena, s->data), &keys));
+    TRY(signing_keys(cx, s, &keys));
     const struct jwt_claims claims = {.issuer = settings_issuer(cx, s),
                                       .audience = STR(JWT_AUDIENCE),
                                       .service = STR("operator"),

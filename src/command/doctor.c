@@ -164,6 +164,8 @@ int command_doctor(struct ctx *cx, const struct settings *s, struct list words)
     for (size_t i = 0; all_services[i]; i++)
         if (d.db[i])
             check_database(cx, all_services[i], d.db[i]);
+    if (databases_get(&d, "auth"))
+        doctor_signing_keys(cx, s, databases_get(&d, "auth"));
     if (s->audit)
         e = audit(cx, &d);
     databases_close(&d);

@@ -10,3 +10,5 @@ void doctor_bad(const char *what, const char *detail);
 bool doctor_servers(struct ctx *cx, const struct settings *s);
 /* Private keys that others of this machine may read. */
 void doctor_keys(struct ctx *cx, const struct settings *s);
+/* Does --keys-secret open what auth's database holds? */
+void doctor_signing_keys(struct ctx *cx, const struct settings *s, struct db *auth);

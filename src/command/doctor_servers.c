@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <sys/stat.h>
 
+#include "auth/signing_keys.h"
 #include "bus/bus.h"
 #include "cache/cache.h"
 #include "net/client.h"
@@ -12,6 +13,7 @@
 
 #define REACH_MS 2000
 #define NAMES_MAX 32
+#define REGISTRY_MAX (16u * 1024 * 1024)
 
 static bool tell(const struct ctx *cx, const char *what, enum err e, struct str is)
 {
@@ -99,13 +101,40 @@ static void reach_all(struct ctx *cx, const char *what, const char *flag, struct
     peers_close(peers);
 }
 
+static void reach_registry(struct ctx *cx, struct str address)
+{
+    const char *name = arena_printf(cx->arena, "discovery %s", url_shown(cx->arena, address)).p;
+    const char *slash = str_ends(address, STR("/")) ? "" : "/";
+    const struct http_call call = {
+        .method = HTTP_GET,
+        .url = arena_printf(cx->arena, "%.*s%sapps/delta", STR_ARG(address), slash).p,
+        .timeout_ms = REACH_MS,
+        .answer_max = REGISTRY_MAX};
+    struct http_result r = {0};
+
+    if (http_call(cx, &call, &r) != ERR_OK)
+        doctor_bad(name,
+                   arena_printf(cx->arena, "nobody answers: start it, or correct --discovery (%s)",
+                                cx->story.detail)
+                       .p);
+    else if (r.status == 401)
+        doctor_bad(name, "wrong user or password: --discovery takes "
+                         "http://USER:PASSWORD@HOST:8761/eureka");
+    else if (r.status == 200 || r.status == 403) /* 403: it tells no changes, all only */
+        doctor_good(name, "reached");
+    else
+        doctor_bad(
+            name,
+            arena_printf(cx->arena, "answers %d: is it a Eureka server's address?", r.status).p);
+}
+
 static void reach_discovery(struct ctx *cx, struct str spec)
 {
     struct str rest = spec, one;
 
     while (rest.n) {
         str_cut(rest, ',', &one, &rest);
-        reach(cx, "discovery", "--discovery", one);
+        reach_registry(cx, str_trim(one));
     }
 }
 
@@ -187,4 +216,33 @@ void doctor_keys(struct ctx *cx, const struct settings *s)
         seen += given;
     }
     doctor_good("key files", arena_printf(cx->arena, "%d looked at", seen).p);
+}
+
+void doctor_signing_keys(struct ctx *cx, const struct settings *s, struct db *auth)
+{
+    int64_t sealed = 0, newest_us;
+    struct jwt_keys *keys;
+    struct seal seal;
+
+    cx->db = auth;
+    enum err e = signing_keys_sealed(cx, &sealed);
+    if (e != ERR_OK || (!s->keys_secret.n && !sealed)) { /* of an older version; or files */
+        cx->db = NULL;
+        return;
+    }
+    e = s->keys_secret.n ? seal_init(cx, &seal, s->keys_secret)
+                         : fail(cx, ERR_INVALID,
+                                "auth's database holds %" PRId64 ", sealed: give "
+                                "--keys-secret",
+                                sealed);
+    if (e == ERR_OK)
+        e = jwt_keys_open(cx, &keys);
+    if (e == ERR_OK) {
+        e = signing_keys_read(cx, &seal, keys, &newest_us);
+        jwt_keys_close(keys);
+    }
+    cx->db = NULL;
+    tell(cx, "signing keys", e,
+         arena_printf(cx->arena, "%" PRId64 " in auth's database, which --keys-secret opens",
+                      sealed));
 }

@@ -12,8 +12,9 @@ static size_t default_names(struct str names[16])
 {
     size_t n = 0;
 
-    for (; n < 15 && all_services[n]; n++)
+    for (; n < 14 && all_services[n]; n++)
         names[n] = str_from(all_services[n]->name);
+    names[n++] = STR("gateway");
     names[n++] = STR("operator");
     return n;
 }

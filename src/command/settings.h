@@ -8,14 +8,15 @@ struct settings {
     struct str listen, internal_listen, toss_listen, issuer;
     struct str toss_url, toss_secret_key, toss_client_key, database, bus, cache;
     struct str blobs, blobs_access_key, blobs_secret_key;
-    struct str otlp_endpoint, env;
+    struct str otlp_endpoint, env, keys_secret, cors_origins;
     struct str peers, upstreams, service_keys, gateway_routes;
     int64_t gateway_requests, gateway_connect, gateway_answer;
-    struct str discovery, discovery_listen, discovery_peers, discovery_host;
+    struct str discovery, discovery_listen, discovery_peers, discovery_host, discovery_credentials;
     int64_t discovery_renew, discovery_evict;
     bool discovery_evict_always;
     int log;
     int64_t database_connections;
+    int64_t auth_silence;
     int64_t start_wait, threads, slow_threads, rate_limit, proxies, streams_per_user;
     int64_t outbox_keep_minutes, inbox_keep_hours, bus_keep_hours, bus_max_mb;
     bool demo, log_requests;

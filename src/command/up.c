@@ -70,6 +70,9 @@ struct platform_options settings_platform(struct ctx *cx, const struct settings 
         .slow_threads = s->slow_threads,
         .clock = &clock_system,
         .issuer = settings_issuer(cx, s),
+        .keys_secret = s->keys_secret,
+        .cors_origins = s->cors_origins,
+        .auth_silence_us = s->auth_silence * US_PER_S,
         .demo = s->demo,
         .log_requests = s->log_requests,
         .rate_limit_per_minute = s->rate_limit,
@@ -157,6 +160,7 @@ static int run_services(struct ctx *cx, const struct settings *s, const char *co
     struct platform_options options = settings_platform(cx, s, services);
     const struct discovery_options discovery = {
         .listen = discovery_listen(s),
+        .credentials = s->discovery_credentials,
         .peers = s->discovery_peers,
         .evict_s = s->discovery_evict,
         .evict_always = s->discovery_evict_always,

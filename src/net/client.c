@@ -112,6 +112,19 @@ static bool surely_not_sent(CURL *curl, CURLcode code)
            code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PEER_FAILED_VERIFICATION;
 }
 
+const char *url_shown(struct arena *a, struct str url)
+{
+    size_t scheme = str_find(url, STR("://")), at = 0;
+
+    if (scheme == SIZE_MAX)
+        return arena_cstr(a, url);
+    struct str rest = {url.p + scheme + 3, url.n - scheme - 3};
+    for (size_t i = 0; i < rest.n && rest.p[i] != '/'; i++)
+        if (rest.p[i] == '@')
+            at = i + 1; /* the last one: a password may hold others */
+    return arena_printf(a, "%.*s%.*s", (int)scheme + 3, url.p, (int)(rest.n - at), rest.p + at).p;
+}
+
 static enum err perform(struct ctx *cx, const struct http_call *call, CURL *curl,
                         struct http_result *ret)
 {
@@ -120,7 +133,8 @@ static enum err perform(struct ctx *cx, const struct http_call *call, CURL *curl
     int timeout_ms = ctx_left_ms(cx, call->timeout_ms > 0 ? call->timeout_ms : 10000);
 
     if (timeout_ms <= 0)
-        return fail(cx, ERR_UNAVAILABLE, "no time left to call %s", call->url);
+        return fail(cx, ERR_UNAVAILABLE, "no time left to call %s",
+                    url_shown(cx->arena, str_from(call->url)));
     struct curl_slist *headers = header_list(cx, call);
     buf_init_arena(&answer, cx->arena, call->answer_max ? call->answer_max : ANSWER_MAX_DEFAULT);
     set_up(curl, call, headers, &answer, timeout_ms);
@@ -134,7 +148,7 @@ static enum err perform(struct ctx *cx, const struct http_call *call, CURL *curl
         return ERR_OK;
     }
     return fail(cx, surely_not_sent(curl, code) ? ERR_UNAVAILABLE : ERR_PROVIDER, "%s: %s",
-                call->url, curl_easy_strerror(code));
+                url_shown(cx->arena, str_from(call->url)), curl_easy_strerror(code));
 }
 
 enum err http_call(struct ctx *cx, const struct http_call *call, struct http_result *ret)

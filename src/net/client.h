@@ -22,4 +22,8 @@ struct http_result {
  * address); ERR_PROVIDER: sent or perhaps sent, the answer is unknown.
  */
 enum err http_call(struct ctx *cx, const struct http_call *call, struct http_result *ret) MUST_USE;
+/* A URL as logs and people may see it: without the user and password that it may hold; in the
+ * arena.
+ */
+const char *url_shown(struct arena *a, struct str url);
 void http_clients_close(void); /* at exit: frees pooled handles */

@@ -63,7 +63,7 @@ enum cluster_answer cluster_take(struct cluster *c, int64_t now_us, unsigned tri
                                  struct cluster_turn *ret) MUST_USE;
 enum cluster_outcome {
     CLUSTER_GOOD,    /* it answered */
-    CLUSTER_FAILED,  /* not reached, cut off, silent, or 500, 502, 504 */
+    CLUSTER_FAILED,  /* not reached, cut off, silent, 500, 502, 504, or 503 without Retry-After */
     CLUSTER_REFUSED, /* nobody listens there */
     CLUSTER_SPARED,  /* the client went away: says nothing about the target */
 };

@@ -31,6 +31,10 @@ struct proxy_note {
     void *tag;          /* the decider's own */
     enum http_method method;
     bool korean;
+    /* Put on the answer, in place of the target's of these names (but Vary is a list); outlive the
+     * proxy. */
+    const struct http_field *added;
+    size_t n_added;
     char path[PROXY_PATH_SIZE]; /* cut when longer */
 };
 

@@ -64,6 +64,14 @@ static bool is_replaced(const struct proxy_verdict *v, struct str name)
     return false;
 }
 
+static bool is_added(const struct proxy_note *note, struct str name)
+{
+    for (size_t i = 0; i < note->n_added; i++)
+        if (note->added[i].name.n == name.n && str_eq_nocase(note->added[i].name, name))
+            return !str_eq_nocase(name, STR("Vary"));
+    return false;
+}
+
 static bool has_connection(const struct http_field *fields, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -111,9 +119,12 @@ void head_return(struct block *out, const struct http_response *r, enum framing 
     buf_printf(&b, "HTTP/1.1 %d %s\r\n", r->status, http_reason(r->status));
     for (size_t i = 0; i < r->n_fields; i++) {
         const struct http_field *f = &r->fields[i];
-        if (!is_hop_by_hop(f->name) && !(names && is_named(r->fields, r->n_fields, f->name)))
+        if (!is_hop_by_hop(f->name) && !is_added(&c->note, f->name) &&
+            !(names && is_named(r->fields, r->n_fields, f->name)))
             add(&b, f->name, f->value);
     }
+    for (size_t i = 0; i < c->note.n_added; i++)
+        add(&b, c->note.added[i].name, c->note.added[i].value);
     if (framing == BODY_CHUNKED)
         buf_lit(&b, "Transfer-Encoding: chunked\r\n");
     else if (r->has_length && r->status != 204)

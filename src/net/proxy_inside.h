@@ -97,6 +97,7 @@ struct link {
     struct cluster_turn turn;
     bool is_connected, is_heard, has_head, keep_alive; /* heard: an interim answer */
     bool is_used;                                      /* not its first request */
+    bool is_failure;                                   /* what it answered: see cluster.h */
     bool is_turn_over; /* an event stream: the cluster need not wait for its end */
     int64_t since_us;  /* connecting since; idle since */
     int64_t moved_us;  /* when bytes last went to or came from it */

@@ -203,11 +203,10 @@ static void release(struct loop *l, struct conn *c)
 {
     struct link *k = c->link;
     struct link_pool *pool = pool_of(l, k->cluster);
-    bool bad = c->status == 500 || c->status == 502 || c->status == 504;
     bool clean = k->keep_alive && c->request.is_over && block_size(c->up) == 0 &&
                  (!k->in || block_size(k->in) == 0) && !k->w.hung_up && !l->is_draining;
 
-    turn_over(l, k, bad ? CLUSTER_FAILED : CLUSTER_GOOD);
+    turn_over(l, k, k->is_failure ? CLUSTER_FAILED : CLUSTER_GOOD);
     c->link = NULL;
     k->conn = NULL;
     if (!clean || !pool || pool->n[k->turn.slot] >= LINKS_IDLE_MAX) {
@@ -282,6 +281,17 @@ static bool is_event_stream(const struct http_response *r)
     return false;
 }
 
+/* Who has too much to do says when to come back. A 503 that does not is a broken instance's. */
+static bool is_failure(const struct http_response *r)
+{
+    if (r->status != 503)
+        return r->status == 500 || r->status == 502 || r->status == 504;
+    for (size_t i = 0; i < r->n_fields; i++)
+        if (str_eq_nocase(r->fields[i].name, STR("Retry-After")))
+            return false;
+    return true;
+}
+
 static void take_answer(struct loop *l, struct conn *c)
 {
     struct link *k = c->link;
@@ -293,6 +303,7 @@ static void take_answer(struct loop *l, struct conn *c)
     if (out == BODY_TO_END || !c->request.is_over || l->is_draining)
         c->close_after = true; /* early: the rest of the request is dropped */
     k->has_head = true;
+    k->is_failure = is_failure(r);
     bool is_odd = r->status == 204 && (r->chunked || r->content_length > 0);
     k->keep_alive = r->keep_alive && in != BODY_TO_END && !is_odd;
     k->moved_us = l->now_us;

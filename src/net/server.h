@@ -56,7 +56,7 @@ void sse_hub_close(struct sse_hub *h);
  * Sends the head of a text/event-stream with `replay` as first bytes and parks the connection under
  * `key`. Live events with an id <= after_id are dropped for this stream, so register-then-read
  * loses nothing: call sse_reserve first, read the replay from the database, then exchange_stream
- * with the reservation.
+ * with the reservation. `fields` go into the head.
  */
 struct sse_slot;
 /*
@@ -65,8 +65,8 @@ struct sse_slot;
  */
 struct sse_slot *sse_reserve(struct sse_hub *h, struct uuid key, struct uuid owner);
 void sse_unreserve(struct sse_slot *slot);
-void exchange_stream(struct exchange *x, struct sse_slot *slot, struct str replay,
-                     int64_t after_id);
+void exchange_stream(struct exchange *x, struct sse_slot *slot, const struct http_field *fields,
+                     size_t n_fields, struct str replay, int64_t after_id);
 /* To all streams of the key; data is one JSON line. Ids of a key rise: a stream never sees one
  * again. */
 void sse_publish(struct sse_hub *h, struct uuid key, int64_t id, const char *event,

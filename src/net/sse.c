@@ -266,15 +266,18 @@ static void add_waiting(struct exchange *x, struct sse_slot *slot)
     buf_release(&slot->waiting);
 }
 
-void exchange_stream(struct exchange *x, struct sse_slot *slot, struct str replay, int64_t after_id)
+void exchange_stream(struct exchange *x, struct sse_slot *slot, const struct http_field *fields,
+                     size_t n_fields, struct str replay, int64_t after_id)
 {
     int expected = IN_HANDLER;
 
     buf_clear(&x->out);
     buf_lit(&x->out,
             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
-            "X-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
-            "retry: 2000\n\n");
+            "X-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n");
+    for (size_t i = 0; i < n_fields; i++)
+        buf_printf(&x->out, "%.*s: %.*s\r\n", STR_ARG(fields[i].name), STR_ARG(fields[i].value));
+    buf_lit(&x->out, "\r\nretry: 2000\n\n");
     buf_str_add(&x->out, replay);
     x->slot = slot;
     x->after_id = after_id;

@@ -97,17 +97,6 @@ static enum err add_key(struct ctx *cx, struct jwt_keys *keys, const struct jwk 
                             (struct str){(char *)e, e_size}, (struct jwt_key_times){0, 0});
 }
 
-/* Copies the kids out, as removing needs the lock. */
-static size_t known_kids(struct ctx *cx, struct jwt_keys *keys, struct str kids[JWT_KEYS_MAX])
-{
-    pthread_rwlock_rdlock(&keys->lock);
-    size_t n = keys->n;
-    for (size_t i = 0; i < n; i++)
-        kids[i] = arena_copy(cx->arena, str_from(keys->keys[i].kid));
-    pthread_rwlock_unlock(&keys->lock);
-    return n;
-}
-
 enum err jwks_read(struct ctx *cx, struct jwt_keys *keys, struct str json)
 {
     struct str known[JWT_KEYS_MAX];
@@ -115,7 +104,7 @@ enum err jwks_read(struct ctx *cx, struct jwt_keys *keys, struct str json)
     size_t usable = 0;
 
     TRY(json_decode_lenient(cx, jwks_fields, &set, json));
-    size_t n = known_kids(cx, keys, known);
+    size_t n = jwt_keys_kids(cx, keys, known);
     for (size_t i = 0; i < set.keys.n; i++) {
         const struct jwk *key = LIST_AT(struct jwk, set.keys, i);
         if (!is_usable(key))

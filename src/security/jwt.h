@@ -50,6 +50,8 @@ enum err jwt_keys_generate(struct ctx *cx, struct jwt_keys *keys, struct str kid
 void jwt_keys_remove(struct jwt_keys *keys, struct str kid);
 void jwt_keys_remove_expired(struct jwt_keys *keys, int64_t now_us);
 size_t jwt_keys_count(struct jwt_keys *keys);
+/* Copies of the kids, in the arena; how many. */
+size_t jwt_keys_kids(struct ctx *cx, struct jwt_keys *keys, struct str kids[JWT_KEYS_MAX]);
 
 struct jwt_claims {
     struct str issuer, audience;

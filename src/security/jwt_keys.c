@@ -197,6 +197,16 @@ size_t jwt_keys_count(struct jwt_keys *keys)
     return n;
 }
 
+size_t jwt_keys_kids(struct ctx *cx, struct jwt_keys *keys, struct str kids[JWT_KEYS_MAX])
+{
+    pthread_rwlock_rdlock(&keys->lock);
+    size_t n = keys->n;
+    for (size_t i = 0; i < n; i++)
+        kids[i] = arena_copy(cx->arena, str_from(keys->keys[i].kid));
+    pthread_rwlock_unlock(&keys->lock);
+    return n;
+}
+
 bool jwt_keys_know(struct jwt_keys *keys, struct str kid)
 {
     pthread_rwlock_rdlock(&keys->lock);

@@ -13,7 +13,7 @@
 #define PEM_MAX 8192
 #define KID_LENGTH (UUID_TEXT_SIZE - 1)
 
-static int64_t born_us(struct uuid kid)
+int64_t keys_born_us(struct uuid kid)
 {
     int64_t ms = 0;
     for (int i = 0; i < 6; i++)
@@ -21,10 +21,11 @@ static int64_t born_us(struct uuid kid)
     return ms * US_PER_MS;
 }
 
-/* The first key of all signs at once: there is no older one to sign meanwhile. */
-static struct jwt_key_times times_of(int64_t born, bool first)
+struct jwt_key_times keys_times(struct uuid kid, bool is_oldest)
 {
-    return (struct jwt_key_times){first ? born : born + KEYS_PUBLISH_US, born + KEYS_LIVE_US};
+    int64_t born = keys_born_us(kid);
+
+    return (struct jwt_key_times){is_oldest ? born : born + KEYS_PUBLISH_US, born + KEYS_LIVE_US};
 }
 
 static enum err write_all(struct ctx *cx, int fd, struct str text)
@@ -97,7 +98,7 @@ static enum err make_key(struct ctx *cx, const char *folder, struct jwt_keys *ke
     struct uuid kid = ctx_uuid(cx);
     const char *name = ctx_uuid_text(cx, kid);
     struct str path = arena_printf(cx->arena, "%s/%s.pem", folder, name);
-    struct jwt_key_times times = times_of(born_us(kid), jwt_keys_count(keys) == 0);
+    struct jwt_key_times times = keys_times(kid, jwt_keys_count(keys) == 0);
     struct buf pem;
 
     buf_init_arena(&pem, cx->arena, PEM_MAX);
@@ -137,45 +138,81 @@ static enum err list_kids(struct ctx *cx, const char *folder, struct uuid kids[J
     return ERR_OK;
 }
 
-static enum err load(struct ctx *cx, const char *folder, struct jwt_keys *keys,
-                     int64_t *ret_newest_us)
+static const char *path_of(struct ctx *cx, const char *folder, struct uuid kid)
 {
+    return arena_printf(cx->arena, "%s/%s.pem", folder, ctx_uuid_text(cx, kid)).p;
+}
+
+static const char *folder_of(struct ctx *cx, const char *dir)
+{
+    return arena_printf(cx->arena, "%s/keys", dir).p;
+}
+
+enum err keys_each(struct ctx *cx, const char *dir, keys_taker *take, void *arg)
+{
+    const char *folder = folder_of(cx, dir);
     struct uuid kids[JWT_KEYS_MAX];
     char text[PEM_MAX];
-    size_t n = 0, text_n = 0, alive = 0;
+    size_t n = 0, text_n = 0;
 
-    *ret_newest_us = 0;
+    if (access(folder, F_OK) != 0 && errno == ENOENT)
+        return ERR_OK;
     TRY(list_kids(cx, folder, kids, &n));
     for (size_t i = 0; i < n; i++) {
-        const char *name = ctx_uuid_text(cx, kids[i]);
-        const char *path =
-            arena_cstr(cx->arena, arena_printf(cx->arena, "%s/%s.pem", folder, name));
-        if (born_us(kids[i]) + KEYS_LIVE_US <= ctx_now(cx)) {
+        const char *path = path_of(cx, folder, kids[i]);
+        if (keys_born_us(kids[i]) + KEYS_LIVE_US <= ctx_now(cx)) {
             unlink(path); /* a failure leaves a file that the next round deletes */
             continue;
         }
         TRY(read_file(cx, path, text, &text_n));
-        enum err e = jwt_keys_add_pem(cx, keys, str_from(name), (struct str){text, text_n},
-                                      times_of(born_us(kids[i]), alive == 0));
+        enum err e = take(arg, cx, kids[i], (struct str){text, text_n});
         sodium_memzero(text, sizeof(text));
-        if (e != ERR_OK && e != ERR_DUPLICATE)
-            return e;
-        alive++;
-        *ret_newest_us = born_us(kids[i]);
+        TRY(e);
     }
     return ERR_OK;
 }
 
+enum err keys_discard(struct ctx *cx, const char *dir)
+{
+    const char *folder = folder_of(cx, dir);
+    struct uuid kids[JWT_KEYS_MAX];
+    size_t n = 0;
+
+    if (access(folder, F_OK) != 0 && errno == ENOENT)
+        return ERR_OK;
+    TRY(list_kids(cx, folder, kids, &n));
+    for (size_t i = 0; i < n; i++)
+        if (unlink(path_of(cx, folder, kids[i])) != 0 && errno != ENOENT)
+            return fail(cx, ERR_UNAVAILABLE, "cannot delete %s: %s", path_of(cx, folder, kids[i]),
+                        strerror(errno));
+    return ERR_OK;
+}
+
+struct loading {
+    struct jwt_keys *keys;
+    int64_t newest_us; /* 0: there was none */
+};
+
+static enum err load_one(void *arg, struct ctx *cx, struct uuid kid, struct str pem)
+{
+    struct loading *l = arg;
+    enum err e = jwt_keys_add_pem(cx, l->keys, str_from(ctx_uuid_text(cx, kid)), pem,
+                                  keys_times(kid, l->newest_us == 0));
+
+    l->newest_us = keys_born_us(kid);
+    return e == ERR_DUPLICATE ? ERR_OK : e;
+}
+
 enum err keys_rotate(struct ctx *cx, const char *dir, struct jwt_keys *keys)
 {
-    const char *folder = arena_cstr(cx->arena, arena_printf(cx->arena, "%s/keys", dir));
-    int64_t newest_us;
+    const char *folder = folder_of(cx, dir);
+    struct loading l = {.keys = keys};
 
     if (mkdir(folder, 0700) != 0 && errno != EEXIST)
         return fail(cx, ERR_UNAVAILABLE, "%s: %s", folder, strerror(errno));
     jwt_keys_remove_expired(keys, ctx_now(cx));
-    TRY(load(cx, folder, keys, &newest_us));
-    if (newest_us == 0 || newest_us + KEYS_ROTATE_US <= ctx_now(cx))
+    TRY(keys_each(cx, dir, load_one, &l));
+    if (l.newest_us == 0 || l.newest_us + KEYS_ROTATE_US <= ctx_now(cx))
         TRY(make_key(cx, folder, keys));
     return ERR_OK;
 }

@@ -3,6 +3,7 @@
 #include "data/json.h"
 #include "security/authorization.h"
 #include "security/secret.h"
+#include "service/ended.h"
 #include "service/key_watch.h"
 #include "service/reply.h"
 #include "service/running.h"
@@ -18,7 +19,7 @@ static enum err check_origin(struct work *w)
     struct str origin = http_field(head, STR("Origin")), host = http_field(head, STR("Host")),
                scheme, rest;
 
-    if (!origin.p || head->method == HTTP_GET || head->method == HTTP_HEAD)
+    if (!origin.p || w->cors.is_allowed || head->method == HTTP_GET || head->method == HTTP_HEAD)
         return ERR_OK;
     size_t at = str_find(origin, STR("://"));
     if (at == SIZE_MAX)
@@ -101,6 +102,8 @@ enum err platform_authenticate(struct ctx *cx, struct platform *p, struct str to
     if (p->key_watch && jwt_read_kid(cx, token, &kid) && !jwt_keys_know(p->keys, kid))
         TRY(key_watch_ask(cx, p->key_watch));
     TRY(jwt_verify(cx, p->keys, token, &expect, &claims));
+    if (p->ended_watch)
+        TRY(ended_watch_ask(cx, p->ended_watch));
     /* Where services have keys, auth's key says who a user is and nothing about services. */
     if (claims.role == SERVICE && p->service_keys)
         return fail(cx, ERR_UNAUTHENTICATED, "a service without its own key");

@@ -1,12 +1,12 @@
 /* apart.c -- services in other processes: where they are, by which keys we know each other, whose
  * tokens we can check. */
 #include "obs/log.h"
-#include "security/keys.h"
+#include "service/ended.h"
 #include "service/key_watch.h"
 #include "service/peers.h"
 #include "service/running.h"
 
-#define FIRST_KEYS_US (2 * US_PER_S) /* services that start together find each other in it */
+#define FIRST_US (2 * US_PER_S) /* services that start together find each other in it */
 
 static bool is_front(const struct platform *p)
 {
@@ -61,10 +61,7 @@ static void say_what_is_missing(struct ctx *cx, struct platform *p)
 
 enum err apart_open(struct ctx *cx, struct platform *p)
 {
-    if (!p->options.apart || platform_service(p, "auth"))
-        TRY(keys_open(cx, arena_cstr(cx->arena, p->options.data_dir), &p->keys));
-    else
-        TRY(jwt_keys_open(cx, &p->keys));
+    TRY(jwt_keys_open(cx, &p->keys)); /* filled by auth, or by key_watch */
     if (!p->options.apart)
         return ERR_OK;
     TRY(peers_read(cx, p->options.peers, &p->peers));
@@ -75,14 +72,36 @@ enum err apart_open(struct ctx *cx, struct platform *p)
     return ERR_OK;
 }
 
+/* Sessions may end in another process. A gateway without a key cannot ask, and what it lets through
+ * the services look at once more. */
+static bool others_end_sessions(struct platform *p)
+{
+    const struct svc *auth = platform_service(p, "auth");
+
+    if (p->options.threads == 0)
+        return false;
+    if (auth)
+        return db_is_shared(auth->db);
+    return p->options.apart && takes_user_tokens(p) && (p->service_keys || !is_front(p));
+}
+
+bool platform_hears_of_ended(const struct platform *p)
+{
+    return p->ended_watch != NULL;
+}
+
 enum err apart_start(struct ctx *cx, struct platform *p)
 {
-    if (!p->options.apart || p->options.threads == 0 || platform_service(p, "auth") ||
-        !takes_user_tokens(p))
-        return ERR_OK;
-    TRY(key_watch_start(cx, p, &p->key_watch));
-    if (peers_know(p->peers, "auth") || peers_know(p->upstreams, "auth"))
-        key_watch_wait(p->key_watch, FIRST_KEYS_US);
+    bool has_auth = platform_service(p, "auth") != NULL;
+
+    if (others_end_sessions(p))
+        TRY(ended_watch_start(cx, p, &p->ended_watch));
+    if (p->options.apart && p->options.threads > 0 && !has_auth && takes_user_tokens(p))
+        TRY(key_watch_start(cx, p, &p->key_watch));
+    if (p->key_watch && (peers_know(p->peers, "auth") || peers_know(p->upstreams, "auth")))
+        key_watch_wait(p->key_watch, FIRST_US);
+    if (p->ended_watch && (has_auth || peers_know(p->peers, "auth")))
+        ended_watch_wait(p->ended_watch, FIRST_US);
     return ERR_OK;
 }
 

@@ -8,7 +8,7 @@ static const struct http_field edge_fields[] = {
     {{"Cache-Control", 13}, {"no-store", 8}},
 };
 
-#define COMMON_FIELDS_MAX (COUNT_OF(edge_fields) + 2)
+#define COMMON_FIELDS_MAX (COUNT_OF(edge_fields) + 2 + CORS_FIELDS_MAX)
 
 static bool has_header(const struct reply *rp, struct str name)
 {
@@ -29,6 +29,8 @@ static size_t put_common(const struct work *w, struct http_field *fields)
         fields[n++] = (struct http_field){STR("RateLimit-Policy"), w->quota_policy};
         fields[n++] = (struct http_field){STR("RateLimit"), w->quota};
     }
+    for (size_t i = 0; i < w->cors.n; i++)
+        fields[n++] = w->cors.fields[i];
     return n;
 }
 
@@ -42,7 +44,8 @@ static void send(struct work *w)
 
     work_count(w);
     if (rp->stream) {
-        exchange_stream(w->exchange, rp->stream, buf_str(&rp->body), rp->stream_after);
+        exchange_stream(w->exchange, rp->stream, w->cors.fields, w->cors.n, buf_str(&rp->body),
+                        rp->stream_after);
         return;
     }
     for (size_t i = 0; i < rp->n_headers; i++)
@@ -128,6 +131,24 @@ static void send_contract(struct work *w)
     send(w);
 }
 
+/* May a page of another origin call this path? */
+static void send_preflight(struct work *w)
+{
+    struct route_match match;
+    struct http_answer answer;
+
+    router_find(w->listener->router, HTTP_OPTIONS, w->rq.head->path, &match);
+    if (!w->cors.is_allowed)
+        refuse(w, fail(&w->cx, ERR_ORIGIN, "a preflight of an origin that is not on the list"));
+    else if (!match.methods)
+        refuse(w, fail(&w->cx, ERR_NOT_FOUND, "no such path"));
+    else {
+        cors_preflight(w->platform->cors, w->cx.arena, w->rq.head, match.methods, &answer);
+        answer.close = w->platform->is_draining;
+        exchange_finish(w->exchange, &answer);
+    }
+}
+
 void edge_handle(void *arg, struct exchange *x)
 {
     struct listener *l = arg;
@@ -150,8 +171,14 @@ void edge_handle(void *arg, struct exchange *x)
     work_greet(w, head);
     if (!p->is_open)
         e = fail(&w->cx, ERR_STARTING, "what it needs is not there yet");
-    if (e == ERR_OK && l->kind == LISTEN_PUBLIC)
+    if (e == ERR_OK && l->kind == LISTEN_PUBLIC) {
+        w->cors = cors_of(p->cors, head);
         e = admit_edge(w);
+    }
+    if (e == ERR_OK && l->kind == LISTEN_PUBLIC && cors_is_preflight(p->cors, head)) {
+        send_preflight(w);
+        return;
+    }
     if (e == ERR_OK && l->kind == LISTEN_PUBLIC && asks_for_contract(head)) {
         send_contract(w);
         return;

@@ -5,6 +5,7 @@
 #include "flow/outbox.h"
 #include "obs/log.h"
 #include "service/contract.h"
+#include "service/ended.h"
 #include "service/key_watch.h"
 #include "service/running.h"
 #include "service/sweep.h"
@@ -76,6 +77,11 @@ struct db *platform_db(struct platform *p, const char *name)
 struct jwt_keys *platform_keys(struct platform *p)
 {
     return p->keys;
+}
+
+const struct cors *platform_cors(const struct platform *p)
+{
+    return p->cors;
 }
 
 struct cache *platform_cache(struct platform *p)
@@ -417,6 +423,7 @@ static void print_contract(struct platform *p)
 static enum err start_all(struct ctx *cx, struct platform *p)
 {
     TRY(keep_settle(cx, &p->options.keep));
+    TRY(cors_open(cx, &p->arena, p->options.cors_origins, &p->cors));
     TRY(open_engines(cx, p));
     for (int i = 0; i < LISTENERS; i++) {
         p->listeners[i] = (struct listener){
@@ -518,6 +525,8 @@ void platform_stop(struct platform *p, int timeout_ms)
             server_stop(p->listeners[i].server, timeout_ms);
     key_watch_stop(p->key_watch);
     p->key_watch = NULL;
+    ended_watch_stop(p->ended_watch);
+    p->ended_watch = NULL;
     pool_close(p->slow);
     pool_close(p->hashing);
     pool_close(p->waiting);

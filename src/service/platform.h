@@ -18,6 +18,7 @@ struct platform_keep {
 
 struct discovery_options;
 struct gateway_options;
+struct cors;
 struct peers;
 struct platform_options {
     const struct service *const *services; /* NULL-terminated */
@@ -35,7 +36,10 @@ struct platform_options {
     const struct clock *clock;
     uint64_t seed; /* with a virtual clock: randomness of everything */
     struct str issuer;
+    struct str keys_secret;  /* seals auth's signing keys in its database; none: files */
+    int64_t auth_silence_us; /* then users' tokens wait; 0: they are believed, see ended.h */
     bool demo, log_requests;
+    struct str cors_origins;       /* see cors.h */
     int64_t rate_limit_per_minute; /* per client at the public listener; 0: none */
     int64_t proxies;               /* in front of it, each of which adds to X-Forwarded-For */
     int64_t streams_per_user;      /* one more event stream closes the oldest; 0: no limit */
@@ -63,6 +67,8 @@ int platform_port(const struct platform *p, int listener); /* 0: public, 1: inte
 struct svc *platform_service(struct platform *p, const char *name); /* NULL: not here */
 struct db *platform_db(struct platform *p, const char *name); /* of a service; NULL: not here */
 struct jwt_keys *platform_keys(struct platform *p);
+const struct cors *platform_cors(const struct platform *p);
+bool platform_hears_of_ended(const struct platform *p); /* see ended.h */
 struct cache *platform_cache(struct platform *p);
 struct bus *platform_bus(struct platform *p);
 struct sse_hub *platform_events(struct platform *p);

@@ -13,6 +13,7 @@
 #include "obs/metrics.h"
 #include "security/jwt.h"
 #include "security/service_keys.h"
+#include "service/cors.h"
 #include "service/forwarded.h"
 #include "service/platform.h"
 #include "service/pool.h"
@@ -79,8 +80,10 @@ struct platform {
     struct metric *bus_syncs;
     struct cache *cache;
     struct blobs *blobs;
-    struct jwt_keys *keys; /* of auth: its own, or a copy that key_watch keeps */
+    struct jwt_keys *keys; /* of auth: put in by it, or a copy that key_watch keeps */
+    struct cors *cors;
     struct key_watch *key_watch;
+    struct ended_watch *ended_watch; /* NULL: nobody but us ends sessions */
     struct peers *peers, *upstreams; /* NULL: not apart */
     struct service_keys *service_keys;
     struct sse_hub *events;
@@ -114,6 +117,7 @@ struct work {
     struct idempotency key;
     bool is_replay, is_shed;
     struct str allow;               /* of a path that has other methods only */
+    struct cors_fields cors;        /* of the public listener */
     struct str quota, quota_policy; /* RateLimit headers; none where there is no limit */
     struct db_waiter waiter;
     struct pool_job job;

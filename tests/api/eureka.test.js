@@ -2,6 +2,7 @@
 'use strict';
 const assert = require('node:assert/strict');
 const net = require('node:net');
+const { spawnSync } = require('node:child_process');
 const { after, before, describe, test } = require('node:test');
 const jumun = require('./lib/jumun.js');
 
@@ -262,6 +263,48 @@ describe('with other processes', () => {
       await one.stop();
       await two.stop();
     }
+  });
+
+  test('with credentials nobody else may register, read or tell', { timeout: 60000 }, async () => {
+    const [a, b] = [await freePort(), await freePort()];
+    const user = 'shop', password = 'p@ss:w/rd %';
+    const named = (port, word = password) => `http://${user}:${encodeURIComponent(word)}@127.0.0.1:${port}/eureka`;
+    const run = (own, other) => jumun.start({ args: ['--discovery-listen', `127.0.0.1:${own}`, '--discovery-peers', named(other)],
+      env: { JUMUN_DISCOVERY_CREDENTIALS: `${user}:${password}` } });
+    const basic = (u, w) => ({ accept: 'application/json', authorization: `Basic ${Buffer.from(`${u}:${w}`).toString('base64')}` });
+    const all = await Promise.all([run(a, b), run(b, a)]);
+    const [one, two] = all;
+    try {
+      for (const [what, headers] of Object.entries({ none: {}, 'another password': basic(user, 'p@ss:w/rd'), 'another user': basic('Shop', password),
+        'no user': basic('', password), 'a token': { authorization: 'Bearer x' }, 'odd base64': { authorization: 'Basic !' } })) {
+        for (const [method, path] of [['GET', '/apps/'], ['PUT', '/apps/X/y'], ['DELETE', '/apps/X/y'], ['POST', '/peerreplication/batch/'], ['GET', '/no/such/path']]) {
+          const reply = await eureka(method, path, { at: one.discovery, headers });
+          assert.deepEqual([reply.status, reply.text, reply.headers.get('www-authenticate')], [401, '', 'Basic realm="eureka", charset="UTF-8"'], `${what}: ${method} ${path}`);
+        }
+        assert.equal((await register('foreign', 'f-1', {}, { at: one.discovery, headers: { ...JSON_TYPE, ...headers } })).status, 401, what);
+      }
+      // Whoever knows them is let in, the other server tells, and a platform registers.
+      const may = { headers: { ...JSON_TYPE, ...basic(user, password) } };
+      assert.equal((await register('ours', 'o-1', {}, { at: one.discovery, ...may })).status, 204);
+      const seen = async (at) => (await eureka('GET', '/apps/', { at, headers: basic(user, password) })).json.applications.application.map((x) => x.name);
+      await jumun.until(async () => (await seen(two.discovery)).includes('OURS'), 'the other server to be told', 15000);
+      all.push(await jumun.start({ args: ['--discovery', named(a), '--discovery-renew', '1'] }));
+      await jumun.until(async () => (await seen(two.discovery)).includes('ORDER'), 'the platform to be registered', 15000);
+      const stranger = await jumun.start({ args: ['--discovery', named(a, 'wrong'), '--discovery-renew', '1'] });
+      all.push(stranger);
+      await jumun.until(() => /discovery: order is not registered: .*answered 401: wrong user or password/.test(stranger.log), 'the wrong password to be named');
+      for (const p of all) assert.doesNotMatch(p.log, /p@ss|p%40ss|:wrong@/, 'a password in a log');
+      const doctor = (word) => spawnSync(jumun.binary(), ['doctor', '--data', one.dir, '--discovery', named(a, word)], { encoding: 'utf8', timeout: 20000 }).stdout;
+      assert.match(doctor(), new RegExp(`^ok +discovery http://127.0.0.1:${a}/eureka: reached$`, 'm'));
+      assert.match(doctor('wrong'), new RegExp(`^FAIL +discovery http://127.0.0.1:${a}/eureka: wrong user or password`, 'm'));
+    } finally {
+      for (const p of all.reverse()) await p.stop();
+    }
+  });
+
+  test('credentials that are none are refused at start', async () => {
+    for (const odd of ['shopxx', ':password', 'shop:'])
+      await assert.rejects(jumun.start({ args: ['--discovery-listen', '127.0.0.1:0'], env: { JUMUN_DISCOVERY_CREDENTIALS: odd } }), /--discovery-credentials must be USER:PASSWORD/, odd);
   });
 
   test('a client that falls silent is taken out', async () => {

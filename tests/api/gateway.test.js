@@ -8,6 +8,7 @@ const net = require('node:net');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { startGateway } = require('./lib/gateway.js');
 const { start } = require('./lib/jumun.js');
+const { demoId } = require('./lib/platform.js');
 
 const closers = [];
 test.after(async () => { for (const close of closers.reverse()) await close(); });
@@ -407,6 +408,108 @@ test('one client is limited, and for passwords sooner', async () => {
   assert.ok(await many(login, 20) >= 8);
 });
 
+test('a proxy in front of us is still to be seen behind us', async () => {
+  const back = await raw((s) => s.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'));
+  const g = await front(`odd=${back.url}`);
+  await talk(g.public, get('/x', `Via: 1.0 fred, 1.1 p.example\r\nVia: 2 edge\r\n${last}`));
+  await talk(g.public, `GET /x HTTP/1.0\r\nHost: a\r\n\r\n`);
+  const via = back.seen.map((head) => head.split('\r\n').filter((l) => /^via:/i.test(l)));
+  assert.deepEqual(via, [['Via: 1.0 fred, 1.1 p.example, 2 edge, 1.1 jumun'], ['Via: 1.0 jumun']]);
+});
+
+test('a 503 that says when to come back is no failure, one that does not is', { timeout: 20000 }, async () => {
+  for (const [what, field, out] of [['with Retry-After', 'Retry-After: 1\r\n', 0], ['without', '', 1]]) {
+    const back = await raw((s) => s.write(`HTTP/1.1 503 Service Unavailable\r\n${field}Content-Length: 0\r\n\r\n`));
+    const g = await front(`odd=${back.url}`);
+    for (let i = 0; i < 12; i++) assert.equal(status(await talk(g.public, get('/x', last))), 503);
+    assert.equal(back.seen.length, out ? 5 : 12, what);
+    const text = await (await fetch(`${g.internal}/metrics`)).text();
+    assert.match(text, new RegExp(`jumun_gateway_targets_put_out_total\\{service="odd"\\} ${out}\\b`), what);
+  }
+});
+
+test('a refusal of our own says how much of the limit is left', async () => {
+  const g = await front('odd=http://127.0.0.1:1', { args: ['--rate-limit', '20'] });
+  const first = await fetch(`${g.public}/v1/me`);
+  assert.equal(first.status, 401);
+  assert.equal(first.headers.get('ratelimit-policy'), '"client";q=20;w=60');
+  assert.equal(first.headers.get('ratelimit'), '"client";r=19;t=3');
+  let reply = first;
+  for (let i = 0; i < 40 && reply.status !== 429; i++) reply = await fetch(`${g.public}/v1/me`);
+  assert.equal(reply.status, 429);
+  assert.match(reply.headers.get('ratelimit'), /^"client";r=0;t=[1-3]$/);
+  assert.match(reply.headers.get('retry-after'), /^[1-3]$/);
+});
+
+// The same at the gateway and where there is none.
+const SHOP = 'https://shop.example', STRANGER = 'https://other.example';
+const preflight = (origin, method = 'POST') => ({ method: 'OPTIONS', headers: { origin, 'access-control-request-method': method, 'access-control-request-headers': 'authorization,content-type' } });
+async function pagesOfOtherOrigins(at) {
+  const list = (reply, name) => (reply.headers.get(name) || '').split(/, */).filter(Boolean);
+  let reply = await fetch(`${at}/v1/auth/login`, preflight(SHOP));
+  assert.equal(reply.status, 204);
+  assert.equal(reply.headers.get('access-control-allow-origin'), SHOP);
+  assert.deepEqual(list(reply, 'access-control-allow-methods'), ['POST']);
+  for (const name of ['Authorization', 'Content-Type', 'Idempotency-Key', 'If-Match', 'Jumun-Cart', 'Prefer']) assert.ok(list(reply, 'access-control-allow-headers').includes(name), name);
+  assert.equal(reply.headers.get('access-control-max-age'), '600');
+  assert.equal(reply.headers.get('access-control-allow-credentials'), null);
+  for (const name of ['Origin', 'Access-Control-Request-Method', 'Access-Control-Request-Headers']) assert.ok(list(reply, 'vary').includes(name), name);
+  for (const [where, init, wanted] of [['/v1/auth/login', preflight(STRANGER), 403], ['/v1/auth/login', preflight(`${SHOP}.evil.example`), 403],
+    ['/v1/auth/login', preflight('null'), 403], ['/no/such/path', preflight(SHOP), 404], ['/internal/v1/jwks', preflight(SHOP), 404]]) {
+    reply = await fetch(at + where, init);
+    assert.equal(reply.status, wanted, `${where} ${init.headers.origin}`);
+    assert.equal(reply.headers.get('access-control-allow-origin'), wanted === 404 ? SHOP : null);
+  }
+  // What is answered after it, well or not, the page may read; another one may not, and what it changes is refused.
+  const login = (origin, username = 'minji') => fetch(`${at}/v1/auth/login`, { method: 'POST', headers: { origin, 'content-type': 'application/json' }, body: JSON.stringify({ username, password: 'jumun-demo-1' }) });
+  reply = await login(SHOP);
+  assert.equal(reply.status, 200, await reply.clone().text());
+  assert.equal(reply.headers.get('access-control-allow-origin'), SHOP);
+  assert.ok(list(reply, 'access-control-expose-headers').includes('ETag'));
+  assert.ok(list(reply, 'vary').includes('Origin'));
+  const { accessToken } = await reply.json();
+  reply = await fetch(`${at}/v1/me`, { headers: { origin: SHOP, authorization: `Bearer ${accessToken}x` } });
+  assert.deepEqual([reply.status, reply.headers.get('access-control-allow-origin')], [401, SHOP]);
+  reply = await login(STRANGER);
+  assert.deepEqual([reply.status, (await reply.json()).code, reply.headers.get('access-control-allow-origin')], [403, 'ORIGIN', null]);
+  for (const headers of [{}, { origin: STRANGER }]) {
+    reply = await fetch(`${at}/v1/stores`, { headers });
+    assert.deepEqual([reply.status, reply.headers.get('access-control-allow-origin'), list(reply, 'vary').includes('Origin')], [200, null, true]);
+  }
+  reply = await fetch(`${at}/openapi.json`, { headers: { origin: SHOP } });
+  assert.deepEqual([reply.status, reply.headers.get('access-control-allow-origin')], [200, SHOP]);
+  const owner = await (await login(SHOP, 'owner1')).json();
+  const cut = new AbortController();
+  reply = await fetch(`${at}/v1/owner/stores/${demoId('store', 1)}/orders/events`,
+    { headers: { origin: SHOP, accept: 'text/event-stream', authorization: `Bearer ${owner.accessToken}` }, signal: cut.signal });
+  assert.deepEqual([reply.status, reply.headers.get('content-type'), reply.headers.get('access-control-allow-origin')], [200, 'text/event-stream', SHOP]);
+  cut.abort();
+}
+
+test('pages of origins that were named may call, and no others', { timeout: 40000 }, async () => {
+  const origins = ['--cors-origins', `${SHOP}, http://localhost:5173`];
+  const plain = await start({ args: ['--demo', '--issuer', 'http://jumun.test'] });
+  closers.push(plain.stop);
+  const g = await front(`*=${plain.behind || plain.public}`, { args: ['--issuer', 'http://jumun.test', ...origins] });
+  await pagesOfOtherOrigins(g.public);
+  const alone = await start({ args: ['--demo', ...origins] });
+  closers.push(alone.stop);
+  await pagesOfOtherOrigins(alone.behind || alone.public);
+  // Where none are named nothing is said.
+  const at = plain.behind || plain.public;
+  assert.equal((await fetch(`${at}/v1/auth/login`, preflight(SHOP))).status, 403);
+  const reply = await fetch(`${at}/v1/stores`, { headers: { origin: SHOP } });
+  assert.deepEqual([reply.status, reply.headers.get('access-control-allow-origin'), reply.headers.get('vary')], [200, null, null]);
+});
+
+test('a back end\'s own word about origins does not count, and an event stream may be followed', async () => {
+  const back = await raw((s) => s.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nAccess-Control-Allow-Origin: *\r\nVary: Accept\r\n\r\ndata: 1\n\n'));
+  const g = await front(`odd=${back.url}`, { args: ['--cors-origins', SHOP] });
+  const { text } = await talk(g.public, get('/x', `Origin: ${SHOP}\r\n`), { enough: (t) => t.includes('data: 1') });
+  assert.deepEqual(text.match(/^(Access-Control-Allow-Origin|Vary): .*$/gm), ['Vary: Accept', 'Vary: Origin', `Access-Control-Allow-Origin: ${SHOP}`]);
+  assert.doesNotMatch(back.seen[0], /^Origin:/m, 'the question was answered here');
+});
+
 test('SIGTERM: what is in flight ends well, nobody new comes, streams end', { timeout: 20000 }, async () => {
   const back = await raw((s, head) => {
     if (head.includes('/slow')) setTimeout(() => s.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello'), 700);
@@ -431,6 +534,8 @@ test('SIGTERM: what is in flight ends well, nobody new comes, streams end', { ti
 
 test('what is wrong with its settings is named', async () => {
   await assert.rejects(startGateway('odd=ftp://a'), /is no address; expected http:\/\/HOST:PORT\[\*WEIGHT\]/);
+  for (const odd of ['*', 'https://a.example/', 'a.example', 'https://A.example', 'https://a.example,'])
+    await assert.rejects(startGateway('odd=http://a:1', { args: ['--cors-origins', odd] }), /--cors-origins: ".*" is no origin; expected https:/, odd);
   await assert.rejects(startGateway('odd=http://a:1*5000'), /is no address/);
   await assert.rejects(startGateway('odd=http://127.0.0.1:1', { args: ['--gateway-routes', 'x=odd'] }), /"x=odd" is not \/PATH=NAME/);
 });

@@ -24,8 +24,7 @@ test.before(async () => {
     const dir = path.join(world, `replica${i}`);
     fs.mkdirSync(path.join(dir, 'data'), { recursive: true });
     // Signing keys are the platform's, not a replica's.
-    if (i) fs.cpSync(path.join(world, 'replica0', 'data', 'keys'), path.join(dir, 'data', 'keys'), { recursive: true });
-    replicas.push(await Platform.start({ dir, args: ['--issuer', 'http://jumun.test'], env: engines(home) }));
+    replicas.push(await Platform.start({ dir, args: ['--issuer', 'http://jumun.test'], env: { ...engines(home), JUMUN_KEYS_SECRET: 'r'.repeat(40) } }));
   }
 });
 test.after(async () => {
@@ -99,6 +98,16 @@ test('a double click on two replicas is one order', options, async () => {
   assert.equal(mine.body.items.length, 1);
 });
 
+test('a session that one of them ends is over in all', options, async () => {
+  const [a, b, c] = replicas;
+  const gone = await b.login('customer9'), stays = await b.login('customer9');
+  for (const p of replicas) assert.equal((await p.get('/v1/me', { as: gone })).status, 200);
+  assert.equal((await a.post('/v1/auth/logout', undefined, { as: gone })).status, 204);
+  assert.equal((await a.get('/v1/me', { as: gone })).status, 401, 'at once where it ended');
+  for (const p of [b, c]) await until('a replica to hear of it', async () => (await p.get('/v1/me', { as: gone })).status === 401, 2000);
+  for (const p of replicas) assert.equal((await p.get('/v1/me', { as: stays })).status, 200);
+});
+
 test('one is killed under load, the others go on, nothing is lost or doubled', options, async () => {
   const [a, b, c] = replicas;
   let over = false;
@@ -114,10 +123,11 @@ test('one is killed under load, the others go on, nothing is lost or doubled', o
     }
   };
   const people = [3, 4, 5, 6, 7, 8].map(customer);
-  await sleep(1500);
+  await until('orders to be captured', async () => captured.length >= 3, 30000);
   await a.kill();
   const atDeath = captured.length;
-  await sleep(6000);
+  await sleep(3000);
+  await until('more of them to be captured by the others', async () => captured.length >= atDeath + 3, 30000);
   over = true;
   await Promise.all(people);
   assert.ok(atDeath > 0 && captured.length > atDeath, `${atDeath} captured before, ${captured.length} in all`);

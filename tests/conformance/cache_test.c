@@ -157,6 +157,39 @@ static void limits(void)
     close_cache(&w, c);
 }
 
+/* Processes that count by themselves come to one count. */
+static void merged_limits(void)
+{
+    struct work w;
+    struct cache *c = open_cache(&w, 1u << 20);
+    const struct str key = arena_printf(&w.arena, "gate%d", (int)getpid());
+    const int64_t each_us = 100 * US_PER_MS; /* 100 in 10 s */
+    int64_t one = 30 * each_us, two = 0, left;
+
+    if (!cache_is_shared(c)) {
+        CHECK(!cache_merge(&w.cx, c, key, 100, 10000, 30, &one));
+        CHECK_INT(one, 30 * each_us);
+        close_cache(&w, c);
+        return;
+    }
+    CHECK(cache_merge(&w.cx, c, key, 100, 10000, 30, &one));
+    CHECK_INT(one, 30 * each_us);
+    two = 20 * each_us;
+    CHECK(cache_merge(&w.cx, c, key, 100, 10000, 20, &two));
+    CHECK(two > 45 * each_us && two <= 50 * each_us); /* some tokens came back meanwhile */
+    one = 0;
+    CHECK(cache_merge(&w.cx, c, key, 100, 10000, 0, &one));
+    CHECK(one > 40 * each_us && one <= two);
+    left = 1000 * each_us;
+    CHECK(cache_merge(&w.cx, c, key, 100, 10000, 200, &left));
+    CHECK_INT(left, 100 * each_us); /* never further than a window */
+    /* It is the same count that cache_take knows. */
+    int n = 0;
+    int64_t retry = 0;
+    CHECK(!cache_take(&w.cx, c, key, 100, 10000, &n, &retry));
+    close_cache(&w, c);
+}
+
 struct crowd {
     struct cache *cache;
     atomic_int taken, wrong;
@@ -214,6 +247,9 @@ static void outage(void)
     CHECK(cache_get(&w.cx, c, STR("k")).p == NULL);
     CHECK(cache_take(&w.cx, c, STR("ip"), 1, 60000, &left, &retry));
     CHECK(!cache_take(&w.cx, c, STR("ip"), 1, 60000, &left, &retry));
+    int64_t ahead_us = 7;
+    CHECK(!cache_merge(&w.cx, c, STR("ip"), 1, 60000, 1, &ahead_us));
+    CHECK_INT(ahead_us, 7);
     close_cache(&w, c);
     if (!pid || strcmp(url, "memory:") == 0)
         return;
@@ -251,6 +287,7 @@ int main(void)
         RUN(time_to_live);
         RUN(bounded);
         RUN(limits);
+        RUN(merged_limits);
         RUN(many_threads);
     }
     return test_end();

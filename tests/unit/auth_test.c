@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "auth/auth.h"
+#include "data/json.h"
+#include "service/ended.h"
 
 #define PASSWORD "correct-horse-7"
 
@@ -247,6 +249,67 @@ static void sessions_that_are_over_leave_nothing_behind(void)
     teardown();
 }
 
+/* n sessions that ended each a millisecond after the other, the first at `from_us`. */
+static void end_sessions(int n, int64_t from_us)
+{
+    struct uuid account;
+    struct ctx cx;
+
+    CHECK(uuid_parse(text_of(login(PASSWORD), "userId"), &account));
+    platform_ctx(w.p, platform_service(w.p, "auth"), &w.arena, &cx);
+    CHECK_INT(db_begin(&cx), ERR_OK);
+    for (int i = 0; i < n; i++)
+        CHECK_INT(db_exec(&cx,
+                          "insert into sessions (session_id, account_id, created_at, expires_at, "
+                          "revoked_at) values ($1, $2, 1, 2, $3)",
+                          ARGS(db_uuid(ctx_uuid(&cx)), db_uuid(account),
+                               db_int(from_us + i * US_PER_MS))),
+                  ERR_OK);
+    CHECK_INT(db_commit(&cx), ERR_OK);
+}
+
+/* How many sessions the pages tell of in all. */
+static size_t ended_told(int last_s, int *ret_pages)
+{
+    const struct caller as = {.role = SERVICE, .service = STR("order")};
+    struct ended_page page = {0};
+    size_t n = 0;
+
+    *ret_pages = 0;
+    do {
+        struct answer a = {0, STR_NONE};
+        const struct local_request rq = {
+            .method = HTTP_GET,
+            .path = arena_printf(&w.arena, "/internal/v1/ended-sessions?lastS=%d%s%.*s", last_s,
+                                 page.next_cursor.p ? "&cursor=" : "", STR_ARG(page.next_cursor))
+                        .p,
+            .listener = 1,
+            .as = &as};
+        page = (struct ended_page){0};
+        CHECK_INT(platform_request(w.p, &w.arena, &rq, &a.status, &a.body), ERR_OK);
+        CHECK_INT(json_decode(&w.cx, ended_page_fields, &page, a.body), ERR_OK);
+        n += page.sessions.n;
+        ++*ret_pages;
+    } while (page.next_cursor.p);
+    return n;
+}
+
+static void ended_sessions_are_told_page_by_page(void)
+{
+    int pages;
+
+    setup();
+    CHECK_INT(ended_told(ENDED_LAST_S, &pages), 0);
+    CHECK_INT(pages, 1);
+    end_sessions(2 * ENDED_PAGE + 1, w.clock.virtual_us - 10 * US_PER_S);
+    CHECK_INT(ended_told(ENDED_LAST_S, &pages), 2 * ENDED_PAGE + 1);
+    CHECK_INT(pages, 3);
+    w.clock.virtual_us += 50 * US_PER_S;
+    CHECK_INT(ended_told(58, &pages), 0);
+    CHECK_INT(ended_told(60, &pages), 2 * ENDED_PAGE + 1);
+    teardown();
+}
+
 int main(void)
 {
     RUN(two_at_once_get_the_same_token);
@@ -255,5 +318,6 @@ int main(void)
     RUN(a_twin_gets_nothing_when_the_session_is_over);
     RUN(guesses_at_the_current_password_are_limited);
     RUN(sessions_that_are_over_leave_nothing_behind);
+    RUN(ended_sessions_are_told_page_by_page);
     return test_end();
 }

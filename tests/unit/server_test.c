@@ -81,7 +81,7 @@ static void stream(struct exchange *x)
     sse_publish(hub, key_of(1), 5, "e", STR("in the replay"));
     sse_publish(hub, key_of(1), 6, "e", STR("meanwhile"));
     sse_publish(hub, key_of(2), 7, "e", STR("another key"));
-    exchange_stream(x, slot, STR("id: 5\ndata: replay\n\n"), 5);
+    exchange_stream(x, slot, NULL, 0, STR("id: 5\ndata: replay\n\n"), 5);
 }
 
 static void handle(void *arg, struct exchange *x)

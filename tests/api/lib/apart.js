@@ -8,15 +8,15 @@ const { engines, dropDatabases } = require('./engines.js');
 const { startGateway } = require('./gateway.js');
 const { acquaint, freePorts, Service, NAMES } = require('./processes.js');
 
-// Starts all, in the given order, each without waiting for the others. world.public is the gateway.
-async function startApart({ order = NAMES } = {}) {
+// Starts all, in the given order, each without waiting for the others; args: {auth: [further flags], ...}. world.public is the gateway.
+async function startApart({ order = NAMES, args = {} } = {}) {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-apart-'));
   const world = { binary: binary(), dir, keys: path.join(dir, 'service-keys'), services: {},
     env: { ...process.env, JUMUN_BIN: undefined, ...engines(dir) } };
   const ports = await freePorts(3 * NAMES.length);
   for (const name of NAMES) world.services[name] = new Service(world, name, ports.splice(0, 3));
   const all = Object.values(world.services), issuer = ['--issuer', 'http://jumun.test'];
-  for (const s of all) s.args = issuer;
+  for (const s of all) s.args = [...issuer, ...(args[s.name] || [])];
   acquaint(world, all);
   world.toss = world.tossUrl;
   world.stop = async () => {
@@ -28,7 +28,7 @@ async function startApart({ order = NAMES } = {}) {
   };
   try {
     const started = order.map((name) => world.services[name].start());
-    world.gateway = await startGateway(world.upstreams, { args: issuer });
+    world.gateway = await startGateway(world.upstreams, { args: [...issuer, ...(args.gateway || [])] });
     await Promise.all(started);
   } catch (e) {
     await world.stop();

@@ -6,7 +6,7 @@ const { NAMES, Service, acquaint, freePorts } = require('../../api/lib/processes
 const { engines } = require('../../api/lib/engines.js');
 const { startGateway } = require('../../api/lib/gateway.js');
 const { BINARY } = require('../../api/lib/platform.js');
-const { Site } = require('./site.js');
+const { Site, KEYS_SECRET } = require('./site.js');
 const { Balancer } = require('./balancer.js');
 const { Wire } = require('./wire.js');
 
@@ -46,7 +46,7 @@ class Apart extends Site {
     // Processes of one name have directories of their own; the last part names the databases.
     const dir = path.join(this.world, `${name}${i}`, path.basename(this.world));
     fs.mkdirSync(dir, { recursive: true });
-    const env = { ...process.env, ...engines(dir) };
+    const env = { ...process.env, ...engines(dir), JUMUN_KEYS_SECRET: KEYS_SECRET };
     const s = new Service({ binary: BINARY, dir, keys: this.keys, env }, name, ports);
     s.args = ['--demo', '--issuer', ISSUER];
     s.dir = path.dirname(dir);
@@ -72,12 +72,10 @@ class Apart extends Site {
     }
   }
 
-  // The first of each, then the others: users' tokens are signed with keys that all of auth share.
+  // The first of each, then the others: the demo world is made by one.
   async begin(between = async () => {}) {
     await Promise.all(NAMES.map((name) => this.services[name][0].start()));
     await between();
-    const keys = (s) => path.join(s.world.dir, 'keys');
-    for (const other of this.services.auth.slice(1)) fs.cpSync(keys(this.services.auth[0]), keys(other), { recursive: true });
     await Promise.all(this.platforms.filter((s) => !s.child).map((s) => s.start()));
     for (let i = 0; i < this.gatewayPorts.length; i++) await this.gateway(i);
   }

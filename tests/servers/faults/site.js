@@ -14,6 +14,7 @@ const { Load } = require('./load.js');
 const SHORT = Boolean(process.env.FAULT_SHORT);
 const RATE = Number(process.env.FAULT_RATE || (SHORT ? 20 : 100));
 const BOUND_S = Number(process.env.FAULT_BOUND || 90); // seconds within which everything is well again
+const KEYS_SECRET = 'k'.repeat(40); // signing keys are the site's, not a platform's
 
 // What is needed and not there, in words; null: all there.
 function missing(...names) {
@@ -50,20 +51,18 @@ class Site {
   frame() {
     this.world = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-faults-'));
     this.home = path.join(this.world, path.basename(this.world));
-    this.env = engines(this.home);
+    this.env = { ...engines(this.home), JUMUN_KEYS_SECRET: KEYS_SECRET };
     this.platforms = [];
     this.dirs = []; // of platforms that were made
     this.balancers = [];
     this.known = new Set(); // orders that somebody was told of
   }
 
-  // One more platform on the same servers; signing keys are the site's, not a platform's.
+  // One more platform on the same servers.
   platform() {
     const dir = path.join(this.world, `${path.basename(this.world)}_${this.dirs.length + 1}`);
     this.dirs.push(dir);
-    const keys = path.join(this.dirs[0], 'data', 'keys');
     fs.mkdirSync(path.join(dir, 'data'), { recursive: true });
-    if (fs.existsSync(keys)) fs.cpSync(keys, path.join(dir, 'data', 'keys'), { recursive: true });
     return Platform.start({ dir, args: this.args, env: this.env, settle: this.platforms.length === 0 });
   }
 
@@ -164,4 +163,4 @@ class Site {
   }
 }
 
-module.exports = { Site, SHORT, RATE, BOUND_S, control, missing, run, sleep, randomUUID };
+module.exports = { Site, SHORT, RATE, BOUND_S, control, missing, run, sleep, randomUUID, KEYS_SECRET };
