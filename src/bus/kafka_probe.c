@@ -159,7 +159,7 @@ static enum err probe_groups(struct ctx *cx, const struct kafka_bus *b, rd_kafka
     enum err e = ERR_OK;
     size_t n = 0, answers = 0;
 
-    for (; services[n] && n < SERVICES_MAX; n++) {
+    for (; n < SERVICES_MAX && services[n]; n++) {
         kafka_topic_name(b, str_from(services[n]), names[n]);
         groups[n] = names[n];
     }
