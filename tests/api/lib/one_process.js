@@ -12,14 +12,16 @@ const FILES = {
   'commands.test.js': 'starts no platform',
   'differential.test.js': 'about the parser behind foreign proxies, the same in every process; apart the gateway is before it',
   'doctor.test.js': 'starts no platform',
+  'ended.test.js': 'starts its services apart by itself',
   'gateway.test.js': 'starts gateways of its own before back ends of its own',
   'http_edge.test.js': 'about the parser, the same in every process: once through the gateway (TEST_THROUGH=gateway)',
+  'keys.test.js': 'about the files and the database of one process',
   'migrate.test.js': 'starts no platform',
   'readme.test.js': 'runs the commands of the README, which start one process',
   'replicas.test.js': 'whole platforms beside each other; tests/servers/faults has replicas of services apart',
 };
 
-const SESSION = 'an ended session is known to other processes when its tokens expire (docs/operations/apart.md)';
+const SESSION = 'expects at once what other processes hear within a second: tests/api/ended.test.js is about that';
 const TESTS = {
   'a token used again after its successor ends the whole family, and only it': SESSION,
   'logout ends this one': SESSION,
