@@ -1,6 +1,7 @@
 /* apart.c -- services in other processes: where they are, by which keys we know each other, whose
  * tokens we can check. */
 #include "obs/log.h"
+#include "security/keys.h"
 #include "service/ended.h"
 #include "service/key_watch.h"
 #include "service/peers.h"
@@ -61,7 +62,10 @@ static void say_what_is_missing(struct ctx *cx, struct platform *p)
 
 enum err apart_open(struct ctx *cx, struct platform *p)
 {
-    TRY(jwt_keys_open(cx, &p->keys)); /* filled by auth, or by key_watch */
+    if (!p->options.apart && !platform_service(p, "auth")) /* nobody else would bring them */
+        TRY(keys_open(cx, arena_cstr(cx->arena, p->options.data_dir), &p->keys));
+    else
+        TRY(jwt_keys_open(cx, &p->keys)); /* filled by auth, or by key_watch */
     if (!p->options.apart)
         return ERR_OK;
     TRY(peers_read(cx, p->options.peers, &p->peers));
