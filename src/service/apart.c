@@ -34,10 +34,12 @@ static enum err open_service_keys(struct ctx *cx, struct platform *p)
     const char *names[SERVICES_MAX];
     size_t n = 0;
 
-    for (size_t i = 0; i < p->n_services; i++)
-        /* The simulator, the gateway and the registry neither call nor are called. */
-        if (p->services[i].service->migrations && !p->services[i].service->listener)
-            names[n++] = p->services[i].service->name;
+    /* The simulator and the registry neither call nor are called; the gateway asks auth. */
+    for (size_t i = 0; i < p->n_services; i++) {
+        const struct service *s = p->services[i].service;
+        if (!s->listener && (s->migrations || is_front(p)))
+            names[n++] = s->name;
+    }
     return service_keys_open(cx, arena_cstr(cx->arena, p->options.service_keys), names, n,
                              &p->service_keys);
 }
