@@ -85,7 +85,7 @@ test('with --auth-silence users wait while auth is away', { timeout: 60000 }, as
   const who = await person(world);
   const { auth, order } = world.services;
   await order.end();
-  order.args = ['--auth-silence', '2'];
+  order.args = [...order.args, '--auth-silence', '2'];
   await order.start();
   assert.equal((await at('order', who.token)).status, 200);
   await auth.kill();
