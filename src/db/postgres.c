@@ -334,9 +334,8 @@ static enum err postgres_open(struct ctx *cx, const char *location, const char *
         (options->readers_max > 0 ? options->readers_max : READERS_DEFAULT) + WRITERS;
     if (options->connections_max > 0)
         p->connections_max = options->connections_max;
-    pg_pool_open(p);
-
     enum err e = pg_url_read(cx, p, arena_printf(cx->arena, "postgres%s", location).p);
+    pg_pool_open(p);
     if (e == ERR_OK)
         e = pg_schema_make(cx, p);
     if (e != ERR_OK) {

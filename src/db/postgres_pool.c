@@ -70,12 +70,21 @@ static void connection_free(struct pg_connection *c)
     free(c);
 }
 
-/* With the mutex held. */
+/* With the mutex held: one that is open, if there is any. */
 static struct pg_connection *free_take(struct pg_db *p)
 {
-    struct pg_connection *c = p->free;
+    int64_t silent_at_us = p->server ? pg_server_silent_at(p->server) : 0;
+    struct pg_connection **at = &p->free;
+
+    while (*at && (!(*at)->pg || (*at)->idle_since_us < silent_at_us))
+        at = &(*at)->next;
+    if (!*at)
+        at = &p->free;
+    struct pg_connection *c = *at;
     if (c)
-        p->free = c->next;
+        *at = c->next;
+    if (c && c->idle_since_us < silent_at_us)
+        pg_disconnect(c);
     return c;
 }
 

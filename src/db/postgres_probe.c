@@ -26,7 +26,8 @@ static enum err probe_refused(struct ctx *cx, const char *refusal)
     size_t i = 0;
     while (!strstr(refusal, refusals[i].sign))
         i++;
-    return fail(cx, ERR_UNAVAILABLE, "%s (%.120s)", refusals[i].advice, refusal);
+    return fail(cx, ERR_UNAVAILABLE, "%s (%.120s)", refusals[i].advice,
+                refusal[0] ? refusal : "no answer");
 }
 
 static enum err one(struct ctx *cx, struct pg_connection *c, const char *sql, struct db_args args,
@@ -118,9 +119,9 @@ enum err pg_probe(struct ctx *cx, const char *location, const char *const *names
 
     if (!c)
         abort();
-    pg_pool_open(&p);
     cx->db = &p.base;
     e = pg_url_read(cx, &p, arena_printf(cx->arena, "postgres%s", location).p);
+    pg_pool_open(&p);
     if (e == ERR_OK && !pg_connect_once(&p, c, clock_monotonic_us() + PROBE_US, refusal))
         e = probe_refused(cx, refusal);
     else if (e == ERR_OK)
