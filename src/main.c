@@ -15,7 +15,9 @@ extern char **environ;
 
 /* Flags of everything that runs or opens services. */
 #define PLATFORM_FLAGS                                                                             \
-    "data database databaseConnections bus cache config listen internalListen tossListen issuer "  \
+    "data database databaseConnections databaseReplicas databaseReplicaLag bus cache config "      \
+    "listen "                                                                                      \
+    "internalListen tossListen issuer "                                                            \
     "tossUrl "                                                                                     \
     "tossSecretKey tossClientKey blobs blobsAccessKey blobsSecretKey otlpEndpoint "                \
     "env log logRequests threads slowThreads rateLimit proxies streamsPerUser "                    \
@@ -41,7 +43,7 @@ const struct command commands[] = {
     {"doctor", "", "says what is wrong with the directory, the servers and the keys, and what to do",
      "Tries each: `ok` or `FAIL` and advice on a line. With --audit it checks every invariant of the data; also beside a running platform.",
      "jumun doctor --audit --data /var/lib/jumun", command_doctor,
-     "data database bus cache blobs blobsAccessKey blobsSecretKey peers upstreams discovery serviceKeys config audit log"},
+     "data database databaseReplicas databaseReplicaLag bus cache blobs blobsAccessKey blobsSecretKey peers upstreams discovery serviceKeys config audit log"},
     {"dlq", "list | show|retry|discard SERVICE NUMBER", "dead letters of a running platform",
      "Events that a service could not apply. Others of the same key wait behind them.",
      "jumun dlq retry order 7", command_dlq, "data serviceKeys config listen internalListen issuer service log"},

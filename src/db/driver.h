@@ -53,10 +53,13 @@ struct db_driver {
     enum err (*backup)(struct ctx *cx, const char *path);
     enum err (*probe)(struct ctx *cx, const char *location, const char *const *names,
                       struct str *ret); /* NULL: opening it tells */
+    enum err (*probe_replica)(struct ctx *cx, const char *location, const char *replica,
+                              int64_t lag_max_us, struct str *ret); /* NULL: it has none */
 };
 
 struct db_counters {
     _Atomic uint64_t commits, groups, waits, rollbacks, statements;
+    _Atomic uint64_t replica_reads, replica_misses, replicas, replica_age_us;
 };
 
 /* First member of every driver's own struct. */

@@ -13,7 +13,7 @@
  * further try now and then. A commit is durable when it returns; there is nothing to wait for
  * afterwards.
  */
-#include "db/postgres.h"
+#include "db/postgres_replica.h"
 
 #include "base/fault.h"
 
@@ -169,6 +169,8 @@ static enum err postgres_run(struct ctx *cx, struct db_query *q)
     }
     if (cx->tx)
         return note_conflict(cx, pg_run_on(cx, connection_of(cx), q));
+    if (cx->old_ok && p->replicas && pg_replicas_run(cx, p->replicas, q))
+        return ERR_OK;
     TRY(pg_take(cx, p, &c));
     enum err e = pg_run_on(cx, c, q);
     /* An older plan: nothing happened yet, so that nobody has to hear of it. */
@@ -308,6 +310,7 @@ static enum err postgres_backup(struct ctx *cx, const char *path)
 static void postgres_close(struct db *db)
 {
     struct pg_db *p = (struct pg_db *)db;
+    pg_replicas_close(p->replicas);
     pg_pool_close(p);
     pg_url_free(p);
     free(p);
@@ -338,6 +341,8 @@ static enum err postgres_open(struct ctx *cx, const char *location, const char *
     pg_pool_open(p);
     if (e == ERR_OK)
         e = pg_schema_make(cx, p);
+    if (e == ERR_OK && options->replicas)
+        e = pg_replicas_open(cx, p, options->replicas, options->replica_lag_us, &p->replicas);
     if (e != ERR_OK) {
         postgres_close(&p->base);
         return e;
@@ -361,4 +366,5 @@ const struct db_driver db_postgres = {
     .park = postgres_park,
     .backup = postgres_backup,
     .probe = pg_probe,
+    .probe_replica = pg_probe_replica,
 };

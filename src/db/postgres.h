@@ -64,6 +64,7 @@ struct pg_db {
     struct pg_server *server; /* shared with the pools beside it that work on the same one */
     bool has_role;            /* connections work as the service's own role */
     _Atomic int64_t contended_until_us;
+    struct pg_replicas *replicas; /* NULL: none */
 
     pthread_mutex_t mutex;
     struct pg_connection *free; /* newest first */
@@ -107,11 +108,16 @@ void pg_full(struct pg_db *p, bool full);
 bool pg_inherit(struct pg_db *p, struct pg_connection *c, int64_t since_us, int64_t until_us);
 void pg_pool_open(struct pg_db *p);
 void pg_pool_close(struct pg_db *p);
+/* The same without being known to the pools beside it: a replica's. */
+void pg_pool_init(struct pg_db *p);
+void pg_pool_release(struct pg_db *p);
+void pg_connection_release(struct pg_connection *c); /* all but the struct itself */
 
 /* postgres_connect.c */
 enum err pg_url_read(struct ctx *cx, struct pg_db *p, const char *url) MUST_USE;
 void pg_url_set(struct pg_db *p, const char *word, const char *value);
 void pg_url_free(struct pg_db *p);
+const char *pg_url_get(const struct pg_db *p, const char *word); /* NULL: not said */
 /* Opens the connection, also again; waits a moment for a server that is restarting. */
 enum err pg_connect(struct ctx *cx, struct pg_db *p, struct pg_connection *c) MUST_USE;
 /* Forgets everything about the server's side. */
@@ -145,6 +151,8 @@ bool pg_cancel(PGconn *pg, int64_t until_us) MUST_USE;
 /* postgres_probe.c */
 enum err pg_probe(struct ctx *cx, const char *location, const char *const *names,
                   struct str *ret) MUST_USE;
+enum err pg_probe_replica(struct ctx *cx, const char *location, const char *replica,
+                          int64_t lag_max_us, struct str *ret) MUST_USE;
 
 /* postgres_wire.c */
 void pg_ahead(struct pg_connection *c, const char *command);

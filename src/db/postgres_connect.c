@@ -43,7 +43,7 @@ void pg_url_free(struct pg_db *p)
     p->server = NULL;
 }
 
-static const char *url_get(const struct pg_db *p, const char *word)
+const char *pg_url_get(const struct pg_db *p, const char *word)
 {
     for (int i = 0; i < p->n_words; i++)
         if (strcmp(p->words[i], word) == 0)
@@ -53,14 +53,14 @@ static const char *url_get(const struct pg_db *p, const char *word)
 
 static void url_default(struct pg_db *p, const char *word, const char *value)
 {
-    if (!url_get(p, word))
+    if (!pg_url_get(p, word))
         pg_url_set(p, word, value);
 }
 
 static const char *url_server(struct ctx *cx, const struct pg_db *p)
 {
-    const char *host = url_get(p, "host"), *address = url_get(p, "hostaddr"),
-               *port = url_get(p, "port");
+    const char *host = pg_url_get(p, "host"), *address = pg_url_get(p, "hostaddr"),
+               *port = pg_url_get(p, "port");
     return arena_printf(cx->arena, "%s %s %s", host ? host : "", address ? address : "",
                         port ? port : "")
         .p;

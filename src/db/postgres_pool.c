@@ -63,10 +63,15 @@ static bool line_grant(struct pg_db *p, struct pg_connection *gift)
     return true;
 }
 
-static void connection_free(struct pg_connection *c)
+void pg_connection_release(struct pg_connection *c)
 {
     pg_disconnect(c);
     pg_statements_drop(c);
+}
+
+static void connection_free(struct pg_connection *c)
+{
+    pg_connection_release(c);
     free(c);
 }
 
@@ -256,9 +261,14 @@ void pg_give_back(struct pg_db *p, struct pg_connection *c)
         connection_free(old);
 }
 
-void pg_pool_open(struct pg_db *p)
+void pg_pool_init(struct pg_db *p)
 {
     pthread_mutex_init(&p->mutex, NULL);
+}
+
+void pg_pool_open(struct pg_db *p)
+{
+    pg_pool_init(p);
     pthread_mutex_lock(&pools_mutex);
     p->next = pools;
     pools = p;
@@ -274,6 +284,11 @@ void pg_pool_close(struct pg_db *p)
         at = &(*at)->next;
     *at = p->next;
     pthread_mutex_unlock(&pools_mutex);
+    pg_pool_release(p);
+}
+
+void pg_pool_release(struct pg_db *p)
+{
     while (p->free) {
         struct pg_connection *c = p->free;
         p->free = c->next;

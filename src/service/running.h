@@ -63,6 +63,7 @@ struct svc {
     _Atomic int n_unsettled;
     _Atomic int64_t caught_up_us; /* when there was nothing more to read; 0: not yet */
     struct metric *outbox_rows, *outbox_age_us, *bus_lag, *consumed, *statements, *commits, *syncs;
+    struct metric *replicas, *replica_age_us, *replica_reads, *replica_misses; /* NULL: none */
 };
 
 struct platform {
