@@ -226,6 +226,12 @@ enum err db_script(struct ctx *cx, const char *sql)
     return db_durable(cx);
 }
 
+enum err db_online(struct ctx *cx, const char *sql)
+{
+    assert(!cx->tx && "an index that is built online would wait for its own transaction");
+    return cx->db->driver->online ? cx->db->driver->online(cx, sql) : db_script(cx, sql);
+}
+
 /* 1-based place of the innermost savepoint of that name. */
 static int savepoint_find(const struct db_tx *tx, const char *name)
 {

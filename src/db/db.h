@@ -109,6 +109,13 @@ enum err db_int_of(struct ctx *cx, int64_t *out, const char *sql, struct db_args
 /* Several statements separated by ';' without parameters: migrations only. */
 enum err db_script(struct ctx *cx, const char *sql) MUST_USE;
 
+/*
+ * `create [unique] index if not exists` on tables that may be large, separated by ';': outside a
+ * transaction, and on a server without holding up who writes there. When it fails some of it may
+ * have happened; it is said again then. ERR_BUSY from db_script: somebody holds a table for long.
+ */
+enum err db_online(struct ctx *cx, const char *sql) MUST_USE;
+
 /* A part of the transaction that may fail alone: after db_savepoint_rollback the rest goes on. */
 enum err db_savepoint(struct ctx *cx, const char *name) MUST_USE;
 enum err db_savepoint_release(struct ctx *cx, const char *name) MUST_USE;

@@ -47,6 +47,7 @@ struct db_driver {
     void (*rollback)(struct ctx *cx);   /* clears cx->tx */
     enum err (*run)(struct ctx *cx, struct db_query *q);
     enum err (*script)(struct ctx *cx, const char *sql); /* inside a transaction */
+    enum err (*online)(struct ctx *cx, const char *sql); /* outside; NULL: as any script */
     /* UNDO takes everything since the savepoint back and forgets the savepoint. */
     enum err (*savepoint)(struct ctx *cx, enum db_savepoint_verb verb, const char *name);
     bool (*park)(struct ctx *cx, struct db_waiter *w);

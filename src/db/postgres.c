@@ -23,6 +23,9 @@
 #define TURN_SHARED "lock table jumun_turn in row share mode"
 #define TURN_ALONE "lock table jumun_turn in exclusive mode"
 
+/* Whoever wants a table alone stands in line, and everybody else behind: not for long. */
+#define LOCK_TIMEOUT "1s"
+
 #define CONFLICTS_BEFORE_ALONE 2
 #define CONTENDED_US US_PER_S /* after a conflict, everybody asks for their turn */
 
@@ -273,8 +276,9 @@ static enum err postgres_script(struct ctx *cx, const char *sql)
         if (alone)
             memcpy(c->ahead[i].command, TURN_ALONE, sizeof(TURN_ALONE));
     }
-    if (!alone)
+    if (!alone && pg_of(cx)->has_turn)
         pg_ahead(c, TURN_ALONE);
+    pg_ahead(c, "set local lock_timeout = '" LOCK_TIMEOUT "'");
     return note_conflict(cx, pg_simple(cx, c, pg_script(cx, sql)));
 }
 
@@ -362,6 +366,7 @@ const struct db_driver db_postgres = {
     .rollback = postgres_rollback,
     .run = postgres_run,
     .script = postgres_script,
+    .online = pg_online,
     .savepoint = postgres_savepoint,
     .park = postgres_park,
     .backup = postgres_backup,

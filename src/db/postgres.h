@@ -63,6 +63,7 @@ struct pg_db {
     int n_words;
     struct pg_server *server; /* shared with the pools beside it that work on the same one */
     bool has_role;            /* connections work as the service's own role */
+    bool has_turn;            /* jumun_turn is there: not so where nothing may be made */
     _Atomic int64_t contended_until_us;
     struct pg_replicas *replicas; /* NULL: none */
 
@@ -147,6 +148,9 @@ int64_t pg_server_silent_at(struct pg_server *s); /* 0: never */
 /* postgres_cancel.c */
 /* False: the server has not heard of it by then; the connection is of no use any more. */
 bool pg_cancel(PGconn *pg, int64_t until_us) MUST_USE;
+
+/* postgres_online.c */
+enum err pg_online(struct ctx *cx, const char *sql) MUST_USE;
 
 /* postgres_probe.c */
 enum err pg_probe(struct ctx *cx, const char *location, const char *const *names,

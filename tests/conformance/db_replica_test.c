@@ -1,49 +1,23 @@
 /* db_replica_test.c -- reads that may be old come from a standby, are never older than allowed, and
  * do not fail when it does. */
-#include "test.h"
+#include "db_work.h"
 
-#include "db/db.h"
-
-#include <pthread.h>
-#include <stdatomic.h>
-#include <unistd.h>
-
-/* Set by tests/servers/postgres and standby. The programs take stop, start, kill, freeze, thaw. */
-static const char *url, *replica, *replica_ctl;
+/* Set by tests/servers/standby. */
+static const char *replica;
 static int64_t replica_port;
 
 #define LAG_US (2 * US_PER_S)
 #define READERS 4
 
-struct work {
-    struct arena arena;
-    struct rng rng;
-    struct ctx cx;
-};
-
-static void work_init(struct work *w, struct db *db)
+static struct db *open_with(const char *name)
 {
-    memset(w, 0, sizeof(*w));
-    arena_init(&w->arena, 16u << 20);
-    rng_init(&w->rng);
-    w->cx = (struct ctx){.arena = &w->arena, .clock = &clock_system, .rng = &w->rng, .db = db};
-}
-
-static void work_release(struct work *w)
-{
-    db_rollback(&w->cx);
-    arena_release(&w->arena);
-}
-
-static struct db *open_db(const char *name, const char *replicas)
-{
-    const struct db_options options = {
-        .clock = &clock_system, .replicas = replicas, .replica_lag_us = LAG_US};
+    const struct db_options with = {
+        .clock = &clock_system, .replicas = replica, .replica_lag_us = LAG_US};
     struct work w;
     struct db *db = NULL;
 
     work_init(&w, NULL);
-    if (db_open(&w.cx, url, name, &options, &db) != ERR_OK) {
+    if (db_open(&w.cx, url, name, &with, &db) != ERR_OK) {
         printf("Bail out! cannot open %s: %s\n", name, w.cx.story.detail);
         exit(1);
     }
@@ -51,24 +25,16 @@ static struct db *open_db(const char *name, const char *replicas)
     return db;
 }
 
-static enum err script(struct db *db, const char *sql)
+static enum err run_script(struct db *db, const char *sql)
 {
     struct work w;
 
     work_init(&w, db);
-    enum err e = db_script(&w.cx, sql);
+    enum err e = script(&w.cx, sql);
     if (e != ERR_OK)
         printf("# %s\n", w.cx.story.detail);
     work_release(&w);
     return e;
-}
-
-static void control(const char *words)
-{
-    char command[300];
-
-    snprintf(command, sizeof(command), "%s %s >/dev/null 2>&1", replica_ctl, words);
-    CHECK_INT(system(command), 0); /* NOLINT(cert-env33-c): our own wrapper */
 }
 
 static void tell_replica(const char *sql)
@@ -107,7 +73,7 @@ static bool reaches(struct db *db, bool wanted)
 /* Marked reads and no others; and none of who has begun a transaction. */
 static void only_marked_reads(void)
 {
-    struct db *db = open_db("marked", replica);
+    struct db *db = open_with("marked");
     struct work w;
 
     CHECK(reaches(db, true));
@@ -190,11 +156,11 @@ static void *reader_main(void *arg)
 /* The replica is harmed and mended under load: nothing fails, nothing is older than allowed. */
 static void under_load(const char *name, void (*harm)(void), void (*mend)(void))
 {
-    struct crowd c = {.db = open_db(name, replica)};
+    struct crowd c = {.db = open_with(name)};
     pthread_t threads[READERS + 1];
 
-    CHECK_INT(script(c.db, "create table clock (at bigint not null);"
-                           "insert into clock (at) values (0)"),
+    CHECK_INT(run_script(c.db, "create table clock (at bigint not null);"
+                               "insert into clock (at) values (0)"),
               ERR_OK);
     CHECK_INT(pthread_create(&threads[READERS], NULL, clock_main, &c), 0);
     CHECK(reaches(c.db, true));
@@ -285,18 +251,19 @@ static void *slow_reader_main(void *arg)
 /* What the primary did does not go together with what the replica is reading (40001). */
 static void recovery_conflict(void)
 {
-    struct db *db = open_db("conflict", replica);
+    struct db *db = open_with("conflict");
     pthread_t thread;
 
     tell_replica("alter system set max_standby_streaming_delay = 0");
     tell_replica("select pg_reload_conf()");
-    CHECK_INT(script(db, "create table held (n bigint); insert into held (n) values (1)"), ERR_OK);
+    CHECK_INT(run_script(db, "create table held (n bigint); insert into held (n) values (1)"),
+              ERR_OK);
     CHECK(reaches(db, true));
     usleep(500000);
     uint64_t before = db_stats(db).replica_misses;
     CHECK_INT(pthread_create(&thread, NULL, slow_reader_main, db), 0);
     usleep(200000);
-    CHECK_INT(script(db, "lock table held in access exclusive mode"), ERR_OK);
+    CHECK_INT(run_script(db, "lock table held in access exclusive mode"), ERR_OK);
     pthread_join(thread, NULL);
     CHECK(db_stats(db).replica_misses > before);
     db_close(db);
@@ -305,13 +272,13 @@ static void recovery_conflict(void)
 /* A table that the replica does not know yet. */
 static void behind_a_migration(void)
 {
-    struct db *db = open_db("migrated", replica);
+    struct db *db = open_with("migrated");
     struct work w;
     int64_t n = -1;
 
     CHECK(reaches(db, true));
     tell_replica("select pg_wal_replay_pause()");
-    CHECK_INT(script(db, "create table fresh (n bigint)"), ERR_OK);
+    CHECK_INT(run_script(db, "create table fresh (n bigint)"), ERR_OK);
     work_init(&w, db);
     w.cx.old_ok = true;
     CHECK_INT(db_int_of(&w.cx, &n, "select count(*) from fresh", NO_ARGS), ERR_OK);
@@ -323,14 +290,14 @@ static void behind_a_migration(void)
 
 static void wrong_settings(void)
 {
-    const struct db_options options = {.replicas = "sqlite:/nowhere", .replica_lag_us = LAG_US};
+    const struct db_options not_ours = {.replicas = "sqlite:/nowhere", .replica_lag_us = LAG_US};
     const struct db_options on_files = {.replicas = replica, .replica_lag_us = LAG_US};
     struct str list = STR("postgres://a,b/x,postgres://c:1/y,postgresql://d/z"), one;
     struct db *db = NULL;
     struct work w;
 
     work_init(&w, NULL);
-    CHECK_INT(db_open(&w.cx, url, "wrong", &options, &db), ERR_INVALID);
+    CHECK_INT(db_open(&w.cx, url, "wrong", &not_ours, &db), ERR_INVALID);
     CHECK_INT(db_open(&w.cx, "sqlite:/tmp", "wrong", &on_files, &db), ERR_INVALID);
     CHECK(strstr(w.cx.story.detail, "no replicas"));
     work_release(&w);
@@ -343,7 +310,7 @@ static void wrong_settings(void)
 /* It takes writes of its own from now on: it is no replica any more. Last, it cannot go back. */
 static void promoted(void)
 {
-    struct db *db = open_db("promoted", replica);
+    struct db *db = open_with("promoted");
 
     CHECK(reaches(db, true));
     control("promote");
@@ -356,13 +323,13 @@ static void promoted(void)
 
 int main(void)
 {
-    url = getenv("TEST_POSTGRES");
     replica = getenv("TEST_STANDBY");
-    replica_ctl = getenv("TEST_STANDBY_CTL");
-    if (!url || !replica || !replica_ctl) {
-        printf("# no TEST_POSTGRES or no TEST_STANDBY: nothing to do here\n");
+    const char *replica_ctl = getenv("TEST_STANDBY_CTL");
+    if (!server_named() || !replica || !replica_ctl) {
+        printf("# no TEST_STANDBY: nothing to do here\n");
         return 0;
     }
+    ctl = replica_ctl; /* whom to harm */
     const char *port = strrchr(replica, ':');
     replica_port = port ? strtol(port + 1, NULL, 10) : 0;
     RUN(only_marked_reads);
