@@ -71,7 +71,7 @@ static struct cancel *cancel_start(PGconn *pg)
     k->holders = 2;
     if (pthread_create(&thread, &detached, cancel_main, k) != 0) {
         k->over = true;
-        leave(k);
+        k->holders = 1;
     }
     pthread_attr_destroy(&detached);
     return k;

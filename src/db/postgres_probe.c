@@ -8,26 +8,28 @@
 /* By the server's SQLSTATE, or by a part of what libpq says of itself. */
 static const struct {
     const char *sign, *advice;
+    bool in_setting; /* what is to be corrected */
 } refusals[] = {
     {" 28P01: ", "the password is wrong: correct it, or `alter role ... password`"},
     {"no password supplied", "it wants a password: postgres://USER:PASSWORD@HOST:PORT/DATABASE"},
     {" 28000: ", "it lets nobody in like this: create the role, or add a line to its pg_hba.conf"},
-    {" 3D000: ", "there is no such database: `create database`, or correct the address"},
+    {" 3D000: ", "there is no such database: `create database`, or correct it", true},
     {" 42501: ", "the role may not connect: `grant connect on database`"},
     {" 53300: ", "it has no connection left: raise max_connections, or lower "
                  "--database-connections"},
     {" 57P03: ", "it is starting, or will be: wait, and read its log if that lasts"},
-    {"could not translate host name", "the name in the address is unknown: correct it, or DNS"},
-    {"", "nobody answers there: start the server, or correct host and port"},
+    {"could not translate host name", "DNS does not know the host: mend that, or correct it", true},
+    {"", "nobody answers there: start the server, or correct host and port", true},
 };
 
-static enum err probe_refused(struct ctx *cx, const char *refusal)
+static enum err probe_refused(struct ctx *cx, const char *setting, const char *refusal)
 {
     size_t i = 0;
     while (!strstr(refusal, refusals[i].sign))
         i++;
-    return fail(cx, ERR_UNAVAILABLE, "%s (%.120s)", refusals[i].advice,
-                refusal[0] ? refusal : "no answer");
+    bool in = refusals[i].in_setting;
+    return fail(cx, ERR_UNAVAILABLE, "%s%s%s (%.120s)", refusals[i].advice, in ? " in " : "",
+                in ? setting : "", refusal[0] ? refusal : "no answer");
 }
 
 static enum err one(struct ctx *cx, struct pg_connection *c, const char *sql, struct db_args args,
@@ -115,7 +117,7 @@ struct look {
     struct pg_connection *c;
 };
 
-static enum err look_open(struct ctx *cx, struct look *l, const char *url)
+static enum err look_open(struct ctx *cx, struct look *l, const char *setting, const char *url)
 {
     char refusal[200] = "";
 
@@ -128,7 +130,7 @@ static enum err look_open(struct ctx *cx, struct look *l, const char *url)
     TRY(pg_url_read(cx, &l->p, url));
     return pg_connect_once(&l->p, l->c, clock_monotonic_us() + PROBE_US, refusal)
                ? ERR_OK
-               : probe_refused(cx, refusal);
+               : probe_refused(cx, setting, refusal);
 }
 
 static void look_close(struct look *l)
@@ -144,7 +146,7 @@ enum err pg_probe(struct ctx *cx, const char *location, const char *const *names
     struct db *before = cx->db;
     struct look l;
 
-    enum err e = look_open(cx, &l, arena_printf(cx->arena, "postgres%s", location).p);
+    enum err e = look_open(cx, &l, "--database", arena_printf(cx->arena, "postgres%s", location).p);
     if (e == ERR_OK)
         e = probe_all(cx, l.c, names);
     if (e == ERR_OK)
@@ -213,9 +215,10 @@ enum err pg_probe_replica(struct ctx *cx, const char *location, const char *repl
     struct db *before = cx->db;
     struct look primary, l;
 
-    enum err e = look_open(cx, &primary, arena_printf(cx->arena, "postgres%s", location).p);
+    enum err e =
+        look_open(cx, &primary, "--database", arena_printf(cx->arena, "postgres%s", location).p);
     if (e == ERR_OK) {
-        e = look_open(cx, &l, replica);
+        e = look_open(cx, &l, "--database-replicas", replica);
         if (e == ERR_OK)
             e = probe_replica(cx, &primary, &l, lag_max_us);
         if (e == ERR_OK)
