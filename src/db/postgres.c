@@ -307,8 +307,8 @@ static bool postgres_park(struct ctx *cx, struct db_waiter *w)
 
 static enum err postgres_backup(struct ctx *cx, const char *path)
 {
-    return fail(cx, ERR_INVALID,
-                "%s: a PostgreSQL server is backed up by its own means (pg_dump)", path);
+    return fail(cx, ERR_INVALID, "%s: a PostgreSQL server is backed up by its own means (pg_dump)",
+                path);
 }
 
 static void postgres_close(struct db *db)

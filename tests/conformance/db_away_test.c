@@ -48,8 +48,10 @@ static void threads_stay_free(const char *name, const char *harm, const char *me
     for (size_t i = 0; i < VISITORS; i++)
         CHECK_INT(pthread_create(&threads[i], NULL, visitor_main, &v[i]), 0);
     sleep((unsigned)learns_s);
-    for (size_t i = 0; i < VISITORS; i++)
-        v[i].busy_us = v[i].slowest_us = v[i].refused = v[i].answered = 0;
+    for (size_t i = 0; i < VISITORS; i++) {
+        v[i].busy_us = v[i].slowest_us = 0;
+        v[i].refused = v[i].answered = 0;
+    }
     sleep(4);
     for (size_t i = 0; i < VISITORS; i++) {
         busy_us += v[i].busy_us;
