@@ -15,7 +15,9 @@ extern char **environ;
 
 /* Flags of everything that runs or opens services. */
 #define PLATFORM_FLAGS                                                                             \
-    "data database databaseConnections bus cache config listen internalListen tossListen issuer "  \
+    "data database databaseConnections databaseReplicas databaseReplicaLag bus cache config "      \
+    "listen "                                                                                      \
+    "internalListen tossListen issuer "                                                            \
     "tossUrl "                                                                                     \
     "tossSecretKey tossClientKey blobs blobsAccessKey blobsSecretKey otlpEndpoint "                \
     "env log logRequests startWait threads slowThreads rateLimit corsOrigins proxies "             \
@@ -42,16 +44,16 @@ const struct command commands[] = {
     {"doctor", "", "says what is wrong with the directory, the servers and the keys, and what to do",
      "Tries each: `ok` or `FAIL` and advice on a line. With --audit it checks every invariant of the data; also beside a running platform.",
      "jumun doctor --audit --data /var/lib/jumun", command_doctor,
-     "data database bus cache blobs blobsAccessKey blobsSecretKey peers upstreams discovery serviceKeys keysSecret config audit log"},
+     "data database databaseReplicas databaseReplicaLag bus cache blobs blobsAccessKey blobsSecretKey peers upstreams discovery serviceKeys keysSecret config audit log"},
     {"dlq", "list | show|retry|discard SERVICE NUMBER", "dead letters of a running platform",
      "Events that a service could not apply. Others of the same key wait behind them.",
      "jumun dlq retry order 7", command_dlq, "data database keysSecret serviceKeys config listen internalListen issuer service log"},
     {"replay", "ORDER", "explains one order's whole story", "And checks that today's rules would tell it the same way.",
      "jumun replay 01a208bc-99b9-748b-9a35-fa4e257ccd15", command_replay, "data database config log"},
-    {"backup", "DIR", "copies a data directory", "Also of a running platform; DIR must not exist yet.",
+    {"backup", "DIR", "copies a data directory", "Also of a running platform; DIR must not exist yet. With --database: keys and photos, beside pg_dump.",
      "jumun backup /var/backups/jumun-monday --data /var/lib/jumun", command_backup, "data database config log"},
-    {"restore", "DIR", "makes a data directory of a backup", "Only where there is none: nothing is overwritten.",
-     "jumun restore /var/backups/jumun-monday --data /var/lib/jumun", command_restore, "data config log"},
+    {"restore", "DIR", "makes a data directory of a backup", "Only where there is none: nothing is overwritten. With --database, after pg_restore: readies the databases for an empty bus.",
+     "jumun restore /var/backups/jumun-monday --data /var/lib/jumun", command_restore, "data database config log"},
     {"config", "print", "prints the configuration that would be used",
      "Flags win over the environment (JUMUN_LISTEN, secrets also as JUMUN_..._FILE), over --config FILE, over the default.",
      "JUMUN_THREADS=4 jumun config print --origin", command_config, PLATFORM_FLAGS " origin"},

@@ -80,7 +80,7 @@ static const struct route routes[] = {
     {HTTP_POST, "/v1/payments/abandon", CUSTOMER, payment_abandon, abandon_fields, NULL, NULL, CALLS_OUT, 204, NULL, "The customer gave up in the window; the order stays payable."},
     {HTTP_GET, "/v1/payments", CUSTOMER, payment_list, NULL, payments_query_fields, payment_fields, LIST, 200, NULL, "One's own payments, newest first."},
     {HTTP_GET, "/v1/payments/{paymentId}", CUSTOMER, payment_get, NULL, NULL, payment_fields, 0, 200, NULL, "One payment with its refunds."},
-    {HTTP_GET, "/v1/owner/stores/{storeId}/payments", OWNER, payment_store_list, NULL, payments_query_fields, payment_fields, LIST, 200, guard_owner, "Payments of a store, newest first."},
+    {HTTP_GET, "/v1/owner/stores/{storeId}/payments", OWNER, payment_store_list, NULL, payments_query_fields, payment_fields, LIST, 200, guard_owner, "Payments of a store, newest first.", OWNER},
     {HTTP_GET, "/internal/v1/customers/{customerId}/payments", SERVICE, payment_list_internal, NULL, payments_query_fields, payment_fields, INTERNAL | LIST, 200, NULL, "A customer's, newest first; for the export of what we hold."},
     {HTTP_POST, "/v1/webhooks/toss", ANYONE, payment_webhook, NULL, NULL, NULL, RAW_BODY, 200, NULL, "A hint to ask Toss again; believed in nothing."},
     {HTTP_POST, "/v1/admin/payments/{paymentId}/refunds", ADMIN, payment_admin_refund, admin_refund_fields, NULL, payment_fields, IDEMPOTENT, 202, NULL, "Gives money back, all or some."},

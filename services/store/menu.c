@@ -249,7 +249,7 @@ enum err menu_get(struct ctx *cx, const struct request *rq, struct reply *rp)
     if (state == MENU_FRESH)
         return reply_menu(cx, rp, &hit);
     TRY(check_shown(cx, rq->id[0], &version));
-    if (state == MENU_STALE && hit.version == version) {
+    if (state == MENU_STALE && hit.version >= version) { /* a replica may know less than we do */
         menu_cache_confirm(cx, cache, rq->id[0], version);
         return reply_menu(cx, rp, &hit);
     }

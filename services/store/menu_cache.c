@@ -24,6 +24,7 @@ struct slot {
     pthread_mutex_t lock;
     struct uuid store_id;
     int64_t version, checked_at;
+    bool is_old;            /* checked by somebody whose reads may be old */
     struct buf json;        /* empty: nothing here */
     struct uuid edited;     /* the store last edited here, */
     int64_t edited_version; /* what the edit made of it */
@@ -91,7 +92,8 @@ enum menu_cache_state menu_cache_find(struct ctx *cx, struct menu_cache *c, stru
 
     if (s->json.n > 0 && uuid_eq(s->store_id, store_id)) {
         int64_t age = now - s->checked_at;
-        state = age >= 0 && age < FRESH_US ? MENU_FRESH : MENU_STALE;
+        bool good_enough = !s->is_old || cx->old_ok;
+        state = age >= 0 && age < FRESH_US && good_enough ? MENU_FRESH : MENU_STALE;
         ret->version = s->version;
         ret->json = s->version == known ? STR_NONE : arena_copy(cx->arena, buf_str(&s->json));
     }
@@ -124,6 +126,7 @@ void menu_cache_put(struct ctx *cx, struct menu_cache *c, struct uuid store_id, 
         s->store_id = store_id;
         s->version = version;
         s->checked_at = ctx_now(cx);
+        s->is_old = cx->old_ok;
     }
     pthread_mutex_unlock(&s->lock);
 }
@@ -132,8 +135,10 @@ void menu_cache_confirm(struct ctx *cx, struct menu_cache *c, struct uuid store_
 {
     struct slot *s = slot_lock(c, store_id);
 
-    if (uuid_eq(s->store_id, store_id) && s->version == version)
+    if (uuid_eq(s->store_id, store_id) && s->version == version) {
         s->checked_at = ctx_now(cx);
+        s->is_old = cx->old_ok;
+    }
     pthread_mutex_unlock(&s->lock);
 }
 

@@ -5,14 +5,15 @@
 
 #define OWN "/v1/owner/stores/{storeId}"
 #define SHOP (OWNER | STAFF)
+#define EATER (GUEST | CUSTOMER)
 
 /* clang-format off */
 static const struct route routes[] = {
-    {HTTP_GET, "/v1/categories", ANYONE, categories_get, NULL, NULL, category_fields, LIST, 200, NULL, "Cuisines, in the order to show them."},
-    {HTTP_GET, "/v1/stores", ANYONE, stores_list, NULL, stores_query_fields, store_card_fields, LIST, 200, NULL, "Stores by name or initial consonants, category, nearness, open now."},
-    {HTTP_GET, "/v1/stores/{storeId}", ANYONE, stores_get, NULL, NULL, store_public_fields, 0, 200, NULL, "One store with hours and origin of its ingredients."},
-    {HTTP_GET, "/v1/stores/{storeId}/menu", ANYONE, menu_get, NULL, NULL, menu_fields, 0, 200, NULL, "The whole menu; ETag and 304."},
-    {HTTP_GET, "/v1/stores/{storeId}/menu-items/{menuItemId}", ANYONE, menu_item_get, NULL, NULL, menu_item_fields, 0, 200, NULL, "One menu item with its options; its ETag is for the owner's If-Match."},
+    {HTTP_GET, "/v1/categories", ANYONE, categories_get, NULL, NULL, category_fields, LIST, 200, NULL, "Cuisines, in the order to show them.", EATER},
+    {HTTP_GET, "/v1/stores", ANYONE, stores_list, NULL, stores_query_fields, store_card_fields, LIST, 200, NULL, "Stores by name or initial consonants, category, nearness, open now.", EATER},
+    {HTTP_GET, "/v1/stores/{storeId}", ANYONE, stores_get, NULL, NULL, store_public_fields, 0, 200, NULL, "One store with hours and origin of its ingredients.", EATER},
+    {HTTP_GET, "/v1/stores/{storeId}/menu", ANYONE, menu_get, NULL, NULL, menu_fields, 0, 200, NULL, "The whole menu; ETag and 304.", EATER},
+    {HTTP_GET, "/v1/stores/{storeId}/menu-items/{menuItemId}", ANYONE, menu_item_get, NULL, NULL, menu_item_fields, 0, 200, NULL, "One menu item with its options; its ETag is for the owner's If-Match.", EATER},
 
     {HTTP_GET, "/internal/v1/stores/{storeId}", SERVICE, stores_get, NULL, NULL, store_public_fields, INTERNAL, 200, NULL, "Is there such a store, and what is it?"},
     {HTTP_POST, "/v1/owner/stores", OWNER, owner_store_create, store_new_fields, NULL, store_owner_fields, IDEMPOTENT, 201, NULL, "Opens a store of one's own."},

@@ -75,6 +75,8 @@ struct ctx {
     struct svc *svc;  /* the running service this work belongs to */
     struct db *db;    /* its database */
     struct db_tx *tx; /* open transaction, or NULL; owned by db/ */
+    bool old_ok;      /* reads may be a little old, see db.h; ends with the first transaction */
+    int old_from;     /* who answers them; owned by db/; 0: nobody yet */
     uint64_t ticket;  /* group commit we still depend on; owned by db/; 0: none */
 };
 

@@ -19,6 +19,11 @@
  * applied; consumers go on from the positions in their own databases, and drop what they have seen.
  * Signing keys come along, so that tokens stay valid. The copy is made beside its place and
  * renamed, whole or not at all.
+ *
+ * Databases on a server are backed up by its own means, at one moment for all services; files are
+ * what is left (docs/operations/backup.md). When they have been brought back, the bus knows more
+ * than they do, or less: it begins empty, and everything that the outboxes still hold is published
+ * again. Consumers know what they have seen.
  */
 
 #define COPY_BYTES 65536
@@ -101,16 +106,22 @@ static enum err copy_database(struct ctx *cx, struct str data, const char *name,
     return e;
 }
 
-static enum err copy_all(struct ctx *cx, struct str data, const char *to)
+static enum err copy_databases(struct ctx *cx, struct str data, const char *to)
+{
+    for (size_t i = 0; all_services[i]; i++)
+        if (all_services[i]->migrations)
+            TRY(copy_database(cx, data, all_services[i]->name, to));
+    return copy_database(cx, data, "bus", to);
+}
+
+static enum err copy_all(struct ctx *cx, const struct settings *s, struct str data, const char *to)
 {
     const char *from = arena_cstr(cx->arena, data);
 
     if (mkdir(to, 0700) != 0)
         return fail(cx, ERR_UNAVAILABLE, "cannot make %s: %s", to, strerror(errno));
-    for (size_t i = 0; all_services[i]; i++)
-        if (all_services[i]->migrations)
-            TRY(copy_database(cx, data, all_services[i]->name, to));
-    TRY(copy_database(cx, data, "bus", to));
+    if (!s->database.p)
+        TRY(copy_databases(cx, data, to));
     TRY(copy_folder(cx, join(cx, from, "keys"), join(cx, to, "keys")));
     return copy_folder(cx, join(cx, from, "photos"), join(cx, to, "photos"));
 }
@@ -120,9 +131,6 @@ int command_backup(struct ctx *cx, const struct settings *s, struct list words)
     if (words.n != 1)
         return command_misused("backup",
                                "it takes the directory to write to, which must not exist yet");
-    if (s->database.p)
-        return command_misused("backup", "it copies files, and the databases are on a server: take "
-                                         "them first (pg_dump), then the rest without --database");
     const char *to = arena_cstr(cx->arena, *LIST_AT(struct str, words, 0));
     const char *part = arena_printf(cx->arena, "%s.part", to).p;
     if (access(to, F_OK) == 0)
@@ -132,15 +140,53 @@ int command_backup(struct ctx *cx, const struct settings *s, struct list words)
                                part);
     if (access(arena_cstr(cx->arena, s->data), F_OK) != 0)
         return command_misused("backup", "there is no data directory %.*s", STR_ARG(s->data));
-    enum err e = copy_all(cx, s->data, part);
+    enum err e = copy_all(cx, s, s->data, part);
     if (e == ERR_OK && (FAULT("backup.rename") || rename(part, to) != 0))
         e = fail(cx, ERR_UNAVAILABLE, "cannot rename %s: %s", part, strerror(errno));
     if (e != ERR_OK) {
         fprintf(stderr, "jumun backup: what was copied so far is in %s\n", part);
         return command_failed(cx, "backup", e);
     }
-    printf("backup of %.*s in %s\n", STR_ARG(s->data), to);
+    printf("backup of %.*s in %s%s\n", STR_ARG(s->data), to,
+           s->database.p ? ": keys and photos. The databases are on the server: pg_dump" : "");
     return EXIT_DONE;
+}
+
+static enum err publish_again(struct ctx *cx, int64_t *ret_events)
+{
+    int64_t offsets;
+
+    TRY(db_begin(cx));
+    TRY(db_change(cx, ret_events,
+                  "update outbox set published_at = null where published_at is not null", NO_ARGS));
+    TRY(db_change(cx, &offsets, "delete from offsets", NO_ARGS));
+    return db_commit(cx);
+}
+
+/* The databases as they were brought back: ready for a bus that is empty. Again does no harm. */
+static enum err restart_bus(struct ctx *cx, const struct settings *s, int64_t *ret_events)
+{
+    struct databases d;
+
+    *ret_events = 0;
+    TRY(databases_open(cx, s, &d));
+    enum err e = ERR_OK;
+    size_t found = 0;
+    for (size_t i = 0; all_services[i] && e == ERR_OK; i++) {
+        int64_t events = 0;
+        cx->db = d.db[i];
+        if (!cx->db)
+            continue;
+        e = publish_again(cx, &events);
+        db_rollback(cx);
+        *ret_events += events;
+        found++;
+    }
+    cx->db = NULL;
+    databases_close(&d);
+    if (e == ERR_OK && !found)
+        e = fail(cx, ERR_NOT_FOUND, "there is no service's schema: pg_restore comes first");
+    return e;
 }
 
 /* Into an empty or missing data directory only: nothing is ever overwritten. */
@@ -155,11 +201,17 @@ int command_restore(struct ctx *cx, const struct settings *s, struct list words)
     if (rmdir(data) != 0 && errno != ENOENT)
         return command_misused("restore", "%s is there and not empty; move it away first", data);
     const char *part = arena_printf(cx->arena, "%s.part", data).p;
-    enum err e = copy_all(cx, from, part);
+    int64_t events = 0;
+    enum err e = s->database.p ? restart_bus(cx, s, &events) : ERR_OK;
+    if (e == ERR_OK)
+        e = copy_all(cx, s, from, part);
     if (e == ERR_OK && rename(part, data) != 0)
         e = fail(cx, ERR_UNAVAILABLE, "cannot rename %s: %s", part, strerror(errno));
     if (e != ERR_OK)
         return command_failed(cx, "restore", e);
     printf("restored %.*s to %s\n", STR_ARG(from), data);
+    if (s->database.p)
+        printf("%lld events are to be published again: give the platform an empty bus\n",
+               (long long)events);
     return EXIT_DONE;
 }

@@ -150,6 +150,20 @@ static bool try_database(struct ctx *cx, const struct settings *s)
     return tell(cx, "database server", e, is);
 }
 
+/* A platform runs without them, so that one that fails does not keep doctor from the databases. */
+static void try_replicas(struct ctx *cx, const struct settings *s)
+{
+    struct str rest = s->database_replicas, url, is = STR_NONE;
+
+    for (int i = 1; db_replica_next(&rest, &url); i++) {
+        const char *what = arena_printf(cx->arena, "database replica %d", i).p;
+        cx->story = (struct story){.code = ERR_OK};
+        enum err e = db_probe_replica(cx, settings_database(cx, s), arena_cstr(cx->arena, url),
+                                      s->database_replica_lag * US_PER_S, &is);
+        tell(cx, what, e, is);
+    }
+}
+
 bool doctor_servers(struct ctx *cx, const struct settings *s)
 {
     const struct blob_keys keys = {s->blobs_access_key, s->blobs_secret_key};
@@ -157,6 +171,7 @@ bool doctor_servers(struct ctx *cx, const struct settings *s)
     struct str is = STR_NONE;
     bool opens = try_database(cx, s);
 
+    try_replicas(cx, s);
     names_of(names);
     if (s->bus.n)
         tell(cx, "bus", bus_probe(cx, arena_cstr(cx->arena, s->bus), names, &is), is);

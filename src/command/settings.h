@@ -15,7 +15,8 @@ struct settings {
     int64_t discovery_renew, discovery_evict;
     bool discovery_evict_always;
     int log;
-    int64_t database_connections;
+    struct str database_replicas;
+    int64_t database_connections, database_replica_lag;
     int64_t auth_silence;
     int64_t start_wait, threads, slow_threads, rate_limit, proxies, streams_per_user;
     int64_t outbox_keep_minutes, inbox_keep_hours, bus_keep_hours, bus_max_mb;

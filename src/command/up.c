@@ -59,6 +59,8 @@ struct platform_options settings_platform(struct ctx *cx, const struct settings 
         .data_dir = s->data,
         .database_url = s->database,
         .database_connections = s->database_connections,
+        .database_replicas = s->database_replicas,
+        .database_replica_lag_us = s->database_replica_lag * US_PER_S,
         .bus_url = s->bus,
         .cache_url = s->cache,
         .blobs_url = s->blobs,

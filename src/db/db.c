@@ -54,7 +54,20 @@ enum err db_open(struct ctx *cx, const char *url, const char *name,
     if (strlen(name) >= sizeof(*ret)->name)
         return fail(cx, ERR_INVALID, "the name %s is too long for a database", name);
     const struct db_driver *d = driver_of(cx, url);
+    if (d && options->replicas && !d->shared)
+        return fail(cx, ERR_INVALID, "a %s database has no replicas", d->engine);
     return d ? d->open(cx, url + strlen(d->scheme), name, options, ret) : ERR_INVALID;
+}
+
+bool db_replica_next(struct str *list, struct str *ret_url)
+{
+    size_t n = str_find(*list, STR(",postgres"));
+
+    if (n == SIZE_MAX)
+        n = list->n;
+    *ret_url = str_trim((struct str){list->p, n});
+    *list = n < list->n ? (struct str){list->p + n + 1, list->n - n - 1} : STR("");
+    return ret_url->n > 0;
 }
 
 enum err db_probe(struct ctx *cx, const char *url, const char *const *names, struct str *ret)
@@ -64,6 +77,17 @@ enum err db_probe(struct ctx *cx, const char *url, const char *const *names, str
     if (!d)
         return ERR_INVALID;
     return d->probe ? d->probe(cx, url + strlen(d->scheme), names, ret) : ERR_OK;
+}
+
+enum err db_probe_replica(struct ctx *cx, const char *url, const char *replica, int64_t lag_max_us,
+                          struct str *ret)
+{
+    const struct db_driver *d = driver_of(cx, url);
+    if (!d)
+        return ERR_INVALID;
+    if (!d->probe_replica)
+        return fail(cx, ERR_INVALID, "only a PostgreSQL --database has replicas");
+    return d->probe_replica(cx, url + strlen(d->scheme), replica, lag_max_us, ret);
 }
 
 void db_close(struct db *db)
@@ -85,6 +109,7 @@ enum err db_begin(struct ctx *cx)
         cx->tx->depth++;
         return ERR_OK;
     }
+    cx->old_ok = false;
     TRY(cx->db->driver->begin(cx));
     cx->tx->depth = 1;
     cx->tx->failed = false;
@@ -288,6 +313,12 @@ enum err db_read(struct ctx *cx, struct db_read *reads, size_t n)
     return ERR_OK;
 }
 
+enum err db_online(struct ctx *cx, const char *sql)
+{
+    assert(!cx->tx && "an index that is built online would wait for its own transaction");
+    return cx->db->driver->online ? cx->db->driver->online(cx, sql) : db_script(cx, sql);
+}
+
 /* 1-based place of the innermost savepoint of that name. */
 static int savepoint_find(const struct db_tx *tx, const char *name)
 {
@@ -449,6 +480,10 @@ struct db_stats db_stats(const struct db *db)
         .rollbacks = atomic_load_explicit(&c->rollbacks, memory_order_relaxed),
         .statements = atomic_load_explicit(&c->statements, memory_order_relaxed),
         .exchanges = atomic_load_explicit(&c->exchanges, memory_order_relaxed),
+        .replica_reads = atomic_load_explicit(&c->replica_reads, memory_order_relaxed),
+        .replica_misses = atomic_load_explicit(&c->replica_misses, memory_order_relaxed),
+        .replicas = atomic_load_explicit(&c->replicas, memory_order_relaxed),
+        .replica_age_us = atomic_load_explicit(&c->replica_age_us, memory_order_relaxed),
     };
 }
 

@@ -14,6 +14,11 @@
  * decision rests on without being changed by it may change meanwhile: write it as well
  * (`update ... set version = version`). Reads outside a transaction see the last durable commit.
  *
+ * Replicas. Where cx->old_ok is set, a read outside a transaction may come from a replica, and what
+ * it sees is up to options.replica_lag_us old; within one ctx such reads never go back in time. A
+ * replica that cannot answer, or cannot prove how old it is, is passed over for the primary. From
+ * its first db_begin on a ctx reads what it wrote.
+ *
  * Durability. db_commit makes the work atomic and visible; the fsync is shared with other writers
  * (group commit) and may come a little later. Whoever answers the outside waits for it: db_park
  * hands the answer over until the group is durable, db_durable waits in place. If the group's
@@ -53,11 +58,13 @@ struct db_value db_opt_int(bool has,
                            int64_t v); /* null unless has: `coalesce($1, column)` in PATCH */
 
 struct db_options {
-    bool group_commit;   /* false: db_commit is durable when it returns (simulation, tools) */
-    int readers_max;     /* read-only connections, default 8 */
-    int connections_max; /* on a server, all of this database and process; default readers_max + 4
-                          */
-    bool must_exist;     /* ERR_NOT_FOUND instead of making it */
+    bool group_commit;    /* false: db_commit is durable when it returns (simulation, tools) */
+    int readers_max;      /* read-only connections, default 8 */
+    int connections_max;  /* on a server, all of this database and process; default readers_max + 4
+                           */
+    bool must_exist;      /* ERR_NOT_FOUND instead of making it */
+    const char *replicas; /* on a server: URLs of its standbys, separated by commas; NULL: none */
+    int64_t replica_lag_us; /* as old as what they answer may be */
     const struct clock *clock;
 };
 
@@ -65,6 +72,9 @@ struct db_options {
  * ERR_INVALID, ERR_NOT_FOUND. */
 enum err db_open(struct ctx *cx, const char *url, const char *name,
                  const struct db_options *options, struct db **ret) MUST_USE;
+/* The first URL of a list; those may have commas themselves ("postgres://a,b/x,postgres://c/x").
+ * False: it was empty. */
+bool db_replica_next(struct str *list, struct str *ret_url);
 void db_close(struct db *db); /* commits what is pending, wakes all waiters */
 
 /* All of these work on cx->db. */
@@ -118,6 +128,13 @@ enum err db_once(struct ctx *cx, int64_t *ret_rows, const char *sql, struct db_a
 /* Several statements separated by ';' without parameters: migrations only. */
 enum err db_script(struct ctx *cx, const char *sql) MUST_USE;
 
+/*
+ * `create [unique] index if not exists` on tables that may be large, separated by ';': outside a
+ * transaction, and on a server without holding up who writes there. When it fails some of it may
+ * have happened; it is said again then. ERR_BUSY from db_script: somebody holds a table for long.
+ */
+enum err db_online(struct ctx *cx, const char *sql) MUST_USE;
+
 /* A part of the transaction that may fail alone: after db_savepoint_rollback the rest goes on. */
 enum err db_savepoint(struct ctx *cx, const char *name) MUST_USE;
 enum err db_savepoint_release(struct ctx *cx, const char *name) MUST_USE;
@@ -158,6 +175,10 @@ void db_on_commit(struct db *db, void (*wake)(void *arg, const struct db_rings *
 enum err db_probe(struct ctx *cx, const char *url, const char *const *names,
                   struct str *ret) MUST_USE;
 
+/* The same for one replica of it: whether it is one, and may be read. */
+enum err db_probe_replica(struct ctx *cx, const char *url, const char *replica, int64_t lag_max_us,
+                          struct str *ret) MUST_USE;
+
 /* For doctor, backup and metrics. */
 const char *db_engine(const struct db *db); /* "sqlite" or "postgres" */
 bool db_is_shared(const struct db *db);     /* other machines' processes may work on it too */
@@ -168,5 +189,8 @@ struct db_stats {
     uint64_t commits, groups, waits, rollbacks,
         statements, /* groups = fsyncs of the write-ahead log */
         exchanges;  /* with a server: each waits for an answer */
+    /* Reads that replicas answered, and those that the primary did in their place; how many may be
+     * asked now, and how old the oldest of them is. */
+    uint64_t replica_reads, replica_misses, replicas, replica_age_us;
 };
 struct db_stats db_stats(const struct db *db);

@@ -52,16 +52,20 @@ struct db_driver {
     /* WANT_CHANGES outside a transaction, as one of its own; NULL: by begin, run and commit. */
     enum err (*once)(struct ctx *cx, struct db_query *q);
     enum err (*script)(struct ctx *cx, const char *sql); /* inside a transaction */
+    enum err (*online)(struct ctx *cx, const char *sql); /* outside; NULL: as any script */
     /* UNDO takes everything since the savepoint back and forgets the savepoint. */
     enum err (*savepoint)(struct ctx *cx, enum db_savepoint_verb verb, const char *name);
     bool (*park)(struct ctx *cx, struct db_waiter *w);
     enum err (*backup)(struct ctx *cx, const char *path);
     enum err (*probe)(struct ctx *cx, const char *location, const char *const *names,
                       struct str *ret); /* NULL: opening it tells */
+    enum err (*probe_replica)(struct ctx *cx, const char *location, const char *replica,
+                              int64_t lag_max_us, struct str *ret); /* NULL: it has none */
 };
 
 struct db_counters {
     _Atomic uint64_t commits, groups, waits, rollbacks, statements, exchanges;
+    _Atomic uint64_t replica_reads, replica_misses, replicas, replica_age_us;
 };
 
 /* First member of every driver's own struct. */

@@ -13,7 +13,7 @@
  * further try now and then. A commit is durable when it returns; there is nothing to wait for
  * afterwards.
  */
-#include "db/postgres.h"
+#include "db/postgres_replica.h"
 
 #include "base/fault.h"
 
@@ -22,6 +22,9 @@
 
 #define TURN_SHARED "lock table jumun_turn in row share mode"
 #define TURN_ALONE "lock table jumun_turn in exclusive mode"
+
+/* Whoever wants a table alone stands in line, and everybody else behind: not for long. */
+#define LOCK_TIMEOUT "1s"
 
 #define CONFLICTS_BEFORE_ALONE 2
 #define CONTENDED_US US_PER_S /* after a conflict, everybody asks for their turn */
@@ -163,8 +166,7 @@ static enum err take_answers(struct ctx *cx, struct pg_asked *asked, struct db_q
     return e;
 }
 
-static enum err run_several_on(struct ctx *cx, struct pg_connection *c, struct db_query *queries,
-                               size_t n)
+enum err pg_run_on(struct ctx *cx, struct pg_connection *c, struct db_query *queries, size_t n)
 {
     struct pg_asked asked[DB_READS_MAX];
 
@@ -176,23 +178,20 @@ static enum err run_several_on(struct ctx *cx, struct pg_connection *c, struct d
     return take_answers(cx, asked, queries, n);
 }
 
-enum err pg_run_on(struct ctx *cx, struct pg_connection *c, struct db_query *q)
-{
-    return run_several_on(cx, c, q, 1);
-}
-
 static enum err postgres_run_several(struct ctx *cx, struct db_query *queries, size_t n)
 {
     struct pg_db *p = pg_of(cx);
     struct pg_connection *c = NULL;
 
     if (cx->tx)
-        return run_several_on(cx, connection_of(cx), queries, n);
+        return pg_run_on(cx, connection_of(cx), queries, n);
+    if (cx->old_ok && p->replicas && pg_replicas_run(cx, p->replicas, queries, n))
+        return ERR_OK;
     TRY(pg_take(cx, p, &c));
-    enum err e = run_several_on(cx, c, queries, n);
+    enum err e = pg_run_on(cx, c, queries, n);
     /* An older plan: nothing happened yet, so that nobody has to hear of it. */
     if (e == ERR_CONFLICT && queries[0].rows == 0)
-        e = run_several_on(cx, c, queries, n);
+        e = pg_run_on(cx, c, queries, n);
     pg_give_back(p, c);
     return e;
 }
@@ -322,8 +321,9 @@ static enum err postgres_script(struct ctx *cx, const char *sql)
         if (alone)
             memcpy(c->ahead[i].command, TURN_ALONE, sizeof(TURN_ALONE));
     }
-    if (!alone)
+    if (!alone && pg_of(cx)->has_turn)
         pg_ahead(c, TURN_ALONE);
+    pg_ahead(c, "set local lock_timeout = '" LOCK_TIMEOUT "'");
     return pg_simple(cx, c, pg_script(cx, sql));
 }
 
@@ -352,13 +352,14 @@ static bool postgres_park(struct ctx *cx, struct db_waiter *w)
 
 static enum err postgres_backup(struct ctx *cx, const char *path)
 {
-    return fail(cx, ERR_INVALID,
-                "%s: a PostgreSQL server is backed up with its own means (pg_dump)", path);
+    return fail(cx, ERR_INVALID, "%s: a PostgreSQL server is backed up by its own means (pg_dump)",
+                path);
 }
 
 static void postgres_close(struct db *db)
 {
     struct pg_db *p = (struct pg_db *)db;
+    pg_replicas_close(p->replicas);
     pg_pool_close(p);
     pg_url_free(p);
     free(p);
@@ -385,11 +386,12 @@ static enum err postgres_open(struct ctx *cx, const char *location, const char *
         (options->readers_max > 0 ? options->readers_max : READERS_DEFAULT) + WRITERS;
     if (options->connections_max > 0)
         p->connections_max = options->connections_max;
-    pg_pool_open(p);
-
     enum err e = pg_url_read(cx, p, arena_printf(cx->arena, "postgres%s", location).p);
+    pg_pool_open(p);
     if (e == ERR_OK)
         e = pg_schema_make(cx, p);
+    if (e == ERR_OK && options->replicas)
+        e = pg_replicas_open(cx, p, options->replicas, options->replica_lag_us, &p->replicas);
     if (e != ERR_OK) {
         postgres_close(&p->base);
         return e;
@@ -411,8 +413,10 @@ const struct db_driver db_postgres = {
     .run_several = postgres_run_several,
     .once = postgres_once,
     .script = postgres_script,
+    .online = pg_online,
     .savepoint = postgres_savepoint,
     .park = postgres_park,
     .backup = postgres_backup,
     .probe = pg_probe,
+    .probe_replica = pg_probe_replica,
 };

@@ -70,8 +70,11 @@ struct pg_db {
     struct db_options options;
     char *words[PG_URL_OPTIONS_MAX], *values[PG_URL_OPTIONS_MAX]; /* for libpq; NULL-terminated */
     int n_words;
-    bool has_role; /* connections work as the service's own role */
+    struct pg_server *server; /* shared with the pools beside it that work on the same one */
+    bool has_role;            /* connections work as the service's own role */
+    bool has_turn;            /* jumun_turn is there: not so where nothing may be made */
     _Atomic int64_t contended_until_us;
+    struct pg_replicas *replicas; /* NULL: none */
 
     pthread_mutex_t mutex;
     struct pg_connection *free; /* newest first */
@@ -80,8 +83,6 @@ struct pg_db {
     int hungry;            /* of the connections: wait in pg_inherit */
     int64_t full_until_us; /* the server had no further connection for us; then it is asked again */
     struct pg_db *next;    /* of this process, see pg_pool_open */
-    int64_t away_since_us, refused_at_us; /* the server: 0 when it is there; the last try */
-    char refusal[200];
 };
 
 /* What one exchange with the server brought, beside the results of what was asked. */
@@ -90,6 +91,7 @@ struct pg_answer {
     PGresult *failure;                   /* the first one, */
     struct pg_statement *fault;          /* and whose it was; NULL: a command's */
     const struct pg_statement *surprise; /* changed other rows than expected */
+    bool silent;                         /* no answer in time, and none to a cancel either */
 };
 
 static inline struct pg_db *pg_of(const struct ctx *cx)
@@ -101,7 +103,8 @@ static inline struct pg_db *pg_of(const struct ctx *cx)
 /* To be prepared anew, under a name that the server does not know. */
 void pg_rename(struct pg_connection *c, struct pg_statement *st);
 void pg_statements_drop(struct pg_connection *c);
-enum err pg_run_on(struct ctx *cx, struct pg_connection *c, struct db_query *q) MUST_USE;
+enum err pg_run_on(struct ctx *cx, struct pg_connection *c, struct db_query *queries,
+                   size_t n) MUST_USE;
 /* Work of this thread came into conflict on the server. */
 void pg_note_conflict(const struct ctx *cx);
 
@@ -119,23 +122,54 @@ void pg_full(struct pg_db *p, bool full);
 bool pg_inherit(struct pg_db *p, struct pg_connection *c, int64_t since_us, int64_t until_us);
 void pg_pool_open(struct pg_db *p);
 void pg_pool_close(struct pg_db *p);
+/* The same without being known to the pools beside it: a replica's. */
+void pg_pool_init(struct pg_db *p);
+void pg_pool_release(struct pg_db *p);
+void pg_connection_release(struct pg_connection *c); /* all but the struct itself */
 
 /* postgres_connect.c */
 enum err pg_url_read(struct ctx *cx, struct pg_db *p, const char *url) MUST_USE;
 void pg_url_set(struct pg_db *p, const char *word, const char *value);
 void pg_url_free(struct pg_db *p);
+const char *pg_url_get(const struct pg_db *p, const char *word); /* NULL: not said */
 /* Opens the connection, also again; waits a moment for a server that is restarting. */
 enum err pg_connect(struct ctx *cx, struct pg_db *p, struct pg_connection *c) MUST_USE;
 /* Forgets everything about the server's side. */
 void pg_disconnect(struct pg_connection *c);
 
-/* One try. False: `refusal` says why, with the SQLSTATE if the server had one. */
+/* One try. False: `refusal` says why, with the SQLSTATE if the server had one; empty: not by then.
+ */
 bool pg_connect_once(const struct pg_db *p, struct pg_connection *c, int64_t deadline_us,
                      char refusal[200]);
+
+/* postgres_away.c */
+struct pg_server *pg_server_find(const char *name); /* host and port, as the URL says them */
+void pg_server_leave(struct pg_server *s);
+enum pg_try {
+    PG_TRY_NOT,   /* it is away, and waiting would not help: `refusal` is what it said last */
+    PG_TRY_ONCE,  /* pg_server_tried follows, */
+    PG_TRY_AGAIN, /* and in vain: a further one may, soon */
+};
+/* Whether a connection may be tried, and until when. */
+enum pg_try pg_server_try(struct pg_server *s, int64_t *ret_until_us, char refusal[200]) MUST_USE;
+/* NULL: it let us in, or might have; empty: not a word by then. */
+void pg_server_tried(struct pg_server *s, int64_t began_us, const char *refusal);
+/* It does not answer on a connection that was open: those that idle are of no use either. */
+void pg_server_silent(struct pg_server *s);
+int64_t pg_server_silent_at(struct pg_server *s); /* 0: never */
+
+/* postgres_cancel.c */
+/* False: the server has not heard of it by then; the connection is of no use any more. */
+bool pg_cancel(PGconn *pg, int64_t until_us) MUST_USE;
+
+/* postgres_online.c */
+enum err pg_online(struct ctx *cx, const char *sql) MUST_USE;
 
 /* postgres_probe.c */
 enum err pg_probe(struct ctx *cx, const char *location, const char *const *names,
                   struct str *ret) MUST_USE;
+enum err pg_probe_replica(struct ctx *cx, const char *location, const char *replica,
+                          int64_t lag_max_us, struct str *ret) MUST_USE;
 
 /* postgres_wire.c */
 void pg_ahead(struct pg_connection *c, const char *command);

@@ -5,12 +5,9 @@
 #include <poll.h>
 #include <time.h>
 
-#define CONNECT_US (5 * US_PER_S)   /* one try */
 #define PATIENCE_US (30 * US_PER_S) /* without a deadline: for one of the pool's */
 #define AGAIN_US (250 * US_PER_MS)
-#define RESTART_US (3 * US_PER_S) /* how long a server may be away before work fails */
 #define RESTART_PAUSE_US (50 * US_PER_MS)
-#define REFUSED_FOR_US (100 * US_PER_MS) /* after a refusal others fail at once */
 
 static void *must(void *p)
 {
@@ -41,9 +38,12 @@ void pg_url_free(struct pg_db *p)
         free(p->values[i]);
     }
     p->n_words = 0;
+    if (p->server)
+        pg_server_leave(p->server);
+    p->server = NULL;
 }
 
-static const char *url_get(const struct pg_db *p, const char *word)
+const char *pg_url_get(const struct pg_db *p, const char *word)
 {
     for (int i = 0; i < p->n_words; i++)
         if (strcmp(p->words[i], word) == 0)
@@ -53,8 +53,17 @@ static const char *url_get(const struct pg_db *p, const char *word)
 
 static void url_default(struct pg_db *p, const char *word, const char *value)
 {
-    if (!url_get(p, word))
+    if (!pg_url_get(p, word))
         pg_url_set(p, word, value);
+}
+
+static const char *url_server(struct ctx *cx, const struct pg_db *p)
+{
+    const char *host = pg_url_get(p, "host"), *address = pg_url_get(p, "hostaddr"),
+               *port = pg_url_get(p, "port");
+    return arena_printf(cx->arena, "%s %s %s", host ? host : "", address ? address : "",
+                        port ? port : "")
+        .p;
 }
 
 /* The URL may hold a password: no message repeats any of it. */
@@ -71,6 +80,7 @@ enum err pg_url_read(struct ctx *cx, struct pg_db *p, const char *url)
         if (o->val && *o->val)
             pg_url_set(p, o->keyword, o->val);
     PQconninfoFree(all);
+    p->server = pg_server_find(url_server(cx, p));
     snprintf(name, sizeof(name), "jumun-%s", p->base.name);
     url_default(p, "application_name", name);
     url_default(p, "connect_timeout", "5");
@@ -137,7 +147,8 @@ bool pg_connect_once(const struct pg_db *p, struct pg_connection *c, int64_t dea
     if (!ok) {
         /* A name with several addresses: what a server said, before what was not reached. */
         const char *said = pg ? PQerrorMessage(pg) : "", *fatal = strstr(said, "FATAL:");
-        snprintf(refusal, 200, "%s", fatal ? fatal : said[0] ? said : "timeout");
+        bool silent = pg && clock_monotonic_us() >= deadline_us;
+        snprintf(refusal, 200, "%s", fatal ? fatal : silent ? "" : said);
         refusal[strcspn(refusal, "\n")] = '\0';
         PQfinish(pg);
         return false;
@@ -151,45 +162,21 @@ bool pg_connect_once(const struct pg_db *p, struct pg_connection *c, int64_t dea
     return true;
 }
 
-/* Once the server has been away for longer than a restart takes, one try at a time is enough. */
-static bool known_away(struct pg_db *p, int64_t now, int64_t *ret_since_us, char refusal[200])
-{
-    pthread_mutex_lock(&p->mutex);
-    int64_t since_us = p->away_since_us ? p->away_since_us : now;
-    bool yes = now - since_us > RESTART_US && now - p->refused_at_us < REFUSED_FOR_US;
-    memcpy(refusal, p->refusal, sizeof(p->refusal));
-    pthread_mutex_unlock(&p->mutex);
-    *ret_since_us = since_us;
-    return yes;
-}
-
-/* NULL: connected. */
-static void note_refusal(struct pg_db *p, const char *refusal)
-{
-    int64_t now = clock_monotonic_us();
-    pthread_mutex_lock(&p->mutex);
-    if (!refusal)
-        p->away_since_us = 0;
-    else if (!p->away_since_us)
-        p->away_since_us = now;
-    p->refused_at_us = now;
-    if (refusal)
-        snprintf(p->refusal, sizeof(p->refusal), "%s", refusal);
-    pthread_mutex_unlock(&p->mutex);
-}
-
 /* Starting, stopping or not there: worth waiting for. A wrong password or database is not. */
-static bool is_away(const struct pg_db *p)
+static bool is_away(const struct pg_db *p, const char *refusal)
 {
+    if (!refusal[0] || strstr(refusal, " 57P0"))
+        return true;
+    if (strstr(refusal, "FATAL:"))
+        return false;
     PGPing ping = PQpingParams((const char *const *)p->words, (const char *const *)p->values, 0);
     return ping == PQPING_REJECT || ping == PQPING_NO_RESPONSE;
 }
 
-/* libpq has no other word for it: the server, this database or this role has no connection left, or
- * the server is starting. */
+/* libpq has no other word for it: the server, this database or this role has no connection left. */
 static bool is_full(const char *refusal)
 {
-    return strstr(refusal, " 53300: ") || strstr(refusal, " 57P03: ");
+    return strstr(refusal, " 53300: ");
 }
 
 /* *ret_full: the server is there and has no connection for us. */
@@ -197,28 +184,25 @@ static enum err connect_or_full(struct ctx *cx, struct pg_db *p, struct pg_conne
                                 bool *ret_full, char refusal[200])
 {
     const struct timespec pause = {.tv_nsec = RESTART_PAUSE_US * 1000};
-    int64_t now = clock_monotonic_us(), since_us = now;
+    int64_t until_us = 0;
+    enum pg_try may;
 
     *ret_full = false;
-    if (known_away(p, now, &since_us, refusal))
-        return fail(cx, ERR_UNAVAILABLE, "postgres: %s", refusal);
-    int64_t wait_until_us = since_us + RESTART_US, try_until_us = now + CONNECT_US;
-    if (cx->deadline_us && cx->deadline_us < try_until_us)
-        try_until_us = cx->deadline_us;
-    if (try_until_us < wait_until_us)
-        wait_until_us = try_until_us;
-    while (!pg_connect_once(p, c, try_until_us, refusal)) {
-        if (is_full(refusal)) {
-            *ret_full = true;
+    while ((may = pg_server_try(p->server, &until_us, refusal)) != PG_TRY_NOT) {
+        int64_t began_us = clock_monotonic_us();
+        if (cx->deadline_us && cx->deadline_us < until_us)
+            until_us = cx->deadline_us;
+        bool ok = pg_connect_once(p, c, until_us, refusal);
+        *ret_full = !ok && is_full(refusal);
+        pg_server_tried(p->server, began_us, ok || *ret_full ? NULL : refusal);
+        if (ok || *ret_full)
             return ERR_OK;
-        }
-        note_refusal(p, refusal);
-        if (clock_monotonic_us() + RESTART_PAUSE_US >= wait_until_us || !is_away(p))
-            return fail(cx, ERR_UNAVAILABLE, "postgres: %s", refusal);
+        if (may == PG_TRY_ONCE || clock_monotonic_us() + RESTART_PAUSE_US >= until_us ||
+            !is_away(p, refusal))
+            break;
         nanosleep(&pause, NULL);
     }
-    note_refusal(p, NULL);
-    return ERR_OK;
+    return fail(cx, ERR_UNAVAILABLE, "postgres: %s", refusal[0] ? refusal : "it does not answer");
 }
 
 enum err pg_connect(struct ctx *cx, struct pg_db *p, struct pg_connection *c)

@@ -63,19 +63,33 @@ static bool line_grant(struct pg_db *p, struct pg_connection *gift)
     return true;
 }
 
-static void connection_free(struct pg_connection *c)
+void pg_connection_release(struct pg_connection *c)
 {
     pg_disconnect(c);
     pg_statements_drop(c);
+}
+
+static void connection_free(struct pg_connection *c)
+{
+    pg_connection_release(c);
     free(c);
 }
 
-/* With the mutex held. */
+/* With the mutex held: one that is open, if there is any. */
 static struct pg_connection *free_take(struct pg_db *p)
 {
-    struct pg_connection *c = p->free;
+    int64_t silent_at_us = p->server ? pg_server_silent_at(p->server) : 0;
+    struct pg_connection **at = &p->free;
+
+    while (*at && (!(*at)->pg || (*at)->idle_since_us < silent_at_us))
+        at = &(*at)->next;
+    if (!*at)
+        at = &p->free;
+    struct pg_connection *c = *at;
     if (c)
-        p->free = c->next;
+        *at = c->next;
+    if (c && c->idle_since_us < silent_at_us)
+        pg_disconnect(c);
     return c;
 }
 
@@ -247,9 +261,14 @@ void pg_give_back(struct pg_db *p, struct pg_connection *c)
         connection_free(old);
 }
 
-void pg_pool_open(struct pg_db *p)
+void pg_pool_init(struct pg_db *p)
 {
     pthread_mutex_init(&p->mutex, NULL);
+}
+
+void pg_pool_open(struct pg_db *p)
+{
+    pg_pool_init(p);
     pthread_mutex_lock(&pools_mutex);
     p->next = pools;
     pools = p;
@@ -265,6 +284,11 @@ void pg_pool_close(struct pg_db *p)
         at = &(*at)->next;
     *at = p->next;
     pthread_mutex_unlock(&pools_mutex);
+    pg_pool_release(p);
+}
+
+void pg_pool_release(struct pg_db *p)
+{
     while (p->free) {
         struct pg_connection *c = p->free;
         p->free = c->next;

@@ -1,5 +1,5 @@
 /* postgres_probe.c -- what is wrong with a server, database or role, and what to do about it. */
-#include "db/postgres.h"
+#include "db/postgres_replica.h"
 
 #define PROBE_US (5 * US_PER_S)
 #define VERSION_LEAST 150000
@@ -13,36 +13,36 @@ static const struct {
     const char *sign;
     enum err e;
     const char *advice;
+    bool in_setting; /* what is to be corrected */
 } refusals[] = {
-    {" 28P01: ", ERR_INVALID,
-     "the password is wrong: correct it in --database, or `alter role ... password`"},
+    {" 28P01: ", ERR_INVALID, "the password is wrong: `alter role ... password`, or correct it",
+     true},
     {"no password supplied", ERR_INVALID,
-     "it wants a password: postgres://USER:PASSWORD@HOST:PORT/DATABASE"},
+     "it wants a password, postgres://USER:PASSWORD@HOST:PORT/DATABASE", true},
     {" 28000: ", ERR_INVALID,
-     "it lets nobody in like this: create the role, or add a line to its pg_hba.conf"},
-    {" 3D000: ", ERR_INVALID,
-     "there is no such database: `create database`, or correct --database"},
-    {" 42501: ", ERR_INVALID, "the role may not connect: `grant connect on database`"},
+     "it lets nobody in like this: create the role, or add a line to its pg_hba.conf", false},
+    {" 3D000: ", ERR_INVALID, "there is no such database: `create database`, or correct it", true},
+    {" 42501: ", ERR_INVALID, "the role may not connect: `grant connect on database`", false},
     {" 53300: ", ERR_UNAVAILABLE,
-     "it has no connection left: raise max_connections, or lower --database-connections"},
+     "it has no connection left: raise max_connections, or lower --database-connections", false},
     {" 57P03: ", ERR_UNAVAILABLE,
-     "it is starting, or will be: wait, and read its log if that lasts"},
+     "it is starting, or will be: wait, and read its log if that lasts", false},
     {"could not translate host name", ERR_UNAVAILABLE,
-     "the name in --database has no address: correct it, or DNS"},
-    {"SSL", ERR_INVALID,
-     "it and --database do not agree about TLS: correct sslmode and certificates"},
+     "DNS does not know the host: mend that, or correct it", true},
+    {"SSL", ERR_INVALID, "TLS is not agreed about: correct certificates, or sslmode", true},
     {"certificate", ERR_INVALID,
-     "its certificate is not believed: correct sslrootcert, or the host's name in --database"},
-    {"", ERR_UNAVAILABLE,
-     "nobody answers there: start the server, or correct host and port in --database"},
+     "its certificate is not believed: correct sslrootcert, or the host's name", true},
+    {"", ERR_UNAVAILABLE, "nobody answers there: start the server, or correct host and port", true},
 };
 
-static enum err probe_refused(struct ctx *cx, const char *refusal)
+static enum err probe_refused(struct ctx *cx, const char *setting, const char *refusal)
 {
     size_t i = 0;
     while (!strstr(refusal, refusals[i].sign))
         i++;
-    return fail(cx, refusals[i].e, "%s (%.120s)", refusals[i].advice, refusal);
+    bool in = refusals[i].in_setting;
+    return fail(cx, refusals[i].e, "%s%s%s (%.120s)", refusals[i].advice, in ? " in " : "",
+                in ? setting : "", refusal[0] ? refusal : "no answer");
 }
 
 static enum err one(struct ctx *cx, struct pg_connection *c, const char *sql, struct db_args args,
@@ -50,7 +50,7 @@ static enum err one(struct ctx *cx, struct pg_connection *c, const char *sql, st
 {
     struct db_query q = {.sql = sql, .args = args, .want = WANT_INT, .out = ret};
     *ret = 0;
-    return pg_run_on(cx, c, &q);
+    return pg_run_on(cx, c, &q, 1);
 }
 
 static enum err probe_server(struct ctx *cx, struct pg_connection *c)
@@ -124,32 +124,122 @@ static enum err probe_all(struct ctx *cx, struct pg_connection *c, const char *c
     return ERR_OK;
 }
 
+/* One connection that is opened to look, and nothing else. */
+struct look {
+    struct pg_db p;
+    struct pg_connection *c;
+};
+
+static enum err look_open(struct ctx *cx, struct look *l, const char *setting, const char *url)
+{
+    char refusal[200] = "";
+
+    *l = (struct look){.p = {.base = {.driver = &db_postgres, .name = "doctor"}}};
+    l->c = calloc(1, sizeof(*l->c));
+    if (!l->c)
+        abort();
+    pg_pool_init(&l->p);
+    cx->db = &l->p.base;
+    TRY(pg_url_read(cx, &l->p, url));
+    return pg_connect_once(&l->p, l->c, clock_monotonic_us() + PROBE_US, refusal)
+               ? ERR_OK
+               : probe_refused(cx, setting, refusal);
+}
+
+static void look_close(struct look *l)
+{
+    pg_connection_release(l->c);
+    free(l->c);
+    pg_pool_release(&l->p);
+    pg_url_free(&l->p);
+}
+
 enum err pg_probe(struct ctx *cx, const char *location, const char *const *names, struct str *ret)
 {
-    struct pg_db p = {.base = {.driver = &db_postgres, .name = "doctor"}};
-    struct pg_connection *c = calloc(1, sizeof(*c));
     struct db *before = cx->db;
-    char refusal[200] = "";
-    enum err e;
+    struct look l;
 
-    if (!c)
-        abort();
-    pg_pool_open(&p);
-    cx->db = &p.base;
-    e = pg_url_read(cx, &p, arena_printf(cx->arena, "postgres%s", location).p);
-    if (e == ERR_OK && !pg_connect_once(&p, c, clock_monotonic_us() + PROBE_US, refusal))
-        e = probe_refused(cx, refusal);
-    else if (e == ERR_OK && names)
-        e = probe_all(cx, c, names);
+    enum err e = look_open(cx, &l, "--database", arena_printf(cx->arena, "postgres%s", location).p);
+    if (e == ERR_OK && names)
+        e = probe_all(cx, l.c, names);
     if (e == ERR_OK)
         *ret = arena_printf(cx->arena, "PostgreSQL %d at %s:%s, database %s as %s",
-                            PQserverVersion(c->pg) / 10000, PQhost(c->pg), PQport(c->pg),
-                            PQdb(c->pg), PQuser(c->pg));
+                            PQserverVersion(l.c->pg) / 10000, PQhost(l.c->pg), PQport(l.c->pg),
+                            PQdb(l.c->pg), PQuser(l.c->pg));
     cx->db = before;
-    pg_disconnect(c);
-    pg_statements_drop(c);
-    free(c);
-    pg_url_free(&p);
-    pg_pool_close(&p);
+    look_close(&l);
+    return e;
+}
+
+static enum err replica_behind(struct ctx *cx, struct look *l, int64_t lag_max_us)
+{
+    int64_t paused = 0, last_us = 0;
+
+    cx->db = &l->p.base;
+    TRY(one(cx, l->c, "select case when pg_is_wal_replay_paused() then 1 else 0 end", NO_ARGS,
+            &paused));
+    if (paused)
+        return fail(cx, ERR_UNAVAILABLE,
+                    "its replay is paused: `select pg_wal_replay_resume()` there");
+    TRY(one(cx, l->c,
+            "select cast(extract(epoch from clock_timestamp() -"
+            " pg_last_xact_replay_timestamp()) * 1000000 as bigint)",
+            NO_ARGS, &last_us));
+    return fail(cx, ERR_UNAVAILABLE,
+                "it is too far behind: not within %.0f s where the primary was, its last "
+                "transaction is %.0f s old: look at pg_stat_wal_receiver there, or raise "
+                "--database-replica-lag",
+                (double)(lag_max_us < PROBE_US ? lag_max_us : PROBE_US) / US_PER_S,
+                (double)last_us / US_PER_S);
+}
+
+/* It has to come where the primary is now, in time. */
+static enum err probe_replica(struct ctx *cx, struct look *primary, struct look *l,
+                              int64_t lag_max_us)
+{
+    const struct timespec pause = {.tv_nsec = 50000000};
+    int64_t cluster = 0, wanted = 0, lsn = 0;
+    int64_t until_us = clock_monotonic_us() + (lag_max_us < PROBE_US ? lag_max_us : PROBE_US);
+
+    cx->db = &primary->p.base;
+    TRY(one(cx, primary->c, PG_CLUSTER_SQL, NO_ARGS, &cluster));
+    TRY(one(cx, primary->c, PG_WRITTEN_SQL, NO_ARGS, &wanted));
+    cx->db = &l->p.base;
+    for (;;) {
+        TRY(one(cx, l->c, PG_REPLAYED_SQL, ARGS(db_int(cluster)), &lsn));
+        if (lsn == PG_NOT_A_STANDBY)
+            return fail(cx, ERR_UNAVAILABLE,
+                        "it is not a standby but takes writes of its own: name a standby of "
+                        "--database");
+        if (lsn == PG_OF_ANOTHER_CLUSTER)
+            return fail(cx, ERR_UNAVAILABLE,
+                        "it is a standby of another server than --database: correct one of them");
+        if (lsn >= wanted)
+            return ERR_OK;
+        if (clock_monotonic_us() > until_us)
+            return replica_behind(cx, l, lag_max_us);
+        nanosleep(&pause, NULL);
+    }
+}
+
+enum err pg_probe_replica(struct ctx *cx, const char *location, const char *replica,
+                          int64_t lag_max_us, struct str *ret)
+{
+    struct db *before = cx->db;
+    struct look primary, l;
+
+    enum err e =
+        look_open(cx, &primary, "--database", arena_printf(cx->arena, "postgres%s", location).p);
+    if (e == ERR_OK) {
+        e = look_open(cx, &l, "--database-replicas", replica);
+        if (e == ERR_OK)
+            e = probe_replica(cx, &primary, &l, lag_max_us);
+        if (e == ERR_OK)
+            *ret = arena_printf(cx->arena, "standby at %s:%s, as new as the primary",
+                                PQhost(l.c->pg), PQport(l.c->pg));
+        look_close(&l);
+    }
+    cx->db = before;
+    look_close(&primary);
     return e;
 }

@@ -26,7 +26,7 @@ static enum err ask(struct ctx *cx, struct pg_connection *c, const char *sql, st
 {
     struct db_query q = {.sql = sql, .args = args, .want = WANT_INT, .out = ret};
     *ret = 0;
-    return pg_run_on(cx, c, &q);
+    return pg_run_on(cx, c, &q, 1);
 }
 
 /*
@@ -40,6 +40,8 @@ static enum err make_role(struct ctx *cx, struct pg_connection *c, struct pg_db 
     const struct db_args name = ARGS(db_str(str_from(role)));
 
     TRY(ask(cx, c, "select count(*) from pg_roles where rolname = $1", name, &exists));
+    if (!exists && p->options.must_exist)
+        return ERR_OK;
     if (!exists) {
         TRY(ask(cx, c,
                 "select count(*) from pg_roles where rolname = current_user and"
@@ -85,6 +87,18 @@ static enum err make_schema(struct ctx *cx, struct pg_connection *c, struct pg_d
     return ERR_OK;
 }
 
+/* Nothing is to be made. */
+static enum err find_turn(struct ctx *cx, struct pg_connection *c, struct pg_db *p)
+{
+    int64_t there;
+
+    TRY(ask(cx, c,
+            "select count(*) from pg_tables where schemaname = $1 and tablename = 'jumun_turn'",
+            ARGS(db_str(str_from(p->base.name))), &there));
+    p->has_turn = there > 0;
+    return pg_simple(cx, c, "commit");
+}
+
 static enum err make_all(struct ctx *cx, struct pg_connection *c, struct pg_db *p)
 {
     const char *role = arena_printf(cx->arena, "jumun_%s", p->base.name).p;
@@ -92,8 +106,11 @@ static enum err make_all(struct ctx *cx, struct pg_connection *c, struct pg_db *
     TRY(pg_simple(cx, c, SETUP_BEGIN));
     TRY(make_role(cx, c, p, role));
     TRY(make_schema(cx, c, p, role));
+    if (p->options.must_exist)
+        return find_turn(cx, c, p);
     if (p->has_role)
         TRY(pg_simple(cx, c, arena_printf(cx->arena, "set local role \"%s\"", role).p));
+    p->has_turn = true;
     return pg_simple(cx, c,
                      arena_printf(cx->arena,
                                   "create table if not exists \"%s\".jumun_turn (); commit",

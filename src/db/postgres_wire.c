@@ -258,11 +258,8 @@ static enum err receive(const struct pg_connection *c, int64_t deadline_us, cons
 /* A second thread of the server's ends ours; false: it did not say so in time. */
 static bool cancel_and_drain(struct pg_connection *c, const struct batch *b, struct pg_answer *a)
 {
-    char message[256];
-    PGcancel *cancel = PQgetCancel(c->pg);
-    bool asked = cancel && PQcancel(cancel, message, sizeof(message));
-    PQfreeCancel(cancel);
-    return asked && receive(c, clock_monotonic_us() + CANCEL_US, b, a) == ERR_OK;
+    return pg_cancel(c->pg, clock_monotonic_us() + CANCEL_US) &&
+           receive(c, clock_monotonic_us() + CANCEL_US, b, a) == ERR_OK;
 }
 
 /* One try on the connection as it is. ERR_OK: the server answered, if with a failure. */
@@ -280,6 +277,7 @@ static enum err exchange_once(struct pg_connection *c, struct pg_asked *asked, s
     if (e == ERR_DEADLINE) {
         late = true;
         e = cancel_and_drain(c, &b, a) ? ERR_OK : ERR_UNAVAILABLE;
+        a->silent = e != ERR_OK && PQstatus(c->pg) != CONNECTION_BAD;
     }
     if (e == ERR_OK && PQexitPipelineMode(c->pg) && PQstatus(c->pg) != CONNECTION_BAD)
         return ERR_OK; /* also when it answered before the server heard of the cancel */
@@ -294,7 +292,7 @@ static void forget(struct pg_answer *a, struct pg_asked *asked, size_t n)
     }
     PQclear(a->result);
     PQclear(a->failure);
-    *a = (struct pg_answer){NULL, NULL, NULL, NULL};
+    *a = (struct pg_answer){.result = NULL};
 }
 
 /* Whether the server has said good-bye, or is gone, as far as this side has heard. */
@@ -325,6 +323,8 @@ static enum err exchange_or_reconnect(struct ctx *cx, struct pg_connection *c,
         enum err e = exchange_once(c, asked, n, x->deadline_us, a);
         if (e == ERR_OK)
             return ERR_OK;
+        if (a->silent)
+            pg_server_silent(pg_of(cx)->server);
         forget(a, asked, n);
         pg_disconnect(c);
         if (e == ERR_DEADLINE)
@@ -368,7 +368,7 @@ static enum err failure_of(struct ctx *cx, struct pg_connection *c, const struct
 static enum err exchange(struct ctx *cx, struct pg_connection *c, struct pg_asked *asked, size_t n,
                          const struct exchange_terms *x, PGresult **ret)
 {
-    struct pg_answer a = {NULL, NULL, NULL, NULL};
+    struct pg_answer a = {.result = NULL};
 
     enum err e = exchange_or_reconnect(cx, c, asked, n, x, &a);
     if (e != ERR_OK) {
@@ -483,7 +483,7 @@ enum err pg_simple(struct ctx *cx, struct pg_connection *c, const char *sql)
 {
     const struct batch alone = {.n = 0};
     int64_t deadline_us = cx->deadline_us ? cx->deadline_us : clock_monotonic_us() + NO_DEADLINE_US;
-    struct pg_answer a = {NULL, NULL, NULL, NULL};
+    struct pg_answer a = {.result = NULL};
     PGresult *r = NULL;
     enum err e = ERR_OK;
 

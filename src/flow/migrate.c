@@ -4,7 +4,12 @@
 
 #include "flow/schema.h"
 
-#define CONFLICT_TRIES 20 /* processes that start together */
+#define TRIES 20 /* processes that start together; tables that somebody else holds */
+#define BUSY_PAUSE_MS 500
+
+#define RECORD_SQL                                                                                 \
+    "insert into migrations (name, checksum, applied_at) values ($1, $2, $3)"                      \
+    " on conflict (name) do nothing"
 
 struct migration_row {
     struct str name;
@@ -24,15 +29,26 @@ static int64_t checksum(const char *sql)
     return (int64_t)(str_hash(str_from(sql)) >> 1);
 }
 
+/* Outside a transaction, so that nothing stands still for it: first the work, which may be done
+ * twice, then the row. */
+static enum err run_online(struct ctx *cx, const struct migration *m)
+{
+    TRY(db_online(cx, m->sql));
+    TRY(db_begin(cx));
+    TRY(db_exec(cx, RECORD_SQL,
+                ARGS(db_str(str_from(m->name)), db_int(checksum(m->sql)), db_int(ctx_now(cx)))));
+    return db_commit(cx);
+}
+
 /* The row first: of several processes that start together one gets it, and the others find it. */
 static enum err run_script(struct ctx *cx, const struct migration *m)
 {
     int64_t ours;
 
+    if (str_starts(str_from(m->sql), STR(MIGRATION_ONLINE)))
+        return run_online(cx, m);
     TRY(db_begin(cx));
-    TRY(db_change(cx, &ours,
-                  "insert into migrations (name, checksum, applied_at) values ($1, $2, $3)"
-                  " on conflict (name) do nothing",
+    TRY(db_change(cx, &ours, RECORD_SQL,
                   ARGS(db_str(str_from(m->name)), db_int(checksum(m->sql)), db_int(ctx_now(cx)))));
     if (ours)
         TRY(db_script(cx, m->sql));
@@ -112,10 +128,13 @@ static enum err migrate_once(struct ctx *cx, const struct migration *scripts, bo
 enum err migrate(struct ctx *cx, const struct migration *scripts, bool dry_run,
                  struct list *pending)
 {
+    const struct timespec pause = {.tv_nsec = BUSY_PAUSE_MS * 1000000L};
     enum err e = ERR_CONFLICT;
 
-    for (int tries = 0; tries < CONFLICT_TRIES && (e == ERR_CONFLICT || e == ERR_DUPLICATE);
+    for (int tries = 0; tries < TRIES && (e == ERR_CONFLICT || e == ERR_DUPLICATE || e == ERR_BUSY);
          tries++) {
+        if (e == ERR_BUSY) /* who waited behind us goes first */
+            nanosleep(&pause, NULL);
         e = migrate_once(cx, scripts, dry_run, pending);
         if (e != ERR_OK)
             db_rollback(cx);

@@ -3,6 +3,10 @@
 
 #include "db/db.h"
 
+/* A script that begins with this holds nothing but `create [unique] index if not exists ...` on
+ * tables that may be large; see db_online. */
+#define MIGRATION_ONLINE "-- online: "
+
 struct migration {
     const char *name; /* "0001_carts" */
     const char *sql;

@@ -47,7 +47,11 @@ void platform_ctx(struct platform *p, struct svc *svc, struct arena *a, struct c
 
 static enum err call_handler(struct work *w)
 {
-    enum err e = w->bound->route->handle(&w->cx, &w->rq, &w->rp);
+    const struct route *route = w->bound->route;
+
+    w->cx.old_ok = route->old_for & w->cx.caller.role;
+    enum err e = route->handle(&w->cx, &w->rq, &w->rp);
+    w->cx.old_ok = false;
 
     /* A handler that left its own transaction open did not reach its commit. */
     assert(e != ERR_OK || w->rp.status != 0);

@@ -125,6 +125,12 @@ static const char *database_url(struct platform *p)
                                      : url(p, "sqlite", "");
 }
 
+static const char *database_replicas(struct platform *p)
+{
+    return p->options.database_replicas.p ? arena_cstr(&p->arena, p->options.database_replicas)
+                                          : NULL;
+}
+
 static const char *bus_url(struct platform *p)
 {
     return p->options.bus_url.p ? arena_cstr(&p->arena, p->options.bus_url)
@@ -176,11 +182,27 @@ static enum err open_engines(struct ctx *cx, struct platform *p)
     return ERR_OK;
 }
 
+static void replica_metrics(struct svc *s, const char *name)
+{
+    s->replicas = metric_get(METRIC_GAUGE, "jumun_db_replicas", "Replicas that may be read.",
+                             "service", name, NULL, NULL);
+    s->replica_age_us = metric_get(METRIC_GAUGE, "jumun_db_replica_age_microseconds",
+                                   "How old reads of the oldest of them were, at most.", "service",
+                                   name, NULL, NULL);
+    s->replica_reads = metric_get(METRIC_COUNTER, "jumun_db_replica_reads_total",
+                                  "Reads answered by replicas.", "service", name, NULL, NULL);
+    s->replica_misses =
+        metric_get(METRIC_COUNTER, "jumun_db_replica_misses_total",
+                   "Reads answered by the primary in their place.", "service", name, NULL, NULL);
+}
+
 static enum err open_service(struct ctx *cx, struct platform *p, struct svc *s)
 {
     const struct db_options options = {.group_commit = p->options.threads > 0,
                                        .readers_max = 8,
                                        .connections_max = (int)p->options.database_connections,
+                                       .replicas = database_replicas(p),
+                                       .replica_lag_us = p->options.database_replica_lag_us,
                                        .clock = p->options.clock};
     const char *name = s->service->name;
 
@@ -207,6 +229,8 @@ static enum err open_service(struct ctx *cx, struct platform *p, struct svc *s)
                             "service", name, NULL, NULL);
     s->syncs = metric_get(METRIC_COUNTER, "jumun_db_syncs_total",
                           "Group commits, each one sync of the log.", "service", name, NULL, NULL);
+    if (options.replicas && s->service->migrations)
+        replica_metrics(s, name);
     if (s->service->migrations) {
         TRY(db_open(cx, database_url(p), name, &options, &s->db));
         platform_ctx(p, s, cx->arena, cx);
@@ -392,6 +416,12 @@ static void refresh_metrics(void *arg)
         metric_set(s->exchanges, (int64_t)stats.exchanges);
         metric_set(s->commits, (int64_t)stats.commits);
         metric_set(s->syncs, (int64_t)stats.groups);
+        if (!s->replicas)
+            continue;
+        metric_set(s->replicas, (int64_t)stats.replicas);
+        metric_set(s->replica_age_us, (int64_t)stats.replica_age_us);
+        metric_set(s->replica_reads, (int64_t)stats.replica_reads);
+        metric_set(s->replica_misses, (int64_t)stats.replica_misses);
     }
     if (p->bus)
         metric_set(p->bus_syncs, (int64_t)bus_syncs(p->bus));

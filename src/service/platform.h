@@ -27,9 +27,11 @@ struct platform_options {
     struct str data_dir;
     struct str database_url;      /* none: files in data_dir */
     int64_t database_connections; /* of each service, on a server; 0: the driver's default */
-    struct str bus_url;           /* none: a file in data_dir */
-    struct str cache_url;         /* none: in this process */
-    struct str blobs_url;         /* none: files in data_dir */
+    struct str database_replicas; /* none: the primary answers everything */
+    int64_t database_replica_lag_us;
+    struct str bus_url;   /* none: a file in data_dir */
+    struct str cache_url; /* none: in this process */
+    struct str blobs_url; /* none: files in data_dir */
     struct blob_keys blob_keys;
     struct str listen, internal_listen, toss_listen; /* STR_NONE: no listener */
     int64_t threads, slow_threads;

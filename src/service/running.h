@@ -67,6 +67,7 @@ struct svc {
     struct metric *behind[TOPICS_MAX], *behind_age_us[TOPICS_MAX]; /* of service->topics */
     struct metric *outbox_rows, *outbox_age_us, *consumed, *statements;
     struct metric *exchanges, *commits, *syncs;
+    struct metric *replicas, *replica_age_us, *replica_reads, *replica_misses; /* NULL: none */
 };
 
 struct platform {

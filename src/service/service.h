@@ -68,6 +68,9 @@ struct route {
     /* Runs after the policy and before the body is decoded: "is this store mine?" NULL: none. */
     enum err (*guard)(struct ctx *cx, const struct request *rq);
     const char *doc;
+    /* Set of enum role: for these callers what the handler reads outside a transaction may be a
+     * little old, a replica's. Nobody belongs here who changes what the route shows. */
+    unsigned old_for;
 };
 
 /* What stands at the public address instead of the server: the gateway's proxy. */

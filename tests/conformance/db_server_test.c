@@ -1,65 +1,6 @@
 /* db_server_test.c -- what a database on a server must live through: restarts, cut connections,
- * held locks, processes that start together. */
-#include "test.h"
-
-#include "db/db.h"
-#include "flow/migrate.h"
-
-#include <pthread.h>
-#include <stdatomic.h>
-#include <unistd.h>
-
-/* Both set by tests/servers/postgres. CTL takes stop, kill and start. */
-static const char *url, *ctl;
-static const struct db_options options = {.readers_max = 4, .clock = &clock_system};
-
-struct work {
-    struct arena arena;
-    struct rng rng;
-    struct ctx cx;
-};
-
-static void work_init(struct work *w, struct db *db)
-{
-    memset(w, 0, sizeof(*w));
-    arena_init(&w->arena, 16u << 20);
-    rng_init(&w->rng);
-    w->cx = (struct ctx){.arena = &w->arena, .clock = &clock_system, .rng = &w->rng, .db = db};
-}
-
-static void work_release(struct work *w)
-{
-    db_rollback(&w->cx);
-    arena_release(&w->arena);
-}
-
-static struct db *open_db(const char *name)
-{
-    struct work w;
-    struct db *db = NULL;
-    work_init(&w, NULL);
-    if (db_open(&w.cx, url, name, &options, &db) != ERR_OK) {
-        printf("Bail out! cannot open %s: %s\n", name, w.cx.story.detail);
-        exit(1);
-    }
-    work_release(&w);
-    return db;
-}
-
-static enum err script(struct ctx *cx, const char *sql)
-{
-    TRY(db_begin(cx));
-    TRY(db_script(cx, sql));
-    return db_commit(cx);
-}
-
-static void control(const char *verb)
-{
-    char command[300];
-    snprintf(command, sizeof(command), "%s %s >/dev/null 2>&1", ctl, verb);
-    if (system(command) != 0) /* NOLINT(cert-env33-c): our own wrapper */
-        printf("# %s did not go well\n", verb);
-}
+ * held locks, full servers. */
+#include "db_work.h"
 
 static enum err increment(struct ctx *cx)
 {
@@ -448,45 +389,6 @@ static void few_connections(void)
     server_limit("reset max_connections");
 }
 
-static const struct migration steps[] = {
-    {"one", "create table once (id bigint primary key); insert into once (id) values (1)"},
-    {"two", "create table twice (id bigint primary key); insert into once (id) values (2)"},
-    {NULL, NULL},
-};
-
-static void *starter(void *arg)
-{
-    struct work w;
-    struct db *db = open_db("replicas");
-    work_init(&w, db);
-    *(enum err *)arg = migrate(&w.cx, steps, false, NULL);
-    if (*(enum err *)arg != ERR_OK)
-        printf("# migrate: %s\n", w.cx.story.detail);
-    work_release(&w);
-    db_close(db);
-    return NULL;
-}
-
-static void ten_start_together(void)
-{
-    pthread_t threads[10];
-    enum err results[10];
-    struct work w;
-    int64_t n = 0;
-    for (size_t i = 0; i < COUNT_OF(threads); i++)
-        CHECK_INT(pthread_create(&threads[i], NULL, starter, &results[i]), 0);
-    for (size_t i = 0; i < COUNT_OF(threads); i++) {
-        pthread_join(threads[i], NULL);
-        CHECK_INT(results[i], ERR_OK);
-    }
-    struct db *db = open_db("replicas");
-    work_init(&w, db);
-    CHECK_INT(db_int_of(&w.cx, &n, "select count(*) from once", NO_ARGS), ERR_OK);
-    CHECK_INT(n, 2);
-    work_release(&w);
-    db_close(db);
-}
-
 /* For doctor: a server whose clock is not ours. */
 static void clocks_apart(void)
 {
@@ -510,13 +412,8 @@ static void clocks_apart(void)
 
 int main(void)
 {
-    url = getenv("TEST_POSTGRES");
-    ctl = getenv("TEST_POSTGRES_CTL");
-    if (!url || !ctl) {
-        printf("# no TEST_POSTGRES: nothing to do here\n");
+    if (!server_named())
         return 0;
-    }
-    RUN(ten_start_together);
     RUN(strangers);
     RUN(whole_or_nothing);
     RUN(rush);

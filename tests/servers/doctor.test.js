@@ -5,6 +5,7 @@ const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+const { once } = require('node:events');
 const { spawn, spawnSync } = require('node:child_process');
 const { binary } = require('../api/lib/jumun.js');
 const { Platform, until } = require('../api/lib/platform.js');
@@ -57,6 +58,39 @@ test('PostgreSQL', { skip: !TEST_POSTGRES }, () => {
   fails(look(as('postgres', 'latin')), 'database server', /encoding is not UTF8/);
   sql('alter role knocker connection limit 0');
   fails(look(as('knocker:right')), 'database server', /no connection left.*max_connections/);
+});
+
+test('replicas of PostgreSQL', { skip: !process.env.TEST_STANDBY }, async () => {
+  const replica = process.env.TEST_STANDBY;
+  const sql = (text, url = TEST_POSTGRES) => run('psql', '-qXtA', url, '-c', text);
+  sql('drop schema if exists "order" cascade');
+  const look = (url, primary = TEST_POSTGRES) => doctor(['--database', primary, '--database-replica-lag', '2', '--database-replicas', url]);
+  const r = look(`${replica},${replica}`);
+  fine(r, 'database replica 1: standby at');
+  fine(r, 'database replica 2: standby at');
+  fails(look(`${replica},${TEST_POSTGRES}`), 'database replica 2', /not a standby/);
+  fails(look('postgres://127.0.0.1:1/x'), 'database replica 1', /nobody answers/);
+  fails(look(replica.replace('postgres@', 'nobody_known@')), 'database replica 1', /create the role.*28000/);
+  fails(doctor(['--database-replicas', replica]), 'database replica 1', /only a PostgreSQL --database/);
+  sql('select pg_wal_replay_pause()', replica);
+  sql('create table news (n int)');
+  fails(look(replica), 'database replica 1', /paused.*pg_wal_replay_resume/);
+  sql('select pg_wal_replay_resume()', replica);
+  sql("alter system set recovery_min_apply_delay = '1h'", replica);
+  sql('select pg_reload_conf()', replica);
+  sql('create table later (n int)');
+  fails(look(replica), 'database replica 1', /too far behind.*--database-replica-lag/);
+  sql('alter system reset recovery_min_apply_delay', replica);
+  sql('select pg_reload_conf()', replica);
+  fine(look(replica), 'database replica 1: standby at');
+  const other = spawn(path.join(__dirname, 'postgres'), { stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    const [url] = await once(other.stdout, 'data');
+    fails(look(replica, String(url).trim()), 'database replica 1', /standby of another server/);
+  } finally {
+    other.kill();
+    await once(other, 'exit');
+  }
 });
 
 test('Redis', { skip: !TEST_REDIS }, () => {

@@ -5,4 +5,3 @@ alter table payments add column wrong_won bigint;    -- what look-ups said was c
 alter table payments add column wrong_looks bigint not null default 0;
 alter table payments add column frozen_at bigint;
 alter table payments add column reviewed_at bigint;
-create index payments_frozen on payments (frozen_at) where frozen_at is not null;
