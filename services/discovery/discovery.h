@@ -9,7 +9,8 @@ struct registry;
 struct discovery_options {
     struct str listen;      /* "127.0.0.1:8761" */
     struct str credentials; /* "USER:PASSWORD" of whoever may ask; none: anybody */
-    struct str peers;  /* "http://[USER:PASSWORD@]HOST:8761/eureka,..." of others; may be none */
+    struct str peers;  /* "http://HOST:8761/eureka,..." of others (USER:PASSWORD@ before HOST); may
+                          be none */
     int64_t evict_s;   /* expired leases are looked for so often */
     bool evict_always; /* no self-preservation */
 };
@@ -21,7 +22,7 @@ int discovery_port(struct platform *p);
 
 /* This process as a client: registers its services with a server, and hears of the others'. */
 struct discovery_join {
-    struct str urls; /* "http://[USER:PASSWORD@]HOST:8761/eureka,..." */
+    struct str urls; /* "http://HOST:8761/eureka,...", with USER:PASSWORD@ before HOST */
     struct str host; /* by which others reach us; none: that of the public listener */
     int64_t renew_s;
     const struct service *const *wanted; /* NULL-terminated: whose addresses the platform is told */

@@ -22,7 +22,7 @@ enum err replicas_parse(struct ctx *cx, struct str text, struct replicas *ret)
         while (str_ends(url, STR("/")))
             url.n--;
         if (!str_starts(url, STR("http://")) && !str_starts(url, STR("https://")))
-            return fail(cx, ERR_INVALID, "expected http://[USER:PASSWORD@]HOST:PORT/eureka, not %s",
+            return fail(cx, ERR_INVALID, "expected http://HOST:PORT/eureka, not %s",
                         url_shown(cx->arena, url));
         if (ret->n == REGISTRY_PEERS_MAX)
             return fail(cx, ERR_INVALID, "at most %d addresses", REGISTRY_PEERS_MAX);
