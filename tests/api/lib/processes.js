@@ -175,11 +175,13 @@ class Crowd extends EventEmitter {
       this.list.push(registry);
       started.push(this.startService(registry, this.registry));
     }
+    const all = Promise.all(started);
+    all.catch(() => {}); // told below, also when it fails before that
     this.gateway = await startGateway(this.world.upstreams, { args: [...this.issuer, ...this.limits] });
     if (this.ended) await this.gateway.kill(); // somebody lost patience meanwhile
     this.gateway.child.stderr.on('data', (bytes) => this.stderr.emit('data', bytes));
     this.internal = await internalOf(Object.values(this.services));
-    await Promise.all(started);
+    await all;
     this.stdout.emit('data', `ready public=${this.gateway.public} internal=${this.internal.url} toss=${this.services.toss.toss}${(/ discovery=\S+/.exec(registry.said) || [''])[0]}\n`);
   }
 
