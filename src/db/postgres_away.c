@@ -8,7 +8,7 @@
  * moment, longer after each time in vain, and nobody tries for three times as long. What one pool
  * learns counts for all that this process has on the same server.
  */
-#include "db/postgres.h"
+#include "db/postgres_server.h"
 
 #define RESTART_US (3 * US_PER_S)
 #define REFUSED_PAUSE_US (100 * US_PER_MS)

@@ -6,7 +6,7 @@
  * deadline: with a server that hangs, for good. So a thread does it that nobody joins.
  */
 #include "base/thread.h"
-#include "db/postgres.h"
+#include "db/postgres_server.h"
 
 #include <errno.h>
 

@@ -1,5 +1,5 @@
 /* postgres_connect.c -- what the URL says, and one connection: opened, opened again, closed. */
-#include "db/postgres.h"
+#include "db/postgres_server.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,6 +1,6 @@
 /* postgres_pool.c -- a service's connections: the newest idle one first, then a new one, then a
  * line in which a connection goes straight to whoever waits longest. */
-#include "db/postgres.h"
+#include "db/postgres_server.h"
 
 #include <errno.h>
 

@@ -6,7 +6,7 @@
  * server is asked to cancel (PQcancel) and given a moment to say so; after that the connection is
  * given up.
  */
-#include "db/postgres.h"
+#include "db/postgres_server.h"
 
 #include <errno.h>
 #include <poll.h>

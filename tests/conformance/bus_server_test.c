@@ -292,10 +292,12 @@ static void a_clock_that_is_ahead(void)
     CHECK_INT(bus_publish(&w.cx, bus, &e, 1), ERR_OK);
     CHECK_INT(bus_probe(&w.cx, ahead, topics, &is), ERR_OK);
     rd_kafka_t *rk = client_of(RD_KAFKA_PRODUCER);
-    CHECK_INT(rd_kafka_producev(rk, RD_KAFKA_V_TOPIC("ahead.clock"), RD_KAFKA_V_VALUE(data, 2),
-                                RD_KAFKA_V_TIMESTAMP(clock_now(&clock_system) / 1000 + 600000),
-                                RD_KAFKA_V_END),
-              RD_KAFKA_RESP_ERR_NO_ERROR);
+    const rd_kafka_vu_t record[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = "ahead.clock"},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {data, 2}},
+        {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = clock_now(&clock_system) / 1000 + 600000},
+    };
+    CHECK(rd_kafka_produceva(rk, record, COUNT_OF(record)) == NULL);
     CHECK_INT(rd_kafka_flush(rk, 10000), RD_KAFKA_RESP_ERR_NO_ERROR);
     CHECK_INT(bus_probe(&w.cx, ahead, topics, &is), ERR_UNAVAILABLE);
     CHECK(str_find(str_from(w.cx.story.detail), STR("ahead.clock has an event of 59")) != SIZE_MAX);
