@@ -36,8 +36,10 @@ const faults = {
 };
 for (const [name, { harm, mend }] of Object.entries(faults)) {
   test(`a server that ${name}`, options, async () => {
+    // One after the other on the same databases: they share the signing keys.
+    const env = { JUMUN_DATABASE: process.env.TEST_POSTGRES, JUMUN_KEYS_SECRET: 'k'.repeat(40) };
+    const p = await Platform.start({ env, args: ['--threads', '2'] });
     const admin = spawn('psql', ['-qXAt', process.env.TEST_POSTGRES], { stdio: ['pipe', 'ignore', 'ignore'] });
-    const p = await Platform.start({ env: { JUMUN_DATABASE: process.env.TEST_POSTGRES }, args: ['--threads', '2'] });
     let harmed = false;
     try {
       const before = await visit(p, 1000);
