@@ -2,7 +2,7 @@
 JOBS ?= $(shell nproc)
 RUN_FLAGS ?= --demo
 
-.PHONY: help run build dev test test-servers test-faults check crash simulate sanitize bench image fuzz fresh clean
+.PHONY: help run build dev test test-servers test-faults bench-servers check crash simulate sanitize bench image fuzz fresh clean
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
 
@@ -30,6 +30,10 @@ check: ## everything that fails a change: format, layers, analysers, clang, secr
 bench: build ## measures the platform and its parts, prints tables
 	@tools/setup bench
 	@set -e; for bench in $(wildcard tools/bench tools/bench-parts); do $$bench; done
+
+bench-servers: build ## paid orders on PostgreSQL, Kafka and Redis, all on this machine
+	@tools/setup bench servers
+	@tools/bench-servers
 
 crash: dev ## death at every fault point for CRASH_SECONDS, then kill -9 under load TORTURE times
 	@tools/test-crash

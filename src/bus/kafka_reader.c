@@ -26,6 +26,7 @@ static const struct kafka_setting reader_settings[] = {
      "cooperative-sticky of librdkafka before 2.3 aborts when its leader leaves too early"},
     {"session.timeout.ms", "10000", "a dead member's partitions go on after that"},
     {"heartbeat.interval.ms", "1000", "members learn of a rebalance within a second"},
+    {"fetch.wait.max.ms", "100", "other questions wait behind a fetch that has no news"},
     {"fetch.error.backoff.ms", "5", "a moved leader costs little"},
     {"queued.max.messages.kbytes", "8192", "a process's memory has a maximum"},
     {"fetch.message.max.bytes", "524288", "twice the largest event; more at once is only memory"},
