@@ -40,6 +40,8 @@ const ELSEWHERE = {
   'timer.fire': 'timers that call nobody are minutes long; the simulation',
   'payment.late.commit': 'a capture after a refusal; the simulation',
   'payment.wrong.commit': 'a capture of another amount, named three times: tests/unit/payment_freeze_test.c tells the story',
+  'signing_keys.commit': 'keys are sealed with --keys-secret only: tests/unit/signing_keys_test.c',
+  'signing_keys.discard': 'keys are sealed with --keys-secret only: tests/unit/signing_keys_test.c',
   'service_keys.sync': 'passed by `jumun service-keys`: a test of its own below',
   'payment.captured.apart': 'only with a known mistake switched on; the simulation',
 };
