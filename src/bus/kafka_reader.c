@@ -397,6 +397,18 @@ void kafka_wake(struct bus_reader *base)
     rd_kafka_queue_yield(reader_of(base)->queue);
 }
 
+/* The publisher asks: behind a fetch of ours that has no news the question would wait. */
+static bool ask_ends(struct kafka_bus *b, rd_kafka_topic_partition_list_t *ends, int timeout_ms)
+{
+    pthread_rwlock_rdlock(&b->lock);
+    bool ok = b->producer && rd_kafka_offsets_for_times(b->producer, ends, timeout_ms) ==
+                                 RD_KAFKA_RESP_ERR_NO_ERROR;
+    pthread_rwlock_unlock(&b->lock);
+    for (int i = 0; i < ends->cnt && ok; i++)
+        ok = !ends->elems[i].err && ends->elems[i].offset >= 0;
+    return ok;
+}
+
 /* The partitions of `topic` that are ours, with their ends. NULL: the brokers do not say. */
 static rd_kafka_topic_partition_list_t *ends_of(struct kafka_reader *r, const char *topic)
 {
@@ -414,9 +426,7 @@ static rd_kafka_topic_partition_list_t *ends_of(struct kafka_reader *r, const ch
     }
     pthread_mutex_unlock(&r->mutex);
     if (ends->cnt > 0)
-        ok = rd_kafka_offsets_for_times(r->rk, ends, r->end_ms) == RD_KAFKA_RESP_ERR_NO_ERROR;
-    for (int i = 0; i < ends->cnt && ok; i++)
-        ok = !ends->elems[i].err && ends->elems[i].offset >= 0;
+        ok = ask_ends(kafka_of(r->base.bus), ends, r->end_ms);
     r->end_ms = ok ? END_MS : END_AGAIN_MS;
     if (ok)
         return ends;
