@@ -18,7 +18,7 @@ const can = spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', 'tmpfs', box]).
 delete require.cache[require.resolve('../../api/lib/platform.js')];
 process.env.JUMUN = small;
 const test = require('node:test');
-const { Site, SHORT, run, sleep } = require('./site.js');
+const { Site, SHORT, KEYS_SECRET, run, sleep } = require('./site.js');
 
 class Disk extends Site {
   get data() { return path.join(this.dirs[0], 'data'); }
@@ -36,7 +36,7 @@ class Disk extends Site {
     return r.out.split('\n').filter(Boolean);
   }
 
-  doctor() { return this.inside(path.resolve(BINARY), 'doctor', '--audit', '--data', this.data); }
+  doctor() { return this.inside('env', `JUMUN_KEYS_SECRET=${KEYS_SECRET}`, path.resolve(BINARY), 'doctor', '--audit', '--data', this.data); }
 }
 
 test.after(() => fs.rmSync(box, { recursive: true, force: true }));
