@@ -292,7 +292,9 @@ static void tell(struct tale *s, const char *const *points, int moments)
 
     snprintf(s->dir, sizeof s->dir, "/tmp/killed_test.XXXXXX");
     CHECK(mkdtemp(s->dir) != NULL);
-#ifdef JUMUN_FAULTS
+#ifndef JUMUN_FAULTS
+    (void)points; /* nothing dies there: moments only */
+#else
     for (; *points; points++, rounds++)
         deaths += round_of(s, limit += PER_ROUND, *points);
 #endif
