@@ -202,34 +202,30 @@ static enum err refuse(struct ctx *cx, struct answer *a, const char *reason, str
     "select count(*) from stores where store_id = $1 and deleted_at is null"                       \
     " and is_banned = 0 and paused_until <= $2"
 
-static struct db_read read_item(const struct asked *in, const struct asked_line *line,
-                                struct counted *c, struct db_value room[2])
-{
-    room[0] = db_uuid(line->menu_item_id);
-    room[1] = db_uuid(in->store_id);
-    return (struct db_read){
-        .fields = counted_fields,
-        .one = c,
-        .sql = "select i.menu_item_id, i.sold_out, i.deleted_at, v.infinite, v.available"
-               " from menu_items i join inventory v on v.menu_item_id = i.menu_item_id"
-               " where i.menu_item_id = $1 and i.store_id = $2",
-        .args = {room, 2}};
-}
-
-/* What there is of each line, nil ids for what there is not. */
-static enum err count_lines(struct ctx *cx, const struct asked *in, struct list lines, size_t from,
-                            struct counted *counted)
-{
+/* Reads with room for the arguments of those of items. */
+struct reads {
+    struct db_read of[DB_READS_MAX];
     struct db_value room[DB_READS_MAX][2];
-    struct db_read reads[DB_READS_MAX];
+    size_t n;
+};
 
-    for (size_t n = 0; from < lines.n; from += n) {
-        for (n = 0; n < DB_READS_MAX && from + n < lines.n; n++)
-            reads[n] = read_item(in, LIST_AT(struct asked_line, lines, from + n),
-                                 &counted[from + n], room[n]);
-        TRY(db_read(cx, reads, n));
+/* Adds the items of `lines` from there on, as many as there is room for; returns the next one. */
+static size_t read_items(struct reads *r, const struct asked *in, struct list lines, size_t from,
+                         struct counted *counted)
+{
+    for (; from < lines.n && r->n < DB_READS_MAX; from++, r->n++) {
+        struct db_value *room = r->room[r->n];
+        room[0] = db_uuid(LIST_AT(struct asked_line, lines, from)->menu_item_id);
+        room[1] = db_uuid(in->store_id);
+        r->of[r->n] = (struct db_read){
+            .fields = counted_fields,
+            .one = &counted[from],
+            .sql = "select i.menu_item_id, i.sold_out, i.deleted_at, v.infinite, v.available"
+                   " from menu_items i join inventory v on v.menu_item_id = i.menu_item_id"
+                   " where i.menu_item_id = $1 and i.store_id = $2",
+            .args = {room, 2}};
     }
-    return ERR_OK;
+    return from;
 }
 
 static enum err reserve_lines(struct ctx *cx, const struct asked *in, struct list lines,
@@ -255,34 +251,28 @@ static enum err reserve_lines(struct ctx *cx, const struct asked *in, struct lis
     return outbox_append(cx, "stock.reserved", a->order_id, answer_fields, a);
 }
 
-#define FIRST_READS 2 /* beside those of the lines */
-
 static enum err on_stock_requested(struct ctx *cx, const struct event *e, const void *data)
 {
     const struct asked *in = data;
     struct answer a = {.order_id = in->order_id, .reservation_id = ctx_uuid(cx)};
     struct list lines = merge_lines(cx, in->lines);
+    /* What there is of each line; nil ids for what there is not. */
     struct counted *counted = arena_zalloc(cx->arena, lines.n * sizeof *counted);
-    struct db_value room[DB_READS_MAX][2];
     struct reservation r = {0};
     int64_t takes_orders = 0;
-    struct db_read reads[DB_READS_MAX] = {
-        {.fields = reservation_fields,
-         .one = &r,
-         .sql = FIND_SQL,
-         .args = ARGS(db_uuid(in->order_id))},
-        {.number = &takes_orders,
-         .sql = TAKES_ORDERS_SQL,
-         .args = ARGS(db_uuid(in->store_id), db_int(ctx_now(cx)))},
-    };
-    size_t n = 0;
+    struct reads reads = {.of = {{.fields = reservation_fields,
+                                  .one = &r,
+                                  .sql = FIND_SQL,
+                                  .args = ARGS(db_uuid(in->order_id))},
+                                 {.number = &takes_orders,
+                                  .sql = TAKES_ORDERS_SQL,
+                                  .args = ARGS(db_uuid(in->store_id), db_int(ctx_now(cx)))}},
+                          .n = 2};
 
     (void)e;
-    for (; n < lines.n && FIRST_READS + n < DB_READS_MAX; n++)
-        reads[FIRST_READS + n] =
-            read_item(in, LIST_AT(struct asked_line, lines, n), &counted[n], room[n]);
-    TRY(db_read(cx, reads, FIRST_READS + n));
-    if (reads[0].rows) {
+    size_t next = read_items(&reads, in, lines, 0, counted);
+    TRY(db_read(cx, reads.of, reads.n));
+    if (reads.of[0].rows) {
         /* Asked twice: the same answer. After a release: too late, and it stays so. */
         if (r.state != HELD && r.state != SOLD)
             return refuse(cx, &a, "STOCK_SHORT", UUID_NIL);
@@ -291,7 +281,11 @@ static enum err on_stock_requested(struct ctx *cx, const struct event *e, const 
     }
     if (takes_orders != 1)
         return refuse(cx, &a, "STORE_CLOSED", UUID_NIL);
-    TRY(count_lines(cx, in, lines, n, counted));
+    while (next < lines.n) {
+        reads.n = 0;
+        next = read_items(&reads, in, lines, next, counted);
+        TRY(db_read(cx, reads.of, reads.n));
+    }
     return reserve_lines(cx, in, lines, counted, &a);
 }
 
