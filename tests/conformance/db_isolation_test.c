@@ -2,7 +2,7 @@
  * that cannot happen, the one that can, and the rule against it (docs/adr/0007). */
 #include "test.h"
 
-#include "db/db.h"
+#include "work.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -13,26 +13,6 @@
 static const struct db_options options = {.group_commit = true, .clock = &clock_system};
 static const char *url;
 static bool is_server;
-
-struct work {
-    struct arena arena;
-    struct rng rng;
-    struct ctx cx;
-};
-
-static void work_init(struct work *w, struct db *db)
-{
-    memset(w, 0, sizeof(*w));
-    arena_init(&w->arena, 16u << 20);
-    rng_init(&w->rng);
-    w->cx = (struct ctx){.arena = &w->arena, .clock = &clock_system, .rng = &w->rng, .db = db};
-}
-
-static void work_release(struct work *w)
-{
-    db_rollback(&w->cx);
-    arena_release(&w->arena);
-}
 
 /* Counters x and y, both 1. */
 static struct db *fresh(const char *name, struct work *w)

@@ -2,7 +2,7 @@
 #include "test.h"
 
 #include "base/fault.h"
-#include "db/db.h"
+#include "work.h"
 
 #include <ftw.h>
 #include <pthread.h>
@@ -19,27 +19,6 @@ static char dir[64];
 static const char *urls[3];
 static const char *url;
 static struct db_options options = {.group_commit = true, .readers_max = 4, .clock = &clock_system};
-
-/* One piece of work: its own arena and context. */
-struct work {
-    struct arena arena;
-    struct rng rng;
-    struct ctx cx;
-};
-
-static void work_init(struct work *w, struct db *db)
-{
-    memset(w, 0, sizeof(*w));
-    arena_init(&w->arena, 64u << 20);
-    rng_init(&w->rng);
-    w->cx = (struct ctx){.arena = &w->arena, .clock = &clock_system, .rng = &w->rng, .db = db};
-}
-
-static void work_release(struct work *w)
-{
-    db_rollback(&w->cx);
-    arena_release(&w->arena);
-}
 
 static struct db *open_db(const char *name)
 {

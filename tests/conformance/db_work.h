@@ -3,7 +3,7 @@
 
 #include "test.h"
 
-#include "db/db.h"
+#include "work.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -12,26 +12,6 @@
 /* Set by tests/servers/postgres. CTL takes words, see there. */
 static const char *url, *ctl;
 static const struct db_options options = {.readers_max = 4, .clock = &clock_system};
-
-struct work {
-    struct arena arena;
-    struct rng rng;
-    struct ctx cx;
-};
-
-static inline void work_init(struct work *w, struct db *db)
-{
-    memset(w, 0, sizeof(*w));
-    arena_init(&w->arena, 16u << 20);
-    rng_init(&w->rng);
-    w->cx = (struct ctx){.arena = &w->arena, .clock = &clock_system, .rng = &w->rng, .db = db};
-}
-
-static inline void work_release(struct work *w)
-{
-    db_rollback(&w->cx);
-    arena_release(&w->arena);
-}
 
 static inline struct db *open_db(const char *name)
 {
