@@ -111,6 +111,7 @@ enum err db_begin(struct ctx *cx)
     cx->tx->depth = 1;
     cx->tx->failed = false;
     cx->tx->rings = DB_RINGS_NONE;
+    cx->tx->soon = false;
     cx->tx->mended_by = 0;
     cx->tx->savepoints = 0;
     return ERR_OK;
@@ -188,7 +189,7 @@ enum err db_expect(struct ctx *cx, int64_t rows, const char *sql, struct db_args
 
 static enum err once_by_hand(struct ctx *cx, struct db_query *q)
 {
-    enum err e = db_begin(cx);
+    enum err e = db_begin(cx); /* a driver without `once` has nothing to gain from db_soon */
 
     if (e == ERR_OK)
         e = run(cx, q);
@@ -198,19 +199,30 @@ static enum err once_by_hand(struct ctx *cx, struct db_query *q)
     return e;
 }
 
-enum err db_once(struct ctx *cx, int64_t *ret_rows, const char *sql, struct db_args args)
+static enum err once(struct ctx *cx, int64_t *ret_rows, const char *sql, struct db_args args,
+                     bool soon)
 {
     struct db_query q = {.sql = sql, .args = args, .want = WANT_CHANGES};
 
     assert(!cx->tx && "a transaction of its own inside another");
     if (cx->db->driver->once) {
         COUNT(cx->db, statements);
-        TRY(cx->db->driver->once(cx, &q));
+        TRY(cx->db->driver->once(cx, &q, soon));
     } else {
         TRY(once_by_hand(cx, &q));
     }
     *ret_rows = q.changed;
     return ERR_OK;
+}
+
+enum err db_once(struct ctx *cx, int64_t *ret_rows, const char *sql, struct db_args args)
+{
+    return once(cx, ret_rows, sql, args, false);
+}
+
+enum err db_once_soon(struct ctx *cx, int64_t *ret_rows, const char *sql, struct db_args args)
+{
+    return once(cx, ret_rows, sql, args, true);
 }
 
 enum err db_change(struct ctx *cx, int64_t *ret_rows, const char *sql, struct db_args args)
@@ -410,6 +422,12 @@ bool db_park(struct ctx *cx, struct db_waiter *w)
     w->ticket = cx->ticket;
     w->next = NULL;
     return cx->db->driver->park(cx, w);
+}
+
+void db_soon(struct ctx *cx)
+{
+    assert(cx->tx);
+    cx->tx->soon = true;
 }
 
 void db_ring(struct ctx *cx)

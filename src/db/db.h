@@ -125,6 +125,9 @@ enum err db_read(struct ctx *cx, struct db_read *reads, size_t n) MUST_USE;
 enum err db_expect(struct ctx *cx, int64_t rows, const char *sql, struct db_args args) MUST_USE;
 /* A transaction of this one statement. */
 enum err db_once(struct ctx *cx, int64_t *ret_rows, const char *sql, struct db_args args) MUST_USE;
+/* The same for what only spares others work, see db_soon. */
+enum err db_once_soon(struct ctx *cx, int64_t *ret_rows, const char *sql,
+                      struct db_args args) MUST_USE;
 /* Several statements separated by ';' without parameters: migrations only. */
 enum err db_script(struct ctx *cx, const char *sql) MUST_USE;
 
@@ -143,6 +146,13 @@ void db_savepoint_rollback(struct ctx *cx, const char *name);
 /* Waits until all that this ctx has committed is durable. ERR_UNAVAILABLE: it is gone; nothing
  * happened. */
 enum err db_durable(struct ctx *cx) MUST_USE;
+
+/*
+ * Inside a transaction: it only spares others work (a lease, a mark, an answer that could be made
+ * again). Its commit is visible at once and durable within a second: until then a server that dies
+ * takes it back, and nobody is told.
+ */
+void db_soon(struct ctx *cx);
 
 /* Called once, from any thread, when the group is durable (ERR_OK) or lost (ERR_UNAVAILABLE). */
 struct db_waiter {

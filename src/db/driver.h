@@ -27,6 +27,7 @@ struct db_query {
 struct db_tx {
     int depth;
     struct db_rings rings; /* when it is durable, db_announce */
+    bool soon;             /* its commit does not wait for the disk: db_soon */
     bool failed;           /* a statement failed: nothing but a rollback may follow */
     int mended_by; /* failed, but rolling back to this savepoint (1-based) mends it; 0: nothing does
                     */
@@ -50,7 +51,7 @@ struct db_driver {
     /* Reads; NULL: one after another. */
     enum err (*run_several)(struct ctx *cx, struct db_query *q, size_t n);
     /* WANT_CHANGES outside a transaction, as one of its own; NULL: by begin, run and commit. */
-    enum err (*once)(struct ctx *cx, struct db_query *q);
+    enum err (*once)(struct ctx *cx, struct db_query *q, bool soon);
     enum err (*script)(struct ctx *cx, const char *sql); /* inside a transaction */
     enum err (*online)(struct ctx *cx, const char *sql); /* outside; NULL: as any script */
     /* UNDO takes everything since the savepoint back and forgets the savepoint. */

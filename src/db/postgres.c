@@ -26,6 +26,9 @@
 /* Whoever wants a table alone stands in line, and everybody else behind: not for long. */
 #define LOCK_TIMEOUT "1s"
 
+/* This transaction's commit does not wait for the disk. */
+#define SOON "select set_config('synchronous_commit', 'off', true)"
+
 #define CONFLICTS_BEFORE_ALONE 2
 #define CONTENDED_US US_PER_S /* after a conflict, everybody asks for their turn */
 
@@ -207,7 +210,14 @@ static enum err postgres_run(struct ctx *cx, struct db_query *q)
     return q->is_expected && q->changed != expected ? db_unexpected(cx, q->sql) : ERR_OK;
 }
 
-static enum err postgres_once(struct ctx *cx, struct db_query *q)
+static enum err defer_soon(struct ctx *cx, struct pg_connection *c)
+{
+    const struct db_query q = {.sql = SOON};
+
+    return pg_defer(cx, c, statement_get(c, SOON, NO_ARGS), &q);
+}
+
+static enum err postgres_once(struct ctx *cx, struct db_query *q, bool soon)
 {
     struct pg_db *p = pg_of(cx);
     struct pg_connection *c = NULL;
@@ -215,8 +225,10 @@ static enum err postgres_once(struct ctx *cx, struct db_query *q)
     if (FAULT("db.commit.before"))
         return fail(cx, ERR_UNAVAILABLE, "fault db.commit.before");
     TRY(pg_take(cx, p, &c));
+    enum err e = soon ? defer_soon(cx, c) : ERR_OK;
     struct pg_asked asked = {statement_get(c, q->sql, q->args), q->args, NULL};
-    enum err e = pg_exchange_once(cx, c, &asked);
+    if (e == ERR_OK)
+        e = pg_exchange_once(cx, c, &asked);
     if (e == ERR_OK)
         e = take_answers(cx, &asked, q, 1);
     if (e == ERR_OK && FAULT("db.commit.after"))
@@ -292,7 +304,10 @@ static enum err postgres_commit(struct ctx *cx)
         postgres_rollback(cx);
         return fail(cx, ERR_UNAVAILABLE, "fault db.commit.before");
     }
-    if (c->begun || has_work(c))
+    bool has_something = c->begun || has_work(c);
+    if (has_something && cx->tx->soon)
+        e = defer_soon(cx, c);
+    if (has_something && e == ERR_OK)
         e = pg_commit(cx, c);
     if (e != ERR_OK && c->pg && PQtransactionStatus(c->pg) != PQTRANS_IDLE)
         end_failed(cx, c);

@@ -161,7 +161,7 @@ enum err pg_defer(struct ctx *cx, struct pg_connection *c, struct pg_statement *
 /* What is ahead, then what is asked, in one round trip. On failure there are no results. */
 enum err pg_exchange(struct ctx *cx, struct pg_connection *c, struct pg_asked *asked,
                      size_t n) MUST_USE;
-/* The same with nothing before it, as a transaction of its own: see pg_commit. */
+/* The same as a transaction of its own, that nothing has begun: see pg_commit. */
 enum err pg_exchange_once(struct ctx *cx, struct pg_connection *c, struct pg_asked *asked) MUST_USE;
 /*
  * What is ahead, and the end of the transaction. When no answer comes, ERR_UNAVAILABLE or

@@ -57,7 +57,7 @@ static enum err insert(struct ctx *cx, const struct idempotency *k, int64_t *ret
              db_int(now + IDEMPOTENCY_KEEP_US), db_int(now), db_uuid(cx->instance));
 
     return db_in_transaction(cx) ? db_change(cx, ret_inserted, sql, args)
-                                 : db_once(cx, ret_inserted, sql, args);
+                                 : db_once_soon(cx, ret_inserted, sql, args);
 }
 
 enum err idempotency_take_fresh(struct ctx *cx, const struct idempotency *k, bool *ret_fresh)

@@ -78,6 +78,7 @@ static enum err mark_some(struct ctx *cx, const struct list *rows, size_t from, 
 static enum err mark(struct ctx *cx, const struct list *rows)
 {
     TRY(db_begin(cx));
+    db_soon(cx); /* what is not marked is published again, and the inbox knows it */
     for (size_t i = 0; i < rows->n; i += MARK_MAX)
         TRY(mark_some(cx, rows, i, rows->n - i < MARK_MAX ? rows->n - i : MARK_MAX));
     return db_commit(cx);

@@ -80,6 +80,7 @@ static enum err fire(struct ctx *cx, const struct timer_row *row, const struct d
     TRY(db_begin(cx));
     TRY(claim(cx, row, t, ret_mine));
     if (!*ret_mine || row->calls_out) {
+        db_soon(cx);
         TRY(db_commit(cx));
         if (!*ret_mine)
             return ERR_OK;

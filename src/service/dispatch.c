@@ -116,8 +116,10 @@ static enum err settle_key(struct work *w, bool done)
     struct ctx *cx = &w->cx;
     enum err e = FAULT("idempotency.settle") ? ERR_UNAVAILABLE : db_begin(cx);
 
-    if (e == ERR_OK)
+    if (e == ERR_OK) {
+        db_soon(cx);
         e = done ? store_answer(w) : idempotency_drop(cx, &w->key);
+    }
     if (e == ERR_OK)
         e = db_commit(cx);
     db_rollback(cx);

@@ -21,10 +21,12 @@
 #define IDLE_US US_PER_S
 /*
  * On a broker a batch costs requests, answers and commits of every reader, however few events are
- * in it: batches of a busy service begin at least so far apart. The first after a pause waits for
- * nothing.
+ * in it: the more the last one had, the longer the next may fill. The first after a pause waits for
+ * nothing, and what one customer does hardly waits.
  */
-#define RELAY_PACE_US (5 * US_PER_MS)
+#define RELAY_PACE_FIRST_US (5 * US_PER_MS)
+#define RELAY_PACE_EVENT_US (4 * US_PER_MS) /* for each event of the last batch */
+#define RELAY_PACE_LAST_US (60 * US_PER_MS)
 #define CONSUME_PAUSE_US (100 * US_PER_MS) /* after a failure */
 #define BACK_OFF_FIRST_US (10 * US_PER_MS)
 #define BACK_OFF_LAST_US (5 * US_PER_S)
@@ -79,11 +81,23 @@ static void sleep_us(int64_t us)
         nanosleep(&t, NULL);
 }
 
+/* From the begin of a batch of n events to the begin of the next. */
+static int64_t relay_pace(const struct svc *s, size_t n)
+{
+    int64_t pace_us = (int64_t)n * RELAY_PACE_EVENT_US;
+
+    if (n == 0 || !bus_is_shared(s->platform->bus))
+        return 0;
+    if (pace_us > RELAY_PACE_LAST_US)
+        return RELAY_PACE_LAST_US;
+    return pace_us > RELAY_PACE_FIRST_US ? pace_us : RELAY_PACE_FIRST_US;
+}
+
 static void *relay_main(void *arg)
 {
     struct svc *s = arg;
     struct arena arena;
-    int64_t pause_us = 0, pace_us = bus_is_shared(s->platform->bus) ? RELAY_PACE_US : 0;
+    int64_t pause_us = 0;
 
     thread_name("relay", s->service->name);
     arena_init(&arena, PUMP_ARENA_MAX);
@@ -102,8 +116,7 @@ static void *relay_main(void *arg)
         if (pause_us) {
             bell_wait(&s->relay_bell, pause_us);
         } else if (!more) {
-            if (n)
-                sleep_us(begun_us + pace_us - clock_monotonic_us());
+            sleep_us(begun_us + relay_pace(s, n) - clock_monotonic_us());
             bell_wait(&s->relay_bell, IDLE_US);
         }
     }

@@ -389,6 +389,59 @@ static void few_connections(void)
     server_limit("reset max_connections");
 }
 
+/* Whether the server's log has something that is not on its disk yet. */
+static bool has_unflushed(struct ctx *cx)
+{
+    int64_t n = 0;
+
+    CHECK_INT(db_int_of(cx, &n,
+                        "select case when pg_current_wal_flush_lsn() < pg_current_wal_insert_lsn()"
+                        " then 1 else 0 end",
+                        NO_ARGS),
+              ERR_OK);
+    return n == 1;
+}
+
+/* Its writer comes by every 200 ms: of some tries nearly all are faster. */
+static int found_unflushed(struct ctx *cx, bool soon, bool once)
+{
+    static const char sql[] = "update counters set value = value + 1 where name = 'n'";
+    int found = 0;
+    int64_t n = 0;
+
+    for (int i = 0; i < 20; i++) {
+        if (once) {
+            CHECK_INT((soon ? db_once_soon : db_once)(cx, &n, sql, NO_ARGS), ERR_OK);
+        } else {
+            CHECK_INT(db_begin(cx), ERR_OK);
+            CHECK_INT(db_exec(cx, sql, NO_ARGS), ERR_OK);
+            if (soon)
+                db_soon(cx);
+            CHECK_INT(db_commit(cx), ERR_OK);
+        }
+        found += has_unflushed(cx);
+    }
+    return found;
+}
+
+/* Only what may wait does not wait for the disk, and what follows on the same connection does. */
+static void soon(void)
+{
+    struct work w;
+    struct db *db = open_db("soon");
+
+    work_init(&w, db);
+    CHECK_INT(script(&w.cx, "create table counters (name text primary key, value bigint not null);"
+                            "insert into counters (name, value) values ('n', 0)"),
+              ERR_OK);
+    for (int once = 0; once < 2; once++) {
+        CHECK(found_unflushed(&w.cx, true, once) > 10);
+        CHECK(found_unflushed(&w.cx, false, once) < 10); /* others may write beside it */
+    }
+    work_release(&w);
+    db_close(db);
+}
+
 /* For doctor: a server whose clock is not ours. */
 static void clocks_apart(void)
 {
@@ -416,6 +469,7 @@ int main(void)
         return 0;
     RUN(strangers);
     RUN(whole_or_nothing);
+    RUN(soon);
     RUN(rush);
     RUN(held_lock);
     RUN(clocks_apart);

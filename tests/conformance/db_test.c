@@ -475,6 +475,43 @@ static void once(void)
     db_close(db);
 }
 
+/* What only spares others work is there like all else once it is durable, and goes with a rollback. */
+static void soon(void)
+{
+    struct work w;
+    struct db *db = fresh(&w);
+    int64_t n = 0;
+
+    CHECK_INT(db_begin(&w.cx), ERR_OK);
+    db_soon(&w.cx);
+    CHECK_INT(add_thing(&w.cx, "a"), ERR_OK);
+    CHECK_INT(db_commit(&w.cx), ERR_OK);
+    CHECK_INT(db_begin(&w.cx), ERR_OK);
+    CHECK_INT(add_thing(&w.cx, "b"), ERR_OK);
+    CHECK_INT(count_things(&w.cx), 2); /* with an answer before the commit */
+    db_soon(&w.cx);
+    CHECK_INT(db_commit(&w.cx), ERR_OK);
+    CHECK_INT(db_begin(&w.cx), ERR_OK);
+    db_soon(&w.cx);
+    CHECK_INT(db_commit(&w.cx), ERR_OK); /* nothing at all */
+    CHECK_INT(db_begin(&w.cx), ERR_OK);
+    CHECK_INT(add_thing(&w.cx, "c"), ERR_OK);
+    db_soon(&w.cx);
+    db_rollback(&w.cx);
+    CHECK_INT(db_once_soon(&w.cx, &n, "insert into things (thing_id, name) values ($1, 'd')",
+                           ARGS(db_uuid(ctx_uuid(&w.cx)))),
+              ERR_OK);
+    CHECK_INT(n, 1);
+    CHECK_INT(db_once_soon(&w.cx, &n, "insert into things (thing_id, name) values ($1, 'd')",
+                           ARGS(db_uuid(ctx_uuid(&w.cx)))),
+              ERR_DUPLICATE);
+    db_rollback(&w.cx);
+    CHECK_INT(db_durable(&w.cx), ERR_OK);
+    CHECK_INT(count_things(&w.cx), 3);
+    work_release(&w);
+    db_close(db);
+}
+
 static void no_dirty_reads(void)
 {
     struct work w, other;
@@ -967,6 +1004,7 @@ int main(int argc, char **argv)
         RUN(several_reads);
         RUN(expectations);
         RUN(once);
+        RUN(soon);
         RUN(no_dirty_reads);
         RUN(deadlines);
         RUN(isolation_under_threads);
