@@ -218,8 +218,10 @@ enum err show_status(struct ctx *cx, const struct event *e, const void *data)
                      .at = s->at};
     struct str json = live_json(cx, &l);
 
-    if (str_eq(s->from, str_from(status_names[STOCK_PENDING])))
-        TRY(waiting_wake(cx, e, data)); /* the consumer may be another process's */
+    /* The consumer of the store's answer may be another process's; that it was placed, which leads
+     * nowhere yet, nobody waits for. */
+    if (str_eq(s->from, str_from(status_names[STOCK_PENDING])) && !str_eq(s->from, s->to))
+        TRY(waiting_wake(cx, e, data));
     sse_publish(hub, s->order_id, s->n, "status", json);
     if (s->board_n)
         sse_publish(hub, s->store_id, s->board_n, "status", json);

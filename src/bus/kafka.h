@@ -24,6 +24,7 @@ struct kafka_bus {
     const char *security, *mechanism; /* Kafka's own words */
     char user[100], password[200];    /* both, or none */
     char ca[300];                     /* file of certificates; "": the system's */
+    char cert[300], key[300];         /* files that say who we are; both, or none */
 
     /* Publishers hold it shared; alone: whoever replaces a producer that has given up. */
     pthread_rwlock_t lock;

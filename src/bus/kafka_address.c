@@ -4,7 +4,8 @@
 #define FORM                                                                                       \
     "kafka://HOST:PORT[,HOST:PORT...][?partitions=1..1000&replicas=1..9"                           \
     "&keepHours=N&prefix=TEXT&security=plaintext|ssl|sasl_plaintext|sasl_ssl"                      \
-    "&mechanism=PLAIN|SCRAM-SHA-256|SCRAM-SHA-512&ca=FILE], USER:PASSWORD@ before HOST"
+    "&mechanism=PLAIN|SCRAM-SHA-256|SCRAM-SHA-512&ca=FILE&cert=FILE&key=FILE], USER:PASSWORD@ "    \
+    "before HOST"
 
 static const char *const securities[] = {"plaintext", "ssl", "sasl_plaintext", "sasl_ssl", NULL};
 static const char *const mechanisms[] = {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", NULL};
@@ -32,6 +33,10 @@ static bool read_word(struct kafka_bus *b, struct str name, struct str value)
         return copy(value, b->prefix, sizeof b->prefix);
     if (str_eq(name, STR("ca")))
         return copy(value, b->ca, sizeof b->ca);
+    if (str_eq(name, STR("cert")))
+        return copy(value, b->cert, sizeof b->cert);
+    if (str_eq(name, STR("key")))
+        return copy(value, b->key, sizeof b->key);
     if (str_eq(name, STR("security")))
         return (b->security = one_of(securities, value)) != NULL;
     if (str_eq(name, STR("mechanism")))
@@ -84,21 +89,35 @@ static bool decode(struct str s, char *out, size_t size)
     return n > 0 && n + 1 < size;
 }
 
-/* No user: no question who we are. With one the connection is encrypted unless the address says
- * that it need not be. */
+/* Files of TLS. */
+static enum err check_files(struct ctx *cx, const struct kafka_bus *b)
+{
+    const struct {
+        const char *name, *file;
+    } files[] = {{"ca", b->ca}, {"cert", b->cert}, {"key", b->key}};
+
+    for (size_t i = 0; i < COUNT_OF(files); i++)
+        if (files[i].file[0] && !str_ends(str_from(b->security), STR("ssl")))
+            return fail(cx, ERR_INVALID, "kafka: %s= is for security=ssl and sasl_ssl, not for %s",
+                        files[i].name, b->security);
+    if (!b->cert[0] != !b->key[0])
+        return fail(cx, ERR_INVALID, "kafka: cert= and key= belong together");
+    return ERR_OK;
+}
+
+/* Nothing that says who we are: a question to nobody. Otherwise the connection is encrypted unless
+ * the address says that it need not be. */
 static enum err check_security(struct ctx *cx, struct kafka_bus *b)
 {
     if (!b->security)
-        b->security = b->user[0] ? "sasl_ssl" : "plaintext";
+        b->security = b->user[0] ? "sasl_ssl" : b->cert[0] ? "ssl" : "plaintext";
     bool sasl = strncmp(b->security, "sasl", 4) == 0;
     if (sasl != (b->user[0] != '\0'))
         return fail(cx, ERR_INVALID,
                     sasl ? "kafka: security=%s needs USER:PASSWORD@ before the brokers"
                          : "kafka: a user needs security=sasl_ssl (or sasl_plaintext), not %s",
                     b->security);
-    if (b->ca[0] && !str_ends(str_from(b->security), STR("ssl")))
-        return fail(cx, ERR_INVALID, "kafka: ca= is for security=ssl and sasl_ssl, not for %s",
-                    b->security);
+    TRY(check_files(cx, b));
     if (b->mechanism && !sasl)
         return fail(cx, ERR_INVALID, "kafka: mechanism= is for security=sasl_..., not for %s",
                     b->security);
@@ -130,7 +149,8 @@ enum err kafka_location_read(struct ctx *cx, struct kafka_bus *b, const char *lo
         str_cut(options, '&', &one, &options);
         str_cut(one, '=', &name, &value);
         if (!read_word(b, name, value) && !read_number(b, name, value))
-            return fail(cx, ERR_INVALID, FORM ": not \"%.*s=%.*s\"", STR_ARG(name), STR_ARG(value));
+            return fail(cx, ERR_INVALID, "not \"%.*s=%.*s\" but " FORM, STR_ARG(name),
+                        STR_ARG(value));
     }
     return check_security(cx, b);
 }
@@ -140,7 +160,8 @@ bool kafka_conf_security(const struct kafka_bus *b, rd_kafka_conf_t *conf, char 
     const char *const pairs[][2] = {
         {"security.protocol", b->security}, {"sasl.mechanism", b->user[0] ? b->mechanism : ""},
         {"sasl.username", b->user},         {"sasl.password", b->password},
-        {"ssl.ca.location", b->ca},
+        {"ssl.ca.location", b->ca},         {"ssl.certificate.location", b->cert},
+        {"ssl.key.location", b->key},
     };
 
     for (size_t i = 0; i < COUNT_OF(pairs); i++)

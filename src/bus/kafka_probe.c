@@ -52,6 +52,14 @@ static enum err no_answer(struct ctx *cx, const struct kafka_bus *b, const struc
                     "no TLS with the brokers: correct ca= or security= in --bus, or renew their "
                     "certificate (%s)",
                     c->text);
+    if (strstr(c->text, "alert") && strstr(c->text, "certificate"))
+        return fail(cx, ERR_UNAVAILABLE,
+                    b->cert[0]
+                        ? "the brokers do not take the certificate of cert=: have it signed by "
+                          "whom they trust (%s)"
+                        : "the brokers want a certificate of ours: write cert= and key= in --bus "
+                          "(%s)",
+                    c->text);
     return fail(cx, ERR_UNAVAILABLE,
                 "nobody answers at %s: start the brokers, or correct --bus, also its security= "
                 "(%s); they must also be reached by what they advertise (%s)",
@@ -60,7 +68,9 @@ static enum err no_answer(struct ctx *cx, const struct kafka_bus *b, const struc
 
 static const char *user_of(const struct kafka_bus *b)
 {
-    return b->user[0] ? b->user : "User:ANONYMOUS";
+    if (b->user[0])
+        return b->user;
+    return b->cert[0] ? "the certificate's name (User:CN=...)" : "User:ANONYMOUS";
 }
 
 static const rd_kafka_metadata_topic_t *find(const rd_kafka_metadata_t *all, const char *name)

@@ -195,6 +195,34 @@ test('Kafka with users', { skip: !lone }, async () => {
   fine(tls(`&ca=${TEST_KAFKA_CA}`), 'bus: Kafka');
   fails(tls(''), 'bus', /no TLS with the brokers: correct ca=.*certificate verify failed/i);
   fails(tls('&security=sasl_plaintext'), 'bus', /nobody answers.*security= \(sasl_plaintext\)/);
+  for (const mechanism of ['SCRAM-SHA-256', 'SCRAM-SHA-512']) {
+    fine(tls(`&ca=${TEST_KAFKA_CA}&mechanism=${mechanism}`), 'bus: Kafka');
+    fails(kafka('chef:wrong@', TEST_KAFKA_TLS, `ca=${TEST_KAFKA_CA}&mechanism=${mechanism}`), 'bus', /the brokers refuse user chef: correct USER:PASSWORD or mechanism=/);
+  }
+});
+
+test('Kafka with certificates', { skip: !lone }, async () => {
+  const { TEST_KAFKA_CERTS, TEST_KAFKA_CA, TEST_KAFKA_CERT, TEST_KAFKA_KEY, TEST_KAFKA_CTL } = process.env;
+  const ours = `cert=${TEST_KAFKA_CERT}&key=${TEST_KAFKA_KEY}`;
+  const allow = (...words) => run(TEST_KAFKA_CTL, 'acls', '--add', '--allow-principal', 'User:CN=baker', ...words, '--resource-pattern-type', 'prefixed');
+  const look = (options) => kafka('', TEST_KAFKA_CERTS, `prefix=bakery.&ca=${TEST_KAFKA_CA}&${options}`);
+  const foreign = { cert: path.join(dir, 'foreign.pem'), key: path.join(dir, 'foreign.key') };
+  run('openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=baker', '-keyout', foreign.key, '-out', foreign.cert);
+  fails(look('security=ssl'), 'bus', /the brokers want a certificate of ours: write cert= and key=/);
+  fails(look(`cert=${foreign.cert}&key=${foreign.key}`), 'bus', /the brokers do not take the certificate of cert=/);
+  fails(look(`cert=${TEST_KAFKA_CA}&key=${TEST_KAFKA_KEY}`), 'bus', /ssl\.key\.location|key values mismatch/);
+  fails(look(`cert=${TEST_KAFKA_CERT}&key=/dev/null/key`), 'bus', /ssl\.key\.location/);
+  fails(look(ours), 'bus', /allow the certificate's name \(User:CN=/);
+  allow('--operation', 'Read', '--operation', 'Write', '--operation', 'Create', '--topic', 'bakery.');
+  allow('--operation', 'Read', '--group', 'bakery.');
+  fine(look(ours), 'bus: Kafka');
+  const platform = await Platform.start({ args: ['--bus', `kafka://${TEST_KAFKA_CERTS}?partitions=2&prefix=bakery.&ca=${TEST_KAFKA_CA}&${ours}`] });
+  try {
+    await until('the order service to apply events', async () =>
+      /^jumun_events_applied_total\{service="order"\} [1-9]/m.test(await (await fetch(`${platform.internal}/metrics`)).text()), 30000);
+  } finally {
+    await platform.stop();
+  }
 });
 
 test('an address of Kafka that contradicts itself is refused', { skip: !lone }, () => {
@@ -202,6 +230,8 @@ test('an address of Kafka that contradicts itself is refused', { skip: !lone }, 
     ['', 'security=sasl_ssl', /security=sasl_ssl needs USER:PASSWORD@/],
     ['a:b@', 'security=ssl', /a user needs security=sasl_ssl/],
     ['', 'ca=/etc/ca.pem', /ca= is for security=ssl/],
+    ['', 'cert=/etc/c.pem&key=/etc/k.pem&security=plaintext', /cert= is for security=ssl/],
+    ['', 'cert=/etc/c.pem', /cert= and key= belong together/],
     ['', 'mechanism=PLAIN', /mechanism= is for security=sasl_/],
     ['a:b@', 'mechanism=GSSAPI', /not "mechanism=GSSAPI"/],
     ['', 'security=tls', /not "security=tls"/],
