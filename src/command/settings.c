@@ -23,7 +23,7 @@ const struct field settings_fields[] = {
     F_INT(T, database_connections, "databaseConnections", 0, 2, 1000, "connections to PostgreSQL of each service in a process"),
     F_STR(T, database_replicas, "databaseReplicas", SECRET, 1, 2000, "standbys of --database, postgres://...[,postgres://...]; they answer what may be a little old"),
     F_INT(T, database_replica_lag, "databaseReplicaLag", 0, 1, 3600, "seconds that what a replica answers may be old; one further behind is left out"),
-    F_STR(T, bus, "bus", SECRET, 1, 1500, "kafka://HOST:PORT[,HOST:PORT][?partitions=6&replicas=1&keepHours=168&prefix=jumun.&security=sasl_ssl&mechanism=PLAIN&ca=FILE] (USER:PASSWORD@ before HOST); default: a file in --data"),
+    F_STR(T, bus, "bus", SECRET, 1, 1500, "kafka://HOST:PORT[,HOST:PORT][?partitions=6&replicas=1&keepHours=168&prefix=jumun.&security=sasl_ssl&mechanism=PLAIN&ca=FILE&cert=FILE&key=FILE] (USER:PASSWORD@ before HOST); default: a file in --data"),
     F_STR(T, cache, "cache", SECRET, 1, 300, "memory: or redis://HOST[:PORT][/DATABASE] (USER:PASSWORD@ before HOST), which processes share"),
     F_STR(T, blobs, "blobs", 0, 1, 500, "s3://HOST[:PORT]/BUCKET[?region=NAME&style=path|host&scheme=https|http], where photos go; default: files in --data"),
     F_STR(T, blobs_access_key, "blobsAccessKey", 0, 1, 128, "access key of the S3 account"),
