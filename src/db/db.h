@@ -150,7 +150,8 @@ enum err db_durable(struct ctx *cx) MUST_USE;
 /*
  * Inside a transaction: it only spares others work (a lease, a mark, an answer that could be made
  * again). Its commit is visible at once and durable within a second: until then a server that dies
- * takes it back, and nobody is told.
+ * takes it back, and nobody is told. Not for what is read with cx->old_ok: how old a replica is, is
+ * told by what the log has on its disk.
  */
 void db_soon(struct ctx *cx);
 

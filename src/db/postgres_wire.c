@@ -13,6 +13,7 @@
 
 #define CANCEL_US (500 * US_PER_MS)     /* for the server to say that it cancelled */
 #define NO_DEADLINE_US (5 * US_PER_MIN) /* of a statement without one */
+#define LAST_WORDS_MAX 8                /* reads of what an idle connection was told */
 #define COMMAND_US (10 * US_PER_S)      /* of commit and rollback, whatever the work's deadline */
 
 static bool starts(const char *code, const char *with)
@@ -150,6 +151,8 @@ struct sent {
 struct batch {
     struct sent sent[2 * (PG_AHEAD_MAX + DB_READS_MAX)];
     int n, syncs;
+    int place;   /* of the message whose results come now; a cancel goes on from there */
+    bool inside; /* some of its results have come */
 };
 
 static bool send_statement(PGconn *pg, const struct sent *s, struct db_args args, struct batch *b)
@@ -229,34 +232,33 @@ static void take_result(PGresult *r, const struct batch *b, int place, struct pg
     }
 }
 
-/* Reads everything up to the last synchronisation point. */
-static enum err receive(const struct pg_connection *c, int64_t deadline_us, const struct batch *b,
+/* Reads everything up to the last synchronisation point; after a deadline what is left of it. */
+static enum err receive(const struct pg_connection *c, int64_t deadline_us, struct batch *b,
                         struct pg_answer *a)
 {
-    int place = 0, ends = 0, syncs = b->syncs;
-    bool inside = false;
+    int ends = 0;
 
-    while (syncs > 0) {
+    while (b->syncs > 0) {
         PGresult *r = NULL;
         TRY(next_result(c->pg, deadline_us, &r));
         if (!r) {
-            place += inside;
-            inside = false;
+            b->place += b->inside;
+            b->inside = false;
             if (PQstatus(c->pg) == CONNECTION_BAD || ++ends > 2 * (b->n + 2))
                 return ERR_UNAVAILABLE;
         } else if (PQresultStatus(r) == PGRES_PIPELINE_SYNC) {
             PQclear(r);
-            syncs--;
+            b->syncs--;
         } else {
-            inside = true;
-            take_result(r, b, place, a);
+            b->inside = true;
+            take_result(r, b, b->place, a);
         }
     }
     return ERR_OK;
 }
 
 /* A second thread of the server's ends ours; false: it did not say so in time. */
-static bool cancel_and_drain(struct pg_connection *c, const struct batch *b, struct pg_answer *a)
+static bool cancel_and_drain(struct pg_connection *c, struct batch *b, struct pg_answer *a)
 {
     return pg_cancel(c->pg, clock_monotonic_us() + CANCEL_US) &&
            receive(c, clock_monotonic_us() + CANCEL_US, b, a) == ERR_OK;
@@ -300,7 +302,11 @@ static bool is_dead(PGconn *pg)
 {
     struct pollfd fd = {.fd = PQsocket(pg), .events = POLLIN};
 
-    return poll(&fd, 1, 0) > 0 && (!PQconsumeInput(pg) || PQstatus(pg) == CONNECTION_BAD);
+    /* Its last words come first, the end after them. */
+    for (int i = 0; i < LAST_WORDS_MAX && poll(&fd, 1, 0) > 0; i++)
+        if (!PQconsumeInput(pg) || PQstatus(pg) == CONNECTION_BAD)
+            return true;
+    return false;
 }
 
 /*

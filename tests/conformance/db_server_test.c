@@ -424,6 +424,86 @@ static int found_unflushed(struct ctx *cx, bool soon, bool once)
     return found;
 }
 
+static void cut_once(const char *name)
+{
+    char command[400];
+
+    snprintf(command, sizeof command,
+             "psql -qXtA '%s' -c \"select pg_terminate_backend(pid) from pg_stat_activity"
+             " where application_name = 'jumun-%s'\" | grep -q t",
+             url, name);
+    CHECK_INT(system(command), 0); /* NOLINT(cert-env33-c): our own server's */
+    usleep(200000);                /* its last words arrive */
+}
+
+/* A connection that was told good-bye while it was idle is not what a commit goes out on. */
+static void good_bye(void)
+{
+    static const char sql[] = "update counters set value = value + 1 where name = 'n'";
+    struct work w;
+    struct db *db = open_db("goodbye");
+    int64_t n = 0;
+
+    work_init(&w, db);
+    CHECK_INT(script(&w.cx, "create table counters (name text primary key, value bigint not null);"
+                            "insert into counters (name, value) values ('n', 0)"),
+              ERR_OK);
+    for (int round = 0; round < 3; round++) {
+        CHECK_INT(db_once(&w.cx, &n, sql, NO_ARGS), ERR_OK);
+        cut_once("goodbye");
+        CHECK_INT(db_once(&w.cx, &n, sql, NO_ARGS), ERR_OK);
+        cut_once("goodbye");
+        CHECK_INT(db_begin(&w.cx), ERR_OK);
+        CHECK_INT(db_exec(&w.cx, sql, NO_ARGS), ERR_OK);
+        CHECK_INT(db_commit(&w.cx), ERR_OK);
+    }
+    CHECK_INT(db_int_of(&w.cx, &n, "select value from counters where name = 'n'", NO_ARGS), ERR_OK);
+    CHECK_INT(n, 9);
+    work_release(&w);
+    db_close(db);
+}
+
+struct wide {
+    struct str text;
+};
+static const struct field wide_fields[] = {
+    F_STR(struct wide, text, "text", 0, 0, 100000, "of more than the server sends at once"),
+    F_END(struct wide),
+};
+
+/* The deadline passes when some answers of an exchange have come: what it prepared is known. */
+static void cancelled_in_the_middle(void)
+{
+    struct work holder, w;
+    struct db *db = open_db("middle"), *others = open_db("middle");
+    struct list rows = {NULL, 0};
+    int64_t value = 0;
+
+    work_init(&holder, db);
+    CHECK_INT(script(&holder.cx,
+                     "create table counters (name text primary key, value bigint not null);"
+                     "insert into counters (name, value) values ('n', 7)"),
+              ERR_OK);
+    CHECK_INT(db_begin(&holder.cx), ERR_OK);
+    CHECK_INT(db_change(&holder.cx, &value, "update counters set value = 8", NO_ARGS), ERR_OK);
+    work_init(&w, others);
+    for (int i = 0; i < 2; i++) {
+        struct db_read reads[] = {
+            {.fields = wide_fields, .all = &rows, .sql = "select repeat('x', 20000) as text"},
+            {.number = &value, .sql = "select value from counters where name = 'n' for update"},
+        };
+        w.cx.deadline_us = clock_monotonic_us() + (i ? 5 * US_PER_S : 300 * US_PER_MS);
+        CHECK_INT(db_read(&w.cx, reads, 2), i ? ERR_OK : ERR_DEADLINE);
+        db_rollback(&w.cx);
+        db_rollback(&holder.cx);
+    }
+    CHECK_INT(value, 7);
+    work_release(&w);
+    work_release(&holder);
+    db_close(others);
+    db_close(db);
+}
+
 /* Only what may wait does not wait for the disk, and what follows on the same connection does. */
 static void soon(void)
 {
@@ -470,6 +550,8 @@ int main(void)
     RUN(strangers);
     RUN(whole_or_nothing);
     RUN(soon);
+    RUN(good_bye);
+    RUN(cancelled_in_the_middle);
     RUN(rush);
     RUN(held_lock);
     RUN(clocks_apart);
