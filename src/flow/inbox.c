@@ -176,14 +176,17 @@ static enum err take_new(struct ctx *cx, const struct event *const *events, size
     return db_all(cx, taken_fields, ret, t.sql.p, take_args(&t));
 }
 
-/* The effect; or the event parked, when one of its key is. */
+/*
+ * The effect; or the event parked, when one of its key is. Whoever retries that one meanwhile looks
+ * for the next before this one is there: the row that the decision rests on is written, too.
+ */
 static enum err run_or_park(struct ctx *cx, const struct consumer *c, const struct event *e,
                             bool any_parked)
 {
     int64_t waiting = 0;
 
     if (any_parked)
-        TRY(db_int_of(cx, &waiting, "select count(*) from parked where key = $1",
+        TRY(db_change(cx, &waiting, "update parked set tries = tries where key = $1",
                       ARGS(db_uuid(e->key))));
     return waiting > 0 ? park(cx, e, 1, STR("behind a parked event of the same key"))
                        : run(cx, c, e);
@@ -338,23 +341,27 @@ static struct event event_of(const struct parked *p)
                           .position = p->position};
 }
 
-/* The effect again: applied and gone, or kept with one more try. */
+/* It goes first: of two that retry it at once only one finds it. */
+static enum err run_parked(struct ctx *cx, const struct consumer *c, const struct parked *p)
+{
+    struct event e = event_of(p);
+    int64_t there = 0;
+
+    TRY(db_begin(cx));
+    TRY(db_change(cx, &there, "delete from parked where id = $1", ARGS(db_int(p->id))));
+    if (there && c)
+        TRY(run(cx, c, &e));
+    return db_commit(cx);
+}
+
+/* The effect again: applied and gone, perhaps by another, or kept with one more try. */
 static enum err apply_parked(struct ctx *cx, const struct consumer *consumers,
                              const struct parked *p)
 {
-    struct event e = event_of(p);
-    const struct consumer *c = find(consumers, e.type);
-    enum err failed = ERR_OK;
+    enum err failed = run_parked(cx, find(consumers, p->type), p);
 
-    TRY(db_begin(cx));
-    if (c)
-        failed = run(cx, c, &e);
-    if (failed == ERR_OK)
-        failed = db_exec(cx, "delete from parked where id = $1", ARGS(db_int(p->id)));
-    if (failed == ERR_OK)
-        failed = db_commit(cx);
-    if (failed == ERR_OK)
-        return ERR_OK;
+    if (failed == ERR_OK || failed == ERR_CONFLICT) /* the request is run again */
+        return failed;
     struct str reason = reason_of(cx, failed);
     db_rollback(cx);
     TRY(db_begin(cx));

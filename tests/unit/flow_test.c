@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include <ftw.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -414,6 +415,55 @@ static void a_refused_event_parks_its_key_only(void)
     teardown();
 }
 
+struct retrier {
+    pthread_barrier_t *together;
+    struct rng rng;
+    int64_t id;
+};
+
+static void *retry_main(void *arg)
+{
+    struct retrier *r = arg;
+    struct arena arena;
+
+    arena_init(&arena, 16u << 20);
+    struct ctx cx = {.arena = &arena, .clock = &w.clock, .rng = &r->rng, .db = w.db};
+    pthread_barrier_wait(r->together);
+    enum err e = parked_retry(&cx, consumers, r->id);
+    db_rollback(&cx);
+    CHECK(e == ERR_OK || e == ERR_NOT_FOUND); /* the other one was faster */
+    arena_release(&arena);
+    return NULL;
+}
+
+static void two_that_retry_at_once_apply_once(void)
+{
+    pthread_barrier_t together;
+
+    setup();
+    pthread_barrier_init(&together, NULL, 2);
+    for (int64_t round = 1; round <= 30; round++) {
+        pthread_t threads[2];
+        struct retrier retriers[2];
+        w.refuse = round;
+        append(1, round);
+        CHECK_INT(pump(), ERR_OK);
+        w.refuse = 0;
+        for (int i = 0; i < 2; i++) {
+            retriers[i] = (struct retrier){.together = &together, .id = first_parked()};
+            rng_seed(&retriers[i].rng, (uint64_t)(2 * round + i));
+        }
+        for (int i = 0; i < 2; i++)
+            CHECK(pthread_create(&threads[i], NULL, retry_main, &retriers[i]) == 0);
+        for (int i = 0; i < 2; i++)
+            pthread_join(threads[i], NULL);
+        CHECK_INT(count("select count(*) from parked"), 0);
+        CHECK_INT(count("select count(*) from effects"), round);
+    }
+    pthread_barrier_destroy(&together);
+    teardown();
+}
+
 static void a_discarded_event_lets_the_rest_go_on(void)
 {
     setup();
@@ -503,6 +553,7 @@ int main(void)
 #endif
     RUN(an_event_seen_before_is_dropped);
     RUN(a_refused_event_parks_its_key_only);
+    RUN(two_that_retry_at_once_apply_once);
     RUN(a_discarded_event_lets_the_rest_go_on);
     RUN(a_given_up_event_is_parked_and_never_applied_twice);
     RUN(a_list_of_dead_letters_leaves_large_data_out);
