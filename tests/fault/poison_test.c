@@ -1,15 +1,20 @@
 /* poison_test.c -- an event that fails again and again under a running consumer: parked after 12
- * tries, with the rest of its key behind it; the others flow, and operators see it. */
+ * tries, with the rest of its key behind it; the others flow, and operators see it. Tries while the
+ * database does not answer count against no event. */
 #include "test.h"
 
 #include <ftw.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "flow/outbox.h"
 #include "service/platform.h"
 
 #define POISON 13
 #define OTHERS 40
+#define OUTAGE 14
+#define TRIES_MAX 12
 
 struct tick {
     int64_t n;
@@ -20,6 +25,7 @@ static const struct field tick_fields[] = {
 };
 
 static _Atomic int tries, is_cured;
+static _Atomic int outage_tries, is_away, away_passes;
 
 static enum err on_tick(struct ctx *cx, const struct event *e, const void *data)
 {
@@ -29,6 +35,10 @@ static enum err on_tick(struct ctx *cx, const struct event *e, const void *data)
     if (in->n == POISON && !is_cured) {
         tries++;
         return fail(cx, ERR_UNAVAILABLE, "as if it would pass"); /* it never does */
+    }
+    if (in->n == OUTAGE && outage_tries++ < 2) {
+        is_away = outage_tries == 1;
+        return fail(cx, ERR_UNAVAILABLE, "an outage, and the rush after it");
     }
     return db_exec(cx, "insert into ticks (n) values ($1)", ARGS(db_int(in->n)));
 }
@@ -193,8 +203,42 @@ static void is_parked_after_twelve_tries(void)
     teardown();
 }
 
+#ifdef JUMUN_FAULTS
+/* For the consumer's thread the database does not answer. */
+static bool be_away(void *arg, const char *name)
+{
+    char thread[17] = "";
+
+    (void)arg;
+    if (!is_away || strcmp(name, "db.begin") != 0 || prctl(PR_GET_NAME, thread) != 0 ||
+        strcmp(thread, "events store") != 0)
+        return false;
+    away_passes++;
+    return true;
+}
+
+static void an_outage_counts_against_nobody(void)
+{
+    fault_hook_set(be_away, NULL);
+    setup();
+    tick(new_key(), OUTAGE);
+    for (int i = 0; i < 1200 && away_passes < 2 * TRIES_MAX; i++) /* each try asks twice */
+        usleep(50000);
+    CHECK(away_passes >= 2 * TRIES_MAX);
+    is_away = 0;
+    wait_for("select count(*) from ticks where n = 14", 1, 20);
+    CHECK_INT(count("select count(*) from parked"), 0);
+    CHECK_INT(outage_tries, 3);
+    teardown();
+    fault_hook_set(NULL, NULL);
+}
+#endif
+
 int main(void)
 {
     RUN(is_parked_after_twelve_tries);
+#ifdef JUMUN_FAULTS
+    RUN(an_outage_counts_against_nobody);
+#endif
     return test_end();
 }
