@@ -41,6 +41,11 @@ bool bus_is_shared(const struct bus *bus)
     return bus->driver->shared;
 }
 
+int64_t bus_keeps_us(const struct bus *bus)
+{
+    return bus->driver->keeps_us ? bus->driver->keeps_us(bus) : 0;
+}
+
 enum err bus_publish(struct ctx *cx, struct bus *bus, const struct event *events, size_t n)
 {
     for (size_t i = 0; i < n; i++) {

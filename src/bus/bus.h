@@ -40,6 +40,9 @@ enum err bus_probe(struct ctx *cx, const char *url, const char *const *topics,
 void bus_close(struct bus *bus);
 /* Members of a group may be in other processes, which then get their part of the events. */
 bool bus_is_shared(const struct bus *bus);
+/* How old an event may be that a broker still hands out, by what we ask of it; 0: that is up to
+ * bus_sweep. */
+int64_t bus_keeps_us(const struct bus *bus);
 
 /*
  * Appends events in order; returns when all are durable at the broker. On failure any prefix may be
@@ -53,6 +56,7 @@ enum err bus_publish(struct ctx *cx, struct bus *bus, const struct event *events
 typedef int64_t bus_start(void *arg, struct str topic, int partition);
 #define BUS_FROM_START INT64_C(0)
 #define BUS_FROM_END INT64_C(-1)
+#define BUS_NOT_KNOWN INT64_C(-2) /* not now: it is asked again before anything is read */
 
 /* Joins `group` (members of a group share the partitions; group NULL gets everything). */
 enum err bus_subscribe(struct bus *bus, const char *group, const char *const *topics, size_t n,

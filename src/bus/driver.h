@@ -5,7 +5,8 @@
 
 struct bus_driver {
     const char *scheme;
-    bool shared; /* see bus_is_shared */
+    bool shared;                                /* see bus_is_shared */
+    int64_t (*keeps_us)(const struct bus *bus); /* NULL: 0 */
     enum err (*open)(struct ctx *cx, const char *location, struct bus **ret);
     void (*close)(struct bus *bus);
     /* Every event's data is within BUS_EVENT_MAX; n > 0. */

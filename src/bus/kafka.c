@@ -14,6 +14,7 @@
 
 #define TOPIC_TIMEOUT_MS 10000
 #define REPORTS_MS 100
+#define SEGMENT_US US_PER_DAY
 #define FULL_PAUSE_NS 5000000 /* the producer's queue is full */
 #define CLOSE_MS 2000
 
@@ -170,6 +171,9 @@ bool kafka_topic_create(const struct kafka_bus *b, rd_kafka_t *rk, const char *n
     }
     snprintf(keep, sizeof keep, "%lld", (long long)b->keep_hours * 3600 * 1000);
     (void)rd_kafka_NewTopic_set_config(topic, "retention.ms", keep);
+    /* What is old goes by whole segments: a new one at least so often. */
+    snprintf(keep, sizeof keep, "%lld", (long long)(SEGMENT_US / US_PER_MS));
+    (void)rd_kafka_NewTopic_set_config(topic, "segment.ms", keep);
     (void)rd_kafka_NewTopic_set_config(topic, "cleanup.policy", "delete");
     if (b->replicas > 2)
         (void)rd_kafka_NewTopic_set_config(topic, "min.insync.replicas", "2");
@@ -324,9 +328,15 @@ static enum err kafka_open(struct ctx *cx, const char *location, struct bus **re
     return ERR_OK;
 }
 
+static int64_t kafka_keeps_us(const struct bus *bus)
+{
+    return ((const struct kafka_bus *)bus)->keep_hours * US_PER_HOUR + SEGMENT_US;
+}
+
 const struct bus_driver bus_kafka = {
     .scheme = "kafka://",
     .shared = true,
+    .keeps_us = kafka_keeps_us,
     .open = kafka_open,
     .close = kafka_close,
     .publish = kafka_publish,

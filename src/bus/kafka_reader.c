@@ -76,7 +76,7 @@ static const struct kafka_bus *bus_of(const struct kafka_reader *r)
     return (const struct kafka_bus *)r->base.bus;
 }
 
-/* Writes into each element where its partition begins. */
+/* Writes into each element where its partition begins; where that is not known now, about there. */
 static bool ask_starts(struct kafka_reader *r, rd_kafka_topic_partition_list_t *list)
 {
     bool ok = true;
@@ -89,6 +89,9 @@ static bool ask_starts(struct kafka_reader *r, rd_kafka_topic_partition_list_t *
             ok &= rd_kafka_query_watermark_offsets(r->rk, p->topic, p->partition, &low, &high,
                                                    ASK_MS) == RD_KAFKA_RESP_ERR_NO_ERROR;
             at = high;
+        } else if (at == BUS_NOT_KNOWN) {
+            at = RD_KAFKA_OFFSET_STORED;
+            ok = false;
         }
         p->offset = at;
     }
@@ -282,6 +285,19 @@ void kafka_unsubscribe(struct bus_reader *base)
     free(r);
 }
 
+/* Up to there they are applied. */
+static void note_starts(struct kafka_reader *r, const rd_kafka_topic_partition_list_t *list)
+{
+    pthread_mutex_lock(&r->mutex);
+    for (int i = 0; i < list->cnt; i++) {
+        rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_find(
+            r->applied, list->elems[i].topic, list->elems[i].partition);
+        if (p)
+            p->offset = list->elems[i].offset;
+    }
+    pthread_mutex_unlock(&r->mutex);
+}
+
 /* All partitions that are ours, to where their database says. */
 static bool seek_to_starts(struct kafka_reader *r)
 {
@@ -289,6 +305,7 @@ static bool seek_to_starts(struct kafka_reader *r)
     bool ok = rd_kafka_assignment(r->rk, &list) == RD_KAFKA_RESP_ERR_NO_ERROR;
 
     if (ok && list->cnt > 0 && (ok = ask_starts(r, list))) {
+        note_starts(r, list);
         rd_kafka_error_t *problem = rd_kafka_seek_partitions(r->rk, list, ASK_MS);
         for (int i = 0; i < list->cnt; i++)
             ok &= list->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR;

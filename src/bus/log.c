@@ -247,8 +247,8 @@ static void log_unsubscribe(struct bus_reader *reader)
 }
 
 /* Asks where to go on in a topic that just became ours. With the mutex held; lets go of it
- * meanwhile. */
-static void slot_start(struct log_bus *b, struct log_reader *r, struct log_slot *s)
+ * meanwhile. False: that cannot be told now, and it is not ours yet. */
+static bool slot_start(struct log_bus *b, struct log_reader *r, struct log_slot *s)
 {
     const char *group = r->group->name;
     pthread_mutex_unlock(&b->mutex);
@@ -258,10 +258,15 @@ static void slot_start(struct log_bus *b, struct log_reader *r, struct log_slot 
     else if (group)
         next = log_hint(b, group, s->topic->name);
     pthread_mutex_lock(&b->mutex);
+    if (next == BUS_NOT_KNOWN) {
+        s->owner = NULL;
+        return false;
+    }
     s->next = next == BUS_FROM_END ? s->topic->head + 1 : next;
     s->acked = s->next;
     s->dirty = true;
     s->started = true;
+    return true;
 }
 
 /* Events of one topic from `next` on; the mutex is not held. */
@@ -346,8 +351,9 @@ static enum err log_poll(struct bus_reader *reader, struct arena *a, int timeout
     pthread_mutex_lock(&b->mutex);
     for (;;) {
         log_give_up(r);
-        while ((s = log_take_over(r)))
-            slot_start(b, r, s);
+        do
+            s = log_take_over(r);
+        while (s && slot_start(b, r, s));
         e = read_news(b, r, a, out, max, ret_n);
         if (e != ERR_OK || *ret_n > 0 || r->woken || late)
             break;

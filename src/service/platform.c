@@ -452,9 +452,9 @@ static void print_contract(struct platform *p)
 
 static enum err start_all(struct ctx *cx, struct platform *p)
 {
-    TRY(keep_settle(cx, &p->options.keep));
     TRY(cors_open(cx, &p->arena, p->options.cors_origins, &p->cors));
     TRY(open_engines(cx, p));
+    TRY(keep_settle(cx, &p->options.keep, p->bus ? bus_keeps_us(p->bus) : 0));
     for (int i = 0; i < LISTENERS; i++) {
         p->listeners[i] = (struct listener){
             .platform = p, .kind = (enum listener_kind)i, .router = router_open()};

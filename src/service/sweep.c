@@ -10,7 +10,7 @@
 #define PAUSE_US (2 * US_PER_MS)     /* between batches: requests write, too */
 #define SNAPSHOT_KEEP_US US_PER_HOUR /* of those that a newer one replaced */
 
-enum err keep_settle(struct ctx *cx, struct platform_keep *keep)
+enum err keep_settle(struct ctx *cx, struct platform_keep *keep, int64_t bus_keeps_us)
 {
     if (!keep->outbox_us)
         keep->outbox_us = OUTBOX_KEEP_US;
@@ -18,16 +18,16 @@ enum err keep_settle(struct ctx *cx, struct platform_keep *keep)
         keep->bus_us = BUS_KEEP_US;
     if (!keep->bus_bytes)
         keep->bus_bytes = BUS_MAX_BYTES;
+    int64_t again_us = bus_keeps_us ? bus_keeps_us : keep->bus_us;
     if (!keep->inbox_us)
-        keep->inbox_us =
-            keep->bus_us <= BUS_KEEP_US ? INBOX_KEEP_US : keep->bus_us + INBOX_SPARE_US;
-    if (keep->inbox_us < keep->bus_us + INBOX_SPARE_US)
+        keep->inbox_us = again_us <= BUS_KEEP_US ? INBOX_KEEP_US : again_us + INBOX_SPARE_US;
+    if (keep->inbox_us < again_us + INBOX_SPARE_US)
         return fail(cx, ERR_INVALID,
-                    "inbox-keep-hours is %lld: events seen must be remembered for bus-keep-hours"
-                    " (%lld) and %lld more, or one that comes again would count twice",
+                    "inbox-keep-hours is %lld: events seen must be remembered for %s (%lld) and"
+                    " %lld more, or one that comes again would count twice",
                     (long long)(keep->inbox_us / US_PER_HOUR),
-                    (long long)(keep->bus_us / US_PER_HOUR),
-                    (long long)(INBOX_SPARE_US / US_PER_HOUR));
+                    bus_keeps_us ? "keepHours of --bus and a day" : "bus-keep-hours",
+                    (long long)(again_us / US_PER_HOUR), (long long)(INBOX_SPARE_US / US_PER_HOUR));
     return ERR_OK;
 }
 

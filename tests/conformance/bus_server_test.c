@@ -260,6 +260,7 @@ static void topics_are_made_as_stated(void)
         rd_kafka_metadata_destroy(m);
         rd_kafka_topic_destroy(t);
         CHECK_STR(setting_of(&w.arena, rk, names[i], "retention.ms"), "25200000");
+        CHECK_STR(setting_of(&w.arena, rk, names[i], "segment.ms"), "86400000");
         CHECK_STR(setting_of(&w.arena, rk, names[i], "cleanup.policy"), "delete");
         CHECK_STR(setting_of(&w.arena, rk, names[i], "min.insync.replicas"),
                   replicas > 2 ? "2" : "1");

@@ -215,6 +215,58 @@ static struct bus_behind behind(struct bus_reader *r, const char *topic)
     return b;
 }
 
+/* A database that does not say for a while how far it is. */
+struct forgetful {
+    int unknown; /* so many questions are not answered */
+    struct event first;
+};
+
+static int64_t when_it_knows(void *arg, struct str topic, int partition)
+{
+    struct forgetful *f = arg;
+
+    (void)topic;
+    if (f->unknown > 0) {
+        f->unknown--;
+        return BUS_NOT_KNOWN;
+    }
+    return partition == f->first.partition ? f->first.position : BUS_FROM_START;
+}
+
+/* Nothing is read before it is known where to begin, at first and after lost work. */
+static void unknown_starting_points(void)
+{
+    struct work w;
+    char topic[32];
+    struct bus *bus = open_bus();
+    struct event got[8];
+    struct forgetful f = {.unknown = 7};
+
+    work_init(&w);
+    new_topic(topic);
+    struct uuid key = ctx_uuid(&w.cx);
+    for (int i = 1; i <= 5; i++) {
+        struct event e = event_of(&w.cx, topic, key, i);
+        CHECK_INT(bus_publish(&w.cx, bus, &e, 1), ERR_OK);
+    }
+    struct bus_reader *all = join(bus, NULL, topic, from_start, NULL);
+    CHECK_INT(drain(all, &w.arena, got, 5), 5);
+    f.first = got[2];
+    struct bus_reader *r = join(bus, "forgetful", topic, when_it_knows, &f);
+    for (int round = 0; round < 2; round++) {
+        CHECK_INT(drain(r, &w.arena, got, 3), 3);
+        CHECK_INT(got[0].sequence, 3);
+        CHECK_INT(f.unknown, 0);
+        CHECK_INT(behind(r, topic).events, 3);
+        f.unknown = 2;
+        bus_rewind(r);
+    }
+    bus_unsubscribe(r);
+    bus_unsubscribe(all);
+    bus_close(bus);
+    arena_release(&w.arena);
+}
+
 /* Exact at every moment: also of what nobody has fetched yet, and topic by topic. */
 static void how_far_behind(void)
 {
@@ -689,6 +741,7 @@ int main(int argc, char **argv)
         RUN(open_refuses);
         RUN(round_trip);
         RUN(starting_points);
+        RUN(unknown_starting_points);
         RUN(how_far_behind);
         RUN(waking);
         RUN(members_share);

@@ -9,6 +9,7 @@
 #include "flow/sweep.h"
 #include "obs/metrics.h"
 #include "service/platform.h"
+#include "service/sweep.h"
 
 struct note {
     int64_t n;
@@ -236,11 +237,28 @@ static void an_inbox_that_forgets_too_early_is_refused(void)
     }
 }
 
+/* A broker that keeps events by itself: as long as that, not as our own setting says. */
+static void an_inbox_outlasts_the_broker(void)
+{
+    struct platform_keep by_default = {0}, forgets = {.inbox_us = 8 * US_PER_DAY};
+    struct arena arena;
+
+    arena_init(&arena, 1u << 20);
+    struct ctx cx = {.arena = &arena, .clock = &clock_system};
+    CHECK_INT(keep_settle(&cx, &by_default, 8 * US_PER_DAY), ERR_OK);
+    CHECK_INT(by_default.inbox_us, 9 * US_PER_DAY);
+    CHECK_INT(keep_settle(&cx, &forgets, 8 * US_PER_DAY), ERR_INVALID);
+    CHECK(strstr(cx.story.detail, "keepHours of --bus") != NULL);
+    CHECK_INT(keep_settle(&cx, &forgets, 0), ERR_OK);
+    arena_release(&arena);
+}
+
 int main(void)
 {
     RUN(each_service_sweeps_what_is_its_own);
     RUN(a_large_backlog_goes_in_several_runs);
     RUN(who_is_far_behind_forgets_nothing);
     RUN(an_inbox_that_forgets_too_early_is_refused);
+    RUN(an_inbox_outlasts_the_broker);
     return test_end();
 }
