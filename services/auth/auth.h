@@ -9,6 +9,8 @@
 extern const struct service auth_service;
 /* The people of the demo world; doing it again changes nothing. */
 enum err auth_demo(struct ctx *cx) MUST_USE;
+/* ERR_INVALID where one of them can still sign in, with the password that everybody knows. */
+enum err auth_refuse_demo(struct ctx *cx) MUST_USE;
 
 #define REFRESH_LIVE_US (30 * US_PER_DAY)
 #define SESSIONS_MAX 20 /* of one account; the oldest ends when one more begins */
@@ -82,7 +84,7 @@ typedef enum err auth_handler(struct ctx *cx, const struct request *rq, struct r
 auth_handler auth_signup, auth_login, auth_refresh, auth_logout, auth_logout_all, auth_password;
 auth_handler auth_ended, auth_jwks, auth_openid, account_read, account_patch, account_withdraw,
     account_list;
-auth_handler account_ban, account_unban;
+auth_handler account_ban, account_unban, operator_change;
 enum err auth_rotate_keys(struct ctx *cx);
 /* keys.c: the signing keys are there when this returns. */
 enum err auth_keys_start(struct ctx *cx) MUST_USE;
@@ -92,4 +94,4 @@ extern const struct field signup_fields[], signup_reply_fields[], login_fields[]
 extern const struct field password_fields[], openid_fields[], account_fields[],
     account_patch_fields[];
 extern const struct field account_list_query_fields[], account_list_fields[], ban_fields[],
-    ended_query_fields[];
+    ended_query_fields[], operator_change_fields[];

@@ -68,3 +68,20 @@ enum err auth_demo(struct ctx *cx)
     TRY(db_commit(cx));
     return db_durable(cx);
 }
+
+enum err auth_refuse_demo(struct ctx *cx)
+{
+    int64_t there = 0;
+
+    for (enum demo_kind kind = DEMO_CUSTOMER; kind <= DEMO_ADMIN && !there; kind++)
+        TRY(db_int_of(
+            cx, &there,
+            "select count(*) from accounts where account_id between $1 and $2"
+            " and withdrawn_at is null",
+            ARGS(db_uuid(demo_id(kind, 0, 0, 0)), db_uuid(demo_id(kind, 0xffff, 0xffff, 0xffff)))));
+    if (!there)
+        return ERR_OK;
+    return fail(cx, ERR_INVALID,
+                "JUMUN_ENV is production, and here are accounts of the demo world, whose password"
+                " everybody knows: begin with an empty --data or --database");
+}

@@ -41,6 +41,10 @@ static const struct route routes[] = {
      "Changes the profile; 412 when the version moved on."},
     {HTTP_DELETE, "/internal/v1/accounts/{userId}", SERVICE, account_withdraw, NULL, NULL, NULL,
      INTERNAL, 204, NULL, "Withdrawal: personal data is erased, sessions end. Idempotent."},
+    {HTTP_PUT, "/internal/v1/operators", SERVICE, operator_change, operator_change_fields, NULL,
+     NULL, INTERNAL, 204, NULL,
+     "A customer's account becomes an operator's, or one again; for `jumun operator`. Its sessions "
+     "end."},
     {0},
 };
 
@@ -74,6 +78,8 @@ static const struct job jobs[] = {
 
 static enum err start(struct ctx *cx)
 {
+    if (platform_options(svc_platform(cx->svc))->production)
+        TRY(auth_refuse_demo(cx));
     TRY(auth_keys_start(cx));
     return sessions_recall(cx);
 }

@@ -5,6 +5,7 @@
 #define T struct settings
 
 static const char *const log_names[] = {"auto", "human", "json", NULL};
+static const char *const env_names[] = {"development", "production", NULL};
 
 /* clang-format off */
 const struct field settings_fields[] = {
@@ -44,7 +45,7 @@ const struct field settings_fields[] = {
     F_STR(T, discovery_peers, "discoveryPeers", SECRET, 1, 500, "other discovery servers, told of every change, http://HOST:8761/eureka[,...] (USER:PASSWORD@ before HOST)"),
     F_INT(T, discovery_evict, "discoveryEvict", 0, 1, 3600, "the discovery service looks every so many seconds for who fell silent"),
     F_BOOL(T, discovery_evict_always, "discoveryEvictAlways", 0, "and believes it also of many at once (no self-preservation)"),
-    F_STR(T, env, "env", 0, 1, 30, "`production` refuses the demo world"),
+    F_ENUM(T, env, "env", 0, env_names, "production refuses the demo world and its accounts, and wants a real Toss instead of the simulator"),
     F_ENUM(T, log, "log", 0, log_names, "form of the log on stderr"),
     F_BOOL(T, log_requests, "logRequests", 0, "a line for every request, not only slow and failed ones"),
     F_INT(T, start_wait, "startWait", 0, 0, 86400, "seconds that a process waits at its start for a database that is not there yet; then it ends with 75"),
@@ -80,9 +81,9 @@ void settings_defaults(struct settings *s)
         .listen = STR("127.0.0.1:8080"),
         .internal_listen = STR("127.0.0.1:8081"),
         .toss_listen = STR("127.0.0.1:8082"),
-        .toss_secret_key = STR("test_sk_jumun"),
+        .toss_secret_key = TOSS_SECRET_KEY_DEFAULT,
         .cache = STR("memory:"),
-        .toss_client_key = STR("test_ck_jumun"),
+        .toss_client_key = TOSS_CLIENT_KEY_DEFAULT,
         .database_connections = 12,
         .start_wait = 300,
         .database_replica_lag = 5,

@@ -3,12 +3,17 @@
 
 #include "data/config.h"
 
+enum { ENV_DEVELOPMENT, ENV_PRODUCTION };
+#define TOSS_SECRET_KEY_DEFAULT STR("test_sk_jumun") /* what the simulator knows */
+#define TOSS_CLIENT_KEY_DEFAULT STR("test_ck_jumun")
+
 struct settings {
     struct str data, config;
     struct str listen, internal_listen, toss_listen, issuer;
     struct str toss_url, toss_secret_key, toss_client_key, database, bus, cache;
     struct str blobs, blobs_access_key, blobs_secret_key;
-    struct str otlp_endpoint, env, keys_secret, cors_origins;
+    struct str otlp_endpoint, keys_secret, cors_origins;
+    int env; /* ENV_... */
     struct str peers, upstreams, service_keys, gateway_routes;
     int64_t gateway_requests, gateway_connect, gateway_answer;
     struct str discovery, discovery_listen, discovery_peers, discovery_host, discovery_credentials;

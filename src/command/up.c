@@ -76,6 +76,7 @@ struct platform_options settings_platform(struct ctx *cx, const struct settings 
         .cors_origins = s->cors_origins,
         .auth_silence_us = s->auth_silence * US_PER_S,
         .demo = s->demo,
+        .production = s->env == ENV_PRODUCTION,
         .log_requests = s->log_requests,
         .rate_limit_per_minute = s->rate_limit,
         .proxies = s->proxies,
@@ -156,6 +157,33 @@ static bool has(const struct service *const *services, const struct service *wan
     return *services != NULL;
 }
 
+/* What is wrong with the settings for these services; NULL: nothing. */
+static const char *misfit(const struct settings *s, const struct service *const *services)
+{
+    bool calls_toss = has(services, &payment_service);
+
+    if (has(services, &gateway_service) && services[1])
+        return "the gateway runs in a process of its own";
+    if (s->toss_url.p && !str_starts(s->toss_url, STR("https://")) &&
+        !str_starts(s->toss_url, STR("http://")))
+        return "--toss-url must be like https://api.tosspayments.com";
+    if (s->env != ENV_PRODUCTION)
+        return NULL;
+    if (s->demo)
+        return "--demo is refused because JUMUN_ENV is production";
+    if (has(services, &toss_service))
+        return "the Toss simulator is refused because JUMUN_ENV is production";
+    if (calls_toss && !str_starts(s->toss_url, STR("https://")))
+        return "JUMUN_ENV is production: --toss-url https://api.tosspayments.com must say where "
+               "the "
+               "money is";
+    if (calls_toss && (str_eq(s->toss_secret_key, TOSS_SECRET_KEY_DEFAULT) ||
+                       str_eq(s->toss_client_key, TOSS_CLIENT_KEY_DEFAULT)))
+        return "JUMUN_ENV is production: --toss-secret-key and --toss-client-key must be those of "
+               "your account at Toss";
+    return NULL;
+}
+
 static int run_services(struct ctx *cx, const struct settings *s, const char *command,
                         const struct service *const *services, bool apart)
 {
@@ -171,8 +199,9 @@ static int run_services(struct ctx *cx, const struct settings *s, const char *co
     struct platform *p;
     int signal_number;
 
-    if (s->demo && s->env.p && str_eq_nocase(s->env, STR("production")))
-        return command_misused(command, "--demo is refused because JUMUN_ENV is production");
+    const char *problem = misfit(s, services);
+    if (problem)
+        return command_misused(command, "%s", problem);
     const struct gateway_options gateway = {
         .behind = all_services,
         .routes = s->gateway_routes,
@@ -180,14 +209,12 @@ static int run_services(struct ctx *cx, const struct settings *s, const char *co
         .connect_ms = s->gateway_connect,
         .answer_ms = s->gateway_answer,
     };
-    if (has(services, &gateway_service) && services[1])
-        return command_misused(command, "the gateway runs in a process of its own");
     options.discovery = &discovery;
     options.gateway = &gateway;
     options.apart = apart;
     options.pause = pause_start;
     options.pause_arg = &signals;
-    if (apart && !has(services, &toss_service))
+    if (!has(services, &toss_service))
         options.toss_listen = STR_NONE;
     block_signals(&signals.set);
     if (trace_export_start(s->otlp_endpoint.p ? arena_cstr(cx->arena, s->otlp_endpoint) : NULL,
@@ -224,14 +251,16 @@ static int run_services(struct ctx *cx, const struct settings *s, const char *co
 
 int command_up(struct ctx *cx, const struct settings *s, struct list words)
 {
-    const struct service *with_discovery[COUNT_OF(all_services) + 1] = {NULL};
+    const struct service *chosen[COUNT_OF(all_services) + 1] = {NULL};
+    size_t n = 0;
 
     (void)words;
-    if (!s->discovery_listen.p)
-        return run_services(cx, s, "up", all_services, false);
-    memcpy(with_discovery, all_services, sizeof all_services);
-    with_discovery[COUNT_OF(all_services) - 1] = &discovery_service;
-    return run_services(cx, s, "up", with_discovery, false);
+    for (size_t i = 0; all_services[i]; i++) /* in production Toss is not ours */
+        if (s->env != ENV_PRODUCTION || all_services[i] != &toss_service)
+            chosen[n++] = all_services[i];
+    if (s->discovery_listen.p)
+        chosen[n] = &discovery_service;
+    return run_services(cx, s, "up", chosen, false);
 }
 
 int command_serve(struct ctx *cx, const struct settings *s, struct list words)

@@ -41,6 +41,7 @@ struct platform_options {
     struct str keys_secret;  /* seals auth's signing keys in its database; none: files */
     int64_t auth_silence_us; /* then users' tokens wait; 0: they are believed, see ended.h */
     bool demo, log_requests;
+    bool production;               /* without the demo world, also without what is left of it */
     struct str cors_origins;       /* see cors.h */
     int64_t rate_limit_per_minute; /* per client at the public listener; 0: none */
     int64_t proxies;               /* in front of it, each of which adds to X-Forwarded-For */
