@@ -54,7 +54,7 @@ sanitize: ## all tests under the address, undefined-behaviour and thread sanitiz
 	@tools/setup run test
 	@tools/sanitize
 
-image: build ## the container image, built and tried (root)
+image: build ## the container image, built and tried, kept as build/jumun-VERSION.tar (root)
 	@tools/setup image
 	@tools/image
 

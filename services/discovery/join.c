@@ -77,6 +77,29 @@ static struct str own_host(struct ctx *cx, struct platform *p, struct str given)
     return arena_copy(cx->arena, str_from(name));
 }
 
+static bool is_loopback(struct str host)
+{
+    return str_starts(host, STR("127.")) || str_starts(host, STR("localhost")) ||
+           str_starts(host, STR("[::1]"));
+}
+
+/* Whoever finds us by that host would be refused. */
+static void say_what_is_not_reached(struct ctx *cx, struct platform *p, struct str host)
+{
+    const struct platform_options *o = platform_options(p);
+    const struct {
+        const char *flag;
+        struct str at;
+    } listeners[] = {{"--listen", o->listen}, {"--internal-listen", o->internal_listen}};
+
+    for (size_t i = 0; i < COUNT_OF(listeners) && !is_loopback(host); i++)
+        if (is_loopback(listeners[i].at))
+            log_event(cx, LOG_WARN,
+                      "discovery: others are told to come to %.*s, and nobody listens there: %s is "
+                      "%.*s, which only this machine reaches",
+                      STR_ARG(host), listeners[i].flag, STR_ARG(listeners[i].at));
+}
+
 /* Public services are those that others have a use for; a simulator is not one of them. */
 static void choose(const struct service *const *from, struct str *names, size_t *ret_n)
 {
@@ -101,6 +124,8 @@ enum err discovery_join(struct ctx *cx, struct platform *p, const struct discove
 
     choose(platform_options(p)->services, client.services, &client.n_services);
     choose(options->wanted, client.wanted, &client.n_wanted);
+    if (client.n_services > 0)
+        say_what_is_not_reached(cx, p, client.host);
     arena_init(&arena, 16 * 1024);
     struct discovery_member *m = ARENA_NEW(&arena, struct discovery_member);
     m->platform = p;

@@ -71,6 +71,11 @@ bool cache_is_shared(const struct cache *c)
     return c->driver->merge != NULL;
 }
 
+bool cache_answers(struct cache *c)
+{
+    return !c->driver->answers || c->driver->answers(c);
+}
+
 bool cache_gcra(int64_t *tat_us, int64_t now_us, int limit, int64_t window_ms, int *ret_left,
                 int64_t *ret_retry_ms)
 {

@@ -35,6 +35,8 @@ bool cache_take(struct ctx *cx, struct cache *c, struct str key, int limit, int6
 bool cache_merge(struct ctx *cx, struct cache *c, struct str key, int limit, int64_t window_ms,
                  int taken, int64_t *ahead_us);
 bool cache_is_shared(const struct cache *c); /* other processes may have it too */
+/* Asks, for a moment at most: false: an outage. What is in the process always answers. */
+bool cache_answers(struct cache *c);
 /*
  * One step of the generic cell rate algorithm, in this process. *tat_us is the theoretical arrival
  * time kept per key (0: never seen); it moves only when a token is taken.

@@ -15,6 +15,7 @@ struct cache_driver {
     /* NULL: no other process has it. */
     bool (*merge)(struct ctx *cx, struct cache *c, struct str key, int limit, int64_t window_ms,
                   int taken, int64_t *ahead_us);
+    bool (*answers)(struct cache *c);                                    /* NULL: always */
     enum err (*probe)(struct ctx *cx, struct cache *c, struct str *ret); /* NULL: nothing to see */
 };
 

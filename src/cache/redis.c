@@ -4,9 +4,12 @@
  * Connections are blocking, pooled, and give up after COMMAND_TIMEOUT_MS. After a failure nobody
  * asks again for PAUSE_US: a value is then a miss, and limits are counted in this process alone, as
  * strictly as if it were the only one. So a Redis that is gone, slow or flushed costs latency or a
- * looser limit across processes, never a wrong answer.
+ * looser limit across processes, never a wrong answer. Nothing else shows it: the log says when it
+ * goes and when it is back.
  */
 #include "cache/redis.h"
+
+#include "obs/log.h"
 
 #define CONNECT_TIMEOUT_MS 250
 #define COMMAND_TIMEOUT_MS 100
@@ -54,45 +57,83 @@ static bool is_fine(const redisReply *r)
     return r && r->type != REDIS_REPLY_ERROR;
 }
 
-/* Signs in and picks the database. */
-static bool greet(const struct redis_cache *c, redisContext *redis)
+/* For the log. A command that Redis does not know it quotes with its words, which are not for
+ * there. */
+static struct str refusal_of(const redisReply *r)
 {
-    redisReply *r = NULL;
-    bool ok = true;
+    struct str said = {r->str, r->len};
+    size_t quotes = str_find(said, STR(", with args"));
 
-    if (c->password) {
-        r = c->user ? redisCommand(redis, "AUTH %s %s", c->user, c->password)
-                    : redisCommand(redis, "AUTH %s", c->password);
-        ok = is_fine(r);
-        freeReplyObject(r);
-    }
-    if (ok && c->database) {
-        r = redisCommand(redis, "SELECT %d", (int)c->database);
-        ok = is_fine(r);
-        freeReplyObject(r);
-    }
+    return quotes == SIZE_MAX ? said : (struct str){said.p, quotes};
+}
+
+static struct str error_of(const redisContext *redis)
+{
+    return redis ? str_from(redis->errstr) : STR("out of memory");
+}
+
+/* Nobody asks for a while. */
+static void away(struct redis_cache *c, struct str why)
+{
+    int64_t now_us = clock_monotonic_us(), none = 0;
+
+    pthread_mutex_lock(&c->mutex);
+    c->paused_until_us = now_us + PAUSE_US;
+    while (c->free_n)
+        redisFree(c->free[--c->free_n]);
+    pthread_mutex_unlock(&c->mutex);
+    if (atomic_compare_exchange_strong(&c->away_since_us, &none, now_us))
+        log_seldom(NULL, LOG_WARN, c->host,
+                   "cache: Redis at %s:%d cannot be asked: %.*s; until it can, each process "
+                   "counts by itself",
+                   c->host, c->port, STR_ARG(why));
+}
+
+static void there(struct redis_cache *c)
+{
+    int64_t since_us = c->away_since_us ? atomic_exchange(&c->away_since_us, 0) : 0;
+
+    if (since_us)
+        log_seldom(NULL, LOG_INFO, c->host,
+                   "cache: Redis at %s:%d can be asked again, after %.1f s", c->host, c->port,
+                   (double)(clock_monotonic_us() - since_us) / US_PER_S);
+}
+
+/* False, with the pause begun. */
+static bool is_taken(struct redis_cache *c, const redisContext *redis, redisReply *r)
+{
+    bool ok = is_fine(r);
+
+    if (!ok)
+        away(c, r ? refusal_of(r) : error_of(redis));
+    freeReplyObject(r);
     return ok;
 }
 
-static redisContext *connection_open(const struct redis_cache *c)
+/* Signs in and picks the database. */
+static bool greet(struct redis_cache *c, redisContext *redis)
+{
+    if (c->password && !is_taken(c, redis,
+                                 c->user ? redisCommand(redis, "AUTH %s %s", c->user, c->password)
+                                         : redisCommand(redis, "AUTH %s", c->password)))
+        return false;
+    return !c->database || is_taken(c, redis, redisCommand(redis, "SELECT %d", (int)c->database));
+}
+
+/* NULL: away. */
+static redisContext *connection_open(struct redis_cache *c)
 {
     redisContext *redis = redisConnectWithTimeout(c->host, c->port, timeout_of(CONNECT_TIMEOUT_MS));
+    bool ok =
+        redis && !redis->err && redisSetTimeout(redis, timeout_of(COMMAND_TIMEOUT_MS)) == REDIS_OK;
 
-    if (redis && !redis->err &&
-        redisSetTimeout(redis, timeout_of(COMMAND_TIMEOUT_MS)) == REDIS_OK && greet(c, redis))
+    if (!ok)
+        away(c, error_of(redis));
+    if (ok && greet(c, redis))
         return redis;
     if (redis)
         redisFree(redis);
     return NULL;
-}
-
-static void pause_asking(struct redis_cache *c)
-{
-    pthread_mutex_lock(&c->mutex);
-    c->paused_until_us = clock_monotonic_us() + PAUSE_US;
-    while (c->free_n)
-        redisFree(c->free[--c->free_n]);
-    pthread_mutex_unlock(&c->mutex);
 }
 
 /* NULL: away, and not to be asked for a while. */
@@ -105,12 +146,7 @@ static redisContext *connection_take(struct redis_cache *c)
     if (!paused && c->free_n)
         redis = c->free[--c->free_n];
     pthread_mutex_unlock(&c->mutex);
-    if (redis || paused)
-        return redis;
-    redis = connection_open(c);
-    if (!redis)
-        pause_asking(c);
-    return redis;
+    return redis || paused ? redis : connection_open(c);
 }
 
 static void connection_give_back(struct redis_cache *c, redisContext *redis)
@@ -133,12 +169,15 @@ static redisReply *ask(struct redis_cache *c, int n, const char **words, const s
         return NULL;
     redisReply *r = redisCommandArgv(redis, n, words, sizes);
     if (!r) { /* the connection is in no known state any more */
+        away(c, error_of(redis));
         redisFree(redis);
-        pause_asking(c);
         return NULL;
     }
+    there(c);
     connection_give_back(c, redis);
     if (r->type == REDIS_REPLY_ERROR) {
+        log_seldom(NULL, LOG_WARN, c->host, "cache: Redis at %s:%d refuses: %.*s", c->host, c->port,
+                   STR_ARG(refusal_of(r)));
         freeReplyObject(r);
         return NULL;
     }
@@ -227,6 +266,15 @@ static bool redis_merge(struct ctx *cx, struct cache *c, struct str key, int lim
     return told;
 }
 
+static bool redis_answers(struct cache *c)
+{
+    redisReply *r = ask(redis_of(c), 1, (const char *[]){"PING"}, (const size_t[]){4});
+    bool ok = r != NULL;
+
+    freeReplyObject(r);
+    return ok;
+}
+
 static void redis_close(struct cache *base)
 {
     struct redis_cache *c = redis_of(base);
@@ -311,5 +359,6 @@ const struct cache_driver cache_redis = {
     .remove = redis_remove,
     .take = redis_take,
     .merge = redis_merge,
+    .answers = redis_answers,
     .probe = redis_probe,
 };

@@ -5,6 +5,7 @@
 
 #include <hiredis/hiredis.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define REDIS_IDLE_MAX 16
 
@@ -18,7 +19,8 @@ struct redis_cache {
     pthread_mutex_t mutex;
     redisContext *free[REDIS_IDLE_MAX];
     size_t free_n;
-    int64_t paused_until_us; /* monotonic */
+    int64_t paused_until_us;       /* monotonic */
+    _Atomic int64_t away_since_us; /* monotonic; 0: it answers */
 };
 
 static inline struct redis_cache *redis_of(struct cache *c)

@@ -58,12 +58,11 @@ struct db_value db_opt_int(bool has,
                            int64_t v); /* null unless has: `coalesce($1, column)` in PATCH */
 
 struct db_options {
-    bool group_commit;    /* false: db_commit is durable when it returns (simulation, tools) */
-    int readers_max;      /* read-only connections, default 8 */
-    int connections_max;  /* on a server, all of this database and process; default readers_max + 4
-                           */
-    bool must_exist;      /* ERR_NOT_FOUND instead of making it */
-    const char *replicas; /* on a server: URLs of its standbys, separated by commas; NULL: none */
+    bool group_commit;      /* false: db_commit is durable when it returns (simulation, tools) */
+    int readers_max;        /* read-only connections, default 8 */
+    int connections_max;    /* on a server, of this process; default readers_max + 4 */
+    bool must_exist;        /* ERR_NOT_FOUND instead of making it */
+    const char *replicas;   /* on a server: URLs of its standbys, separated by commas; NULL: none */
     int64_t replica_lag_us; /* as old as what they answer may be */
     const struct clock *clock;
 };
@@ -92,9 +91,8 @@ enum err db_exec(struct ctx *cx, const char *sql, struct db_args args) MUST_USE;
 /* The same; *ret_rows is the number of rows inserted, updated or deleted. */
 enum err db_change(struct ctx *cx, int64_t *ret_rows, const char *sql,
                    struct db_args args) MUST_USE;
-/* First row into `out` (columns matched to the table by column name; unmatched columns are our
- * mistake and assert; fields without a column keep their value). ERR_NOT_FOUND when there is none.
- */
+/* First row into `out` (columns matched by name; unmatched ones are our mistake and assert; fields
+ * without a column keep their value). ERR_NOT_FOUND when there is none. */
 enum err db_one(struct ctx *cx, const struct field *fields, void *out, const char *sql,
                 struct db_args args) MUST_USE;
 /* All rows into an arena array. ERR_TOO_LARGE beyond DB_ROWS_MAX rows, beyond DB_BYTES_MAX of the
@@ -143,8 +141,7 @@ enum err db_savepoint(struct ctx *cx, const char *name) MUST_USE;
 enum err db_savepoint_release(struct ctx *cx, const char *name) MUST_USE;
 void db_savepoint_rollback(struct ctx *cx, const char *name);
 
-/* Waits until all that this ctx has committed is durable. ERR_UNAVAILABLE: it is gone; nothing
- * happened. */
+/* Waits until all that this ctx has committed is durable. ERR_UNAVAILABLE: it never happened. */
 enum err db_durable(struct ctx *cx) MUST_USE;
 
 /*
@@ -193,15 +190,12 @@ enum err db_probe_replica(struct ctx *cx, const char *url, const char *replica, 
 /* For doctor, backup and metrics. */
 const char *db_engine(const struct db *db); /* "sqlite" or "postgres" */
 bool db_is_shared(const struct db *db);     /* other machines' processes may work on it too */
-const char *
-db_name(const struct db *db); /* as given to db_open: the service, which is also its topic */
+const char *db_name(const struct db *db);   /* the service, which is also its topic */
 enum err db_backup(struct ctx *cx, const char *path) MUST_USE; /* a consistent copy of cx->db */
 struct db_stats {
-    uint64_t commits, groups, waits, rollbacks,
-        statements, /* groups = fsyncs of the write-ahead log */
-        exchanges;  /* with a server: each waits for an answer */
-    /* Reads that replicas answered, and those that the primary did in their place; how many may be
-     * asked now, and how old the oldest of them is. */
+    uint64_t commits, groups, waits, rollbacks, statements,
+        exchanges; /* groups: fsyncs; exchanges: waits for a server's answer */
+    /* Reads of replicas, and of the primary in their place; how many there are, and their age. */
     uint64_t replica_reads, replica_misses, replicas, replica_age_us;
 };
 struct db_stats db_stats(const struct db *db);

@@ -170,6 +170,9 @@ static enum err open_engines(struct ctx *cx, struct platform *p)
     TRY(open_stores(cx, p));
     TRY(apart_open(cx, p));
     TRY(cache_open(cx, arena_cstr(cx->arena, cache), CACHE_BYTES, &p->cache));
+    if (cache_is_shared(p->cache))
+        p->cache_up = metric_get(METRIC_GAUGE, "jumun_cache_up",
+                                 "1 while the cache's server answers.", NULL, NULL, NULL, NULL);
     p->shed =
         metric_get(METRIC_COUNTER, "jumun_http_shed_total",
                    "Requests refused because there is too much to do.", NULL, NULL, NULL, NULL);
@@ -423,6 +426,8 @@ static void refresh_metrics(void *arg)
         metric_set(s->replica_reads, (int64_t)stats.replica_reads);
         metric_set(s->replica_misses, (int64_t)stats.replica_misses);
     }
+    if (p->cache_up)
+        metric_set(p->cache_up, cache_answers(p->cache));
     if (p->bus)
         metric_set(p->bus_syncs, (int64_t)bus_syncs(p->bus));
     arena_release(&arena);

@@ -80,6 +80,7 @@ struct platform {
     struct bus *bus;
     struct metric *bus_syncs;
     struct cache *cache;
+    struct metric *cache_up; /* NULL: nobody else has it */
     struct blobs *blobs;
     struct jwt_keys *keys; /* of auth: put in by it, or a copy that key_watch keeps */
     struct cors *cors;

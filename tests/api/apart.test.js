@@ -9,6 +9,8 @@ const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { spawnSync } = require('node:child_process');
 const { startApart, NAMES } = require('./lib/apart.js');
+const { startGateway } = require('./lib/gateway.js');
+const { credentials } = require('./lib/processes.js');
 const { binary, call, want, person, store, order, authorize, confirm, reaches, paid, follow, until } = require('./lib/jumun.js');
 
 const shuffled = [...NAMES].sort(() => Math.random() - 0.5);
@@ -47,6 +49,19 @@ test(`from signup to a delivered order, started as ${shuffled.join(', ')}`, { ti
   await reaches(world, minji, placed.orderId, 'COMPLETED');
   await live.until((e) => e.data.status === 'COMPLETED' || e.data.to === 'COMPLETED', 'the live event of the end');
   live.close();
+});
+
+// Each service has been started with its own, see lib/processes.js.
+test('whoever is signed in gets through a gateway with the credentials of its unit', { timeout: 30000 }, async () => {
+  const gate = await startGateway(world.upstreams, { args: ['--issuer', 'http://jumun.test', '--peers', world.peers,
+    '--service-keys', credentials(world.keys, 'gateway')] });
+  try {
+    await until(async () => (await call({ public: gate.public }, 'GET', '/v1/me', { token: minji.token })).status === 200,
+      'the gateway to hear from auth which sessions are over', 5000);
+    assert.equal((await call({ public: gate.public }, 'GET', '/v1/me', {})).status, 401);
+  } finally {
+    await gate.stop();
+  }
 });
 
 test('a service that is killed in the middle goes on where it was', { timeout: 60000 }, async () => {

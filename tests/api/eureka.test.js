@@ -216,6 +216,7 @@ describe('with other processes', () => {
     const listen = ['--discovery-listen', `127.0.0.1:${port}`];
     let registry = await jumun.start({ args: listen });
     const member = await jumun.start({ args: ['--discovery', `http://127.0.0.1:1/eureka,http://127.0.0.1:${port}/eureka/`, '--discovery-renew', '1'] });
+    assert.doesNotMatch(member.log, /nobody listens there/);
     const at = registry.discovery;
     try {
       await has(at, 'AUTH', 'ORDER', 'PAYMENT', 'STORE', 'USER');
@@ -236,6 +237,16 @@ describe('with other processes', () => {
     } finally {
       await member.stop();
       await registry.stop();
+    }
+  });
+
+  test('whoever is registered under a host where it does not listen is told so', async () => {
+    const member = await jumun.start({ args: ['--discovery', 'http://127.0.0.1:1/eureka', '--discovery-host', '10.0.0.7'] });
+    try {
+      for (const flag of ['--listen', '--internal-listen'])
+        await jumun.until(() => new RegExp(`told to come to 10\\.0\\.0\\.7, and nobody listens there: ${flag} is 127\\.0\\.0\\.1:`).test(member.log), `a word about ${flag}`);
+    } finally {
+      await member.stop();
     }
   });
 

@@ -243,6 +243,7 @@ static void outage(void)
     int64_t retry = 0;
     work_init(&w);
     CHECK_INT(cache_open(&w.cx, "redis://127.0.0.1:1", 1000, &c), ERR_OK);
+    CHECK(!cache_answers(c));
     cache_put(&w.cx, c, STR("k"), STR("v"), 60000);
     CHECK(cache_get(&w.cx, c, STR("k")).p == NULL);
     CHECK(cache_take(&w.cx, c, STR("ip"), 1, 60000, &left, &retry));
@@ -257,6 +258,7 @@ static void outage(void)
     c = open_cache(&w, 1000);
     cache_put(&w.cx, c, STR("k"), STR("v"), 60000);
     CHECK_STR(cache_get(&w.cx, c, STR("k")), "v");
+    CHECK(cache_answers(c));
     CHECK(kill(server, SIGSTOP) == 0);
     int64_t began = clock_monotonic_us();
     CHECK(cache_get(&w.cx, c, STR("k")).p == NULL);
@@ -264,6 +266,7 @@ static void outage(void)
         CHECK(cache_get(&w.cx, c, STR("k")).p == NULL);
     CHECK(cache_take(&w.cx, c, STR("slow"), 1, 60000, &left, &retry));
     CHECK(!cache_take(&w.cx, c, STR("slow"), 1, 60000, &left, &retry));
+    CHECK(!cache_answers(c));
     CHECK(clock_monotonic_us() - began < 800 * US_PER_MS);
     CHECK(kill(server, SIGCONT) == 0);
     struct str back = STR_NONE;
@@ -272,6 +275,7 @@ static void outage(void)
         back = cache_get(&w.cx, c, STR("k"));
     }
     CHECK_STR(back, "v");
+    CHECK(cache_answers(c));
     close_cache(&w, c);
 }
 

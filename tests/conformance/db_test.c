@@ -475,7 +475,8 @@ static void once(void)
     db_close(db);
 }
 
-/* What only spares others work is there like all else once it is durable, and goes with a rollback. */
+/* What only spares others work is there like all else once it is durable, and goes with a rollback.
+ */
 static void soon(void)
 {
     struct work w;

@@ -8,11 +8,28 @@ const os = require('node:os');
 const path = require('node:path');
 const { once } = require('node:events');
 const { spawn, spawnSync } = require('node:child_process');
-const { Platform, BINARY, until } = require('../api/lib/platform.js');
+const { Platform, BINARY, ROOT, until } = require('../api/lib/platform.js');
 
 const { TEST_POSTGRES } = process.env;
 const options = { skip: !TEST_POSTGRES && 'needs TEST_POSTGRES (tests/servers/postgres)', timeout: 180000 };
 const ISSUER = ['--issuer', 'http://jumun.test'];
+
+// A role that may make roles, and its database, as an administrator makes them: -> its address on that server.
+function jumunOn(server) {
+  run('psql', ['-qX', '-v', 'ON_ERROR_STOP=1', server], "create role jumun login createrole;\ncreate database jumun owner jumun encoding 'UTF8' template template0;\n");
+  return Object.assign(new URL(server), { username: 'jumun', pathname: '/jumun' }).href;
+}
+
+// The first block of commands under a heading of docs/operations/backup.md, run as it is written.
+function asWritten(heading, { at, data, database }) {
+  const doc = fs.readFileSync(path.join(ROOT, 'docs/operations/backup.md'), 'utf8');
+  const block = doc.split(`\n${heading}\n`)[1].split('```')[1].replace(/^sh\n/, '');
+  const script = block.replaceAll('/var/backups/jumun-files', at('files')).replaceAll('/var/lib/jumun', data).replace(/^jumun /gm, `${BINARY} `);
+  assert.ok(script.includes(at('files')) && script.includes(data) && script.includes(BINARY), script);
+  const r = spawnSync('bash', ['-eu', '-c', script], { cwd: at(''), encoding: 'utf8', timeout: 60000, env: { PATH: process.env.PATH, DATABASE: database } });
+  assert.equal(r.status, 0, `${script}${r.stdout}${r.stderr}`);
+  return r.stdout;
+}
 
 function run(program, args, input) {
   const r = spawnSync(program, args, { encoding: 'utf8', timeout: 60000, input, env: { PATH: process.env.PATH } });
@@ -23,7 +40,8 @@ function run(program, args, input) {
 test('a platform comes back on a fresh server as it was at the dump', options, async (t) => {
   const world = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-backup-'));
   const at = (name) => path.join(world, name);
-  const env = { JUMUN_DATABASE: TEST_POSTGRES };
+  const old = jumunOn(TEST_POSTGRES);
+  const env = { JUMUN_DATABASE: old };
   fs.mkdirSync(at('a'));
   let p = await Platform.start({ dir: at('a'), env, args: ISSUER });
   const fresh = spawn(path.join(__dirname, 'postgres'), { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -36,9 +54,7 @@ test('a platform comes back on a fresh server as it was at the dump', options, a
   const minji = await p.login('minji');
   const kept = [(await p.paid(minji, 1)).orderId, (await p.paid(minji, 1)).orderId];
 
-  run('pg_dump', ['-Fc', '-f', at('live.dump'), TEST_POSTGRES]);
-  fs.writeFileSync(at('roles.sql'), run('pg_dumpall', ['--roles-only', '-d', TEST_POSTGRES]).split('\n').filter((l) => /jumun_/.test(l)).join('\n'));
-  const said = run(BINARY, ['backup', at('files'), '--data', at('a/data'), '--database', TEST_POSTGRES]);
+  const said = asWritten('## On PostgreSQL', { at, data: at('a/data'), database: old });
   assert.match(said, /keys and photos.*pg_dump/);
   assert.deepEqual(fs.readdirSync(at('files')).filter((n) => n !== 'photos'), ['keys']);
   const lost = (await p.paid(minji, 1)).orderId;
@@ -46,13 +62,11 @@ test('a platform comes back on a fresh server as it was at the dump', options, a
 
   fs.mkdirSync(at('b'));
   const [line] = await once(fresh.stdout, 'data');
-  const database = String(line).trim();
+  const database = jumunOn(String(line).trim());
   const empty = spawnSync(BINARY, ['restore', at('files'), '--data', at('b/data'), '--database', database], { encoding: 'utf8' });
   assert.notEqual(empty.status, 0);
   assert.match(empty.stderr, /pg_restore comes first/);
-  run('psql', ['-qX', '-v', 'ON_ERROR_STOP=1', '-f', at('roles.sql'), database]);
-  run('pg_restore', ['--exit-on-error', '-d', database, at('live.dump')]);
-  const back = run(BINARY, ['restore', at('files'), '--data', at('b/data'), '--database', database]);
+  const back = asWritten('### Back on a fresh server', { at, data: at('b/data'), database });
   const events = Number(/^(\d+) events are to be published again/m.exec(back)[1]);
   assert.ok(events > 0, back);
 

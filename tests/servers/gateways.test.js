@@ -5,6 +5,7 @@ const assert = require('node:assert/strict');
 const { execFileSync } = require('node:child_process');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { startGateway } = require('../api/lib/gateway.js');
+const { until } = require('../api/lib/jumun.js');
 const { Wire } = require('./faults/wire.js');
 
 const { TEST_REDIS, TEST_REDIS_CTL } = process.env;
@@ -78,4 +79,16 @@ test('while Redis is slow, silent or away nobody waits, and each counts for itse
   await sleep(1500); // after a failure nobody asks for a second
   const got = await through('10.1.2.1', 180, 5);
   assert.ok(got < 180 - 30, `${got}: they count together again`);
+});
+
+test('that Redis is away, and back, can be seen', options, async () => {
+  const up = async () => Number(/^jumun_cache_up (\d)$/m.exec(await (await fetch(`${gates[0].internal}/metrics`)).text())[1]);
+  await until(async () => await up() === 1, 'it to answer');
+  control('stop');
+  await until(async () => await up() === 0, 'it to be missed');
+  control('start');
+  await until(async () => await up() === 1, 'it to be back');
+  const [gone, back] = gates[0].log.split('\n').filter((line) => line.includes('cache: Redis at')).slice(-2);
+  assert.match(gone, /"warn".*Redis at 127\.0\.0\.1:\d+ cannot be asked: .+; until it can, each process counts by itself/);
+  assert.match(back, /"info".*can be asked again, after \d+\.\d s/);
 });

@@ -17,6 +17,7 @@ const FILES = {
   'http_edge.test.js': 'about the parser, the same in every process: once through the gateway (TEST_THROUGH=gateway)',
   'keys.test.js': 'about the files and the database of one process',
   'migrate.test.js': 'starts no platform',
+  'one_host.test.js': 'about the proxy in front of one process, as its document has it',
   'production.test.js': 'about how one process starts; services apart look at the same settings',
   'readme.test.js': 'runs the commands of the README, which start one process',
   'replicas.test.js': 'whole platforms beside each other; tests/servers/faults has replicas of services apart',

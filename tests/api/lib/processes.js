@@ -12,6 +12,21 @@ const { startGateway } = require('./gateway.js');
 const NAMES = ['auth', 'user', 'store', 'order', 'payment', 'toss'];
 const APART = process.env.TEST_THROUGH === 'apart';
 
+// What deploy/systemd/jumun@.service hands to the service of that name, in a directory: it must do with that. A file that is missing fails
+// the start there as well.
+const UNIT = path.join(__dirname, '..', '..', '..', 'deploy', 'systemd', 'jumun@.service');
+function credentials(keys, name) {
+  const dir = path.join(path.dirname(keys), 'credentials', name);
+  if (name === 'discovery') return keys; // it has no key, since it calls nobody
+  if (fs.existsSync(dir)) return dir;
+  fs.mkdirSync(dir, { recursive: true });
+  for (const [, file, from] of fs.readFileSync(UNIT, 'utf8').replaceAll('%i', name).matchAll(/^LoadCredential=(.+):\/etc\/jumun\/keys\/(.+)$/gm)) {
+    fs.copyFileSync(path.join(keys, from), path.join(dir, file));
+    fs.chmodSync(path.join(dir, file), 0o400);
+  }
+  return dir;
+}
+
 const at = (url) => url.slice('http://'.length);
 
 // Ports that nothing listens on, below those that the kernel gives to clients.
@@ -40,7 +55,7 @@ class Service {
   launch() {
     const { binary, dir, keys, peers, upstreams, tossUrl, env } = this.world;
     const args = ['serve', this.name, '--data', dir, '--listen', at(this.public), '--internal-listen', at(this.internal),
-      '--toss-listen', at(this.toss), '--peers', peers, '--service-keys', keys, '--rate-limit', '0'];
+      '--toss-listen', at(this.toss), '--peers', peers, '--service-keys', credentials(keys, this.name), '--rate-limit', '0'];
     if (upstreams) args.push('--upstreams', upstreams);
     if (tossUrl) args.push('--toss-url', tossUrl);
     if (!this.args.includes('--issuer')) args.push('--issuer', 'http://localhost');
@@ -223,4 +238,4 @@ function launch(binary, args, options) {
     : spawn(binary, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
-module.exports = { launch, acquaint, freePorts, Service, NAMES, APART };
+module.exports = { launch, acquaint, credentials, freePorts, Service, NAMES, APART };

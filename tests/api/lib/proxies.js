@@ -7,7 +7,8 @@ const os = require('node:os');
 const path = require('node:path');
 const { sleep } = require('./jumun');
 
-const nginx = ({ port, back, dir }, buffering) => `
+// What a site's own blocks stand in.
+const nginx_around = (dir, blocks) => `
 daemon off;
 master_process off;
 worker_processes 1;
@@ -27,6 +28,11 @@ http {
   lingering_timeout 1s;
   keepalive_timeout 1s;
   large_client_header_buffers 4 32k;
+${blocks}
+}
+`;
+
+const nginx = ({ port, back, dir }, buffering) => nginx_around(dir, `
   upstream jumun { server ${back}; keepalive 8; }
   server {
     listen 127.0.0.1:${port};
@@ -39,9 +45,7 @@ http {
       proxy_set_header Host $host;
       proxy_set_header Connection "";
     }
-  }
-}
-`;
+  }`);
 
 const haproxy = ({ port, back }) => `
 global
@@ -96,13 +100,13 @@ function answers_at(port) {
   });
 }
 
-// {url, lines(): the requests in its log, forwarded, whole, stop()}
-async function proxy(kind, behind) {
+// {url, lines(): the requests in its log, forwarded, whole, stop()}; `write` another configuration than that of its kind.
+async function proxy(kind, behind, write = kinds[kind].write) {
   const row = kinds[kind];
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-proxy-'));
   const file = path.join(dir, 'conf');
   const port = await free_port();
-  fs.writeFileSync(file, row.write({ port, back: new URL(behind).host, dir }));
+  fs.writeFileSync(file, write({ port, back: new URL(behind).host, dir }));
   const child = spawn(row.program, row.run(file, dir), { env, cwd: dir, stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
   let complaints = '';
@@ -129,4 +133,4 @@ async function proxy(kind, behind) {
   };
 }
 
-module.exports = { proxy, installed, kinds: Object.keys(kinds) };
+module.exports = { proxy, installed, nginx_around, kinds: Object.keys(kinds) };
