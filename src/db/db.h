@@ -193,8 +193,7 @@ bool db_is_shared(const struct db *db);     /* other machines' processes may wor
 const char *db_name(const struct db *db);   /* the service, which is also its topic */
 enum err db_backup(struct ctx *cx, const char *path) MUST_USE; /* a consistent copy of cx->db */
 struct db_stats {
-    uint64_t commits, groups, waits, rollbacks, statements,
-        exchanges; /* groups: fsyncs; exchanges: waits for a server's answer */
+    uint64_t commits, groups /* fsyncs */, waits, rollbacks, statements, exchanges /* awaited */;
     /* Reads of replicas, and of the primary in their place; how many there are, and their age. */
     uint64_t replica_reads, replica_misses, replicas, replica_age_us;
 };
