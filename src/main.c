@@ -153,6 +153,15 @@ static bool asks_for_help(struct str word)
     return str_eq(word, STR("--help")) || str_eq(word, STR("-h"));
 }
 
+/* Anywhere behind the command, up to the end of its flags. */
+static bool wants_help(int argc, char **argv)
+{
+    for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (asks_for_help(str_from(argv[i])))
+            return true;
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     struct arena arena;
@@ -170,7 +179,7 @@ int main(int argc, char **argv)
     arena_init(&arena, ARENA_MAX);
     rng_init(&rng);
     struct ctx cx = {.arena = &arena, .clock = &clock_system, .rng = &rng};
-    int code = argc == 3 && asks_for_help(str_from(argv[2]))
+    int code = wants_help(argc, argv)
                    ? run(&cx, find(STR("help")), 1, argv + 1) /* of the command before it */
                    : run(&cx, c, argc > 2 ? argc - 2 : 0, argv + 2);
     arena_release(&arena);

@@ -7,6 +7,15 @@ const char *settings_database(struct ctx *cx, const struct settings *s)
                          : arena_printf(cx->arena, "sqlite:%.*s", STR_ARG(s->data)).p;
 }
 
+const char *databases_where(struct ctx *cx, const struct settings *s)
+{
+    return s->database.p
+               ? "--database"
+               : arena_printf(cx->arena, "%.*s: give the platform's --data, or its --database",
+                              STR_ARG(s->data))
+                     .p;
+}
+
 enum err databases_open(struct ctx *cx, const struct settings *s, struct databases *ret)
 {
     const struct db_options options = {.readers_max = 2, .must_exist = true, .clock = cx->clock};

@@ -6,7 +6,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { spawnSync } = require('node:child_process');
-const { binary } = require('./lib/jumun.js');
+const { binary, start } = require('./lib/jumun.js');
 
 const run = (args, env = {}) => spawnSync(binary(), args, { encoding: 'utf8', timeout: 20000, env: { PATH: process.env.PATH, ...env } });
 
@@ -32,9 +32,47 @@ test('--help behind a command explains it, as help does', () => {
     const explained = run(['help', name]);
     assert.equal(explained.status, 0, name);
     assert.match(explained.stdout, /Example/i, name);
-    for (const flag of ['--help', '-h']) {
-      const r = run([name, flag]);
-      assert.deepEqual([r.status, r.stdout, r.stderr], [0, explained.stdout, ''], `${name} ${flag}`);
+    for (const more of [['--help'], ['-h'], ['word', '--data', 'x', '--help']]) {
+      const r = run([name, ...more]);
+      assert.deepEqual([r.status, r.stdout, r.stderr], [0, explained.stdout, ''], `${name} ${more}`);
     }
+  }
+});
+
+test('dlq and replay make nothing where there is no platform, and name what to give', () => {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-test-'));
+  const beside = (...args) => spawnSync(binary(), args, { cwd: dir, encoding: 'utf8', timeout: 20000, env: { PATH: process.env.PATH } });
+  const id = '01a208bc-99b9-748b-9a35-fa4e257ccd15';
+  for (const [args, said] of [[['dlq', 'list'], /no signing keys in \.\/jumun-data\/keys: give the platform's --data/],
+    [['replay', id], /no order database in \.\/jumun-data: give the platform's --data, or its --database/],
+    [['replay', id, '--data', 'elsewhere'], /no order database in elsewhere/]]) {
+    const r = beside(...args);
+    assert.equal(r.status, 2, r.stderr);
+    assert.match(r.stderr, said);
+  }
+  assert.deepEqual(fs.readdirSync(dir), []);
+  assert.equal(beside('migrate', 'order', '--data', 'data').status, 0);
+  const unknown = beside('replay', id, '--data', 'data');
+  assert.deepEqual([unknown.status, unknown.stderr], [1, `jumun replay: no such order: ${id}\n`]);
+  fs.rmSync(dir, { recursive: true });
+});
+
+test('who is not believed by the platform hears which settings have to be its own', { timeout: 60000 }, async () => {
+  const world = await start({ args: ['--issuer', 'http://jumun.test'] });
+  const other = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-test-'));
+  const list = (...args) => run(['dlq', 'list', '--internal-listen', world.internal.slice('http://'.length), ...args]);
+  try {
+    assert.equal(run(['service-keys', other, 'operator']).status, 0);
+    assert.equal(list('--data', world.dir, '--issuer', 'http://jumun.test').stdout, 'no dead letters\n');
+    for (const [args, said] of [[['--data', world.dir], /--data \(.*\) and --issuer \(http:\/\/127\.0\.0\.1:8080\) have to be its own/],
+      [['--service-keys', other], /--service-keys \(.*\) has to hold the operator\.key/]]) {
+      const r = list(...args);
+      assert.equal(r.status, 2, r.stderr);
+      assert.match(r.stderr, said);
+      assert.doesNotMatch(r.stderr, /[가-힣]/);
+    }
+  } finally {
+    await world.stop();
+    fs.rmSync(other, { recursive: true });
   }
 });
