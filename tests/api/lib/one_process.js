@@ -9,7 +9,7 @@ const { APART } = require('./processes.js');
 const FILES = {
   'apart.test.js': 'starts its services apart by itself',
   'behind_proxy.test.js': 'about who is one client for the listener of a service; the gateway has such tests of its own',
-  'commands.test.js': 'starts no platform',
+  'commands.test.js': 'about the command line, and one platform in one process',
   'differential.test.js': 'about the parser behind foreign proxies, the same in every process; apart the gateway is before it',
   'doctor.test.js': 'starts no platform',
   'ended.test.js': 'starts its services apart by itself',
@@ -17,6 +17,7 @@ const FILES = {
   'http_edge.test.js': 'about the parser, the same in every process: once through the gateway (TEST_THROUGH=gateway)',
   'keys.test.js': 'about the files and the database of one process',
   'migrate.test.js': 'starts no platform',
+  'restore.test.js': 'starts no platform',
   'readme.test.js': 'runs the commands of the README, which start one process',
   'replicas.test.js': 'whole platforms beside each other; tests/servers/faults has replicas of services apart',
 };
