@@ -108,7 +108,8 @@ int command_failed(struct ctx *cx, const char *command, enum err e)
     /* The titles are for people behind HTTP: "try again" frees no port. */
     fprintf(stderr, "jumun %s: %s\n", command,
             cx->story.detail[0] ? cx->story.detail : err_row(e)->en);
-    if (e == ERR_INVALID) /* an address, a URL: what was given is wrong, not what happened */
+    /* An address, a URL, a file: what was given is wrong, and trying again does not mend it. */
+    if (e == ERR_INVALID || e == ERR_DAMAGED)
         return EXIT_USAGE;
     return err_row(e)->retry == RETRY_LATER && e != ERR_INTERNAL ? EXIT_TRY_AGAIN : EXIT_FAILED;
 }

@@ -16,17 +16,24 @@ const char *databases_where(struct ctx *cx, const struct settings *s)
                      .p;
 }
 
-enum err databases_open(struct ctx *cx, const struct settings *s, struct databases *ret)
+enum err databases_open_one(struct ctx *cx, const struct settings *s, size_t i,
+                            struct databases *ret)
 {
     const struct db_options options = {.readers_max = 2, .must_exist = true, .clock = cx->clock};
-    const char *url = settings_database(cx, s);
 
+    if (!all_services[i]->migrations)
+        return ERR_OK;
+    enum err e =
+        db_open(cx, settings_database(cx, s), all_services[i]->name, &options, &ret->db[i]);
+    return e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
+enum err databases_open(struct ctx *cx, const struct settings *s, struct databases *ret)
+{
     *ret = (struct databases){{NULL}};
     for (size_t i = 0; all_services[i]; i++) {
-        if (!all_services[i]->migrations)
-            continue;
-        enum err e = db_open(cx, url, all_services[i]->name, &options, &ret->db[i]);
-        if (e != ERR_OK && e != ERR_NOT_FOUND) {
+        enum err e = databases_open_one(cx, s, i, ret);
+        if (e != ERR_OK) {
             databases_close(ret);
             return e;
         }
