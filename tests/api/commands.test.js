@@ -14,7 +14,9 @@ test('wrong use ends with 2 and says what is wrong', () => {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-test-'));
   for (const [args, said, env] of [
     [['upp'], /did you mean "up"/], [['up', '--lisen', 'x'], /did you mean "--listen"/], [['up', '--threads', '0'], /expected a number from 1 to 64/],
-    [['up', '--data', dir, '--listen', '999'], /"999" is not HOST:PORT/], [['serve', 'ordr'], /did you mean "order"/],
+    [['up', '--data', dir, '--listen', '999'], /--listen is "999": expected HOST:PORT/],
+    [['dlq', '--internal-listen', 'h:99999'], /--internal-listen .*expected HOST:PORT with a port from 0 to 65535/], [['up', '--discovery-listen', 'h:65536'], /--discovery-listen .*65535/],
+    [['up'], /JUMUN_TOSS_LISTEN .*65535/, { JUMUN_TOSS_LISTEN: 'h:70000' }], [['up'], /"JUMUN_PORT" is not known/, { JUMUN_PORT: '8080' }], [['serve', 'ordr'], /did you mean "order"/],
     [['replay', 'x'], /id of an order/], [['version', 'x'], /unexpected "x"/], [['up'], /did you mean "JUMUN_LISTEN"/, { JUMUN_LISTN: 'x' }],
   ]) {
     const r = run(args, env);
@@ -75,4 +77,10 @@ test('who is not believed by the platform hears which settings have to be its ow
     await world.stop();
     fs.rmSync(other, { recursive: true });
   }
+});
+
+test('what is kept how long is said in its unit', () => {
+  const said = run(['help', 'up']).stdout;
+  for (const text of [/--outbox-keep-minutes .*\n +minutes that .*7 days at least; default 60/, /--bus-keep-hours .*\n +hours that/,
+    /--inbox-keep-hours .*\n +hours that/, /--discovery-evict-always\n +the discovery service drops silent instances/]) assert.match(said, text);
 });
