@@ -28,7 +28,7 @@ const struct field settings_fields[] = {
     F_STR(T, blobs, "blobs", 0, 1, 500, "s3://HOST[:PORT]/BUCKET[?region=NAME&style=path|host&scheme=https|http], where photos go; default: files in --data"),
     F_STR(T, blobs_access_key, "blobsAccessKey", 0, 1, 128, "access key of the S3 account"),
     F_STR(T, blobs_secret_key, "blobsSecretKey", SECRET, 1, 200, "secret key of the S3 account"),
-    F_STR(T, otlp_endpoint, "otlpEndpoint", 0, 1, 200, "where spans go, e.g. http://127.0.0.1:4318; default: nowhere"),
+    F_STR(T, otlp_endpoint, "otlpEndpoint", PATTERN_HTTP_URL, 1, 200, "where spans go, e.g. http://127.0.0.1:4318; default: nowhere"),
     F_STR(T, peers, "peers", 0, 1, 4000, "internal addresses of services in other processes: order=http://HOST:PORT[|...],...; *=http://{service}:8081 for those not named"),
     F_STR(T, upstreams, "upstreams", 0, 1, 4000, "public addresses of services, for the gateway; written like peers, an address may have a weight: http://HOST:PORT*10"),
     F_STR(T, gateway_routes, "gatewayRoutes", 0, 1, 2000, "paths of back ends that are not jumun's, /v1/chat=chat,...; where those are say --upstreams"),

@@ -116,6 +116,21 @@ bool field_parse_listen(struct str s, struct str *ret_host, int64_t *ret_port)
     return true;
 }
 
+bool field_is_http_url(struct str s)
+{
+    struct str user, host;
+    int64_t port;
+    size_t scheme = str_starts(s, STR("https://")) ? 8 : str_starts(s, STR("http://")) ? 7 : 0;
+
+    str_cut((struct str){s.p + scheme, s.n - scheme}, '/', &host, &s);
+    for (struct str rest = host; str_cut(rest, '@', &user, &rest);)
+        host = rest;
+    bool has_port = host.n && !str_ends(host, STR("]")) && str_find(host, STR(":")) != SIZE_MAX;
+    if (has_port && (!field_parse_listen(host, &host, &port) || port == 0))
+        return false;
+    return scheme > 0 && host.n > 0;
+}
+
 const char *field_check_str(const struct field *f, struct str s)
 {
     int64_t length = (int64_t)str_utf8_length(s), port;
@@ -137,6 +152,8 @@ const char *field_check_str(const struct field *f, struct str s)
         return "is not a postal code of five digits";
     if ((f->flags & PATTERN_LISTEN) && !field_parse_listen(s, &host, &port))
         return "expected HOST:PORT with a port from 0 to 65535";
+    if ((f->flags & PATTERN_HTTP_URL) && !field_is_http_url(s))
+        return "expected http://HOST[:PORT] with a port from 1 to 65535";
     return NULL;
 }
 

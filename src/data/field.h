@@ -45,15 +45,16 @@ enum field_type {
 enum field_flag {
     REQUIRED = 1,
     NULLABLE = 2,
-    PATTERN_SLUG = 4,      /* [a-z0-9_]+ */
-    PATTERN_EMAIL = 8,     /* local@domain.tld, conservative */
-    PATTERN_PHONE = 16,    /* digits and hyphens, 9-13 digits, starts with 0 */
-    PATTERN_ZIP = 32,      /* exactly five digits */
-    ONE_LINE = 64,         /* no control characters at all (else only TAB and LF are allowed) */
-    SECRET = 128,          /* never printed: logs, config print, OpenAPI says writeOnly */
-    READ_ONLY = 256,       /* written to replies and rows, refused in requests */
-    NO_COLUMN = 512,       /* not read from database rows */
-    PATTERN_LISTEN = 1024, /* HOST:PORT, see field_parse_listen */
+    PATTERN_SLUG = 4,        /* [a-z0-9_]+ */
+    PATTERN_EMAIL = 8,       /* local@domain.tld, conservative */
+    PATTERN_PHONE = 16,      /* digits and hyphens, 9-13 digits, starts with 0 */
+    PATTERN_ZIP = 32,        /* exactly five digits */
+    ONE_LINE = 64,           /* no control characters at all (else only TAB and LF are allowed) */
+    SECRET = 128,            /* never printed: logs, config print, OpenAPI says writeOnly */
+    READ_ONLY = 256,         /* written to replies and rows, refused in requests */
+    NO_COLUMN = 512,         /* not read from database rows */
+    PATTERN_LISTEN = 1024,   /* HOST:PORT, see field_parse_listen */
+    PATTERN_HTTP_URL = 2048, /* see field_is_http_url */
 };
 
 struct field {
@@ -184,6 +185,8 @@ struct field_wrong field_number(const struct field *f, struct str text, int64_t 
 const char *field_enum_expected(const struct field *f);
 /* "HOST:PORT", an IPv6 address in brackets; port 0 to 65535. */
 bool field_parse_listen(struct str s, struct str *ret_host, int64_t *ret_port);
+/* "http://[USER:PASSWORD@]HOST[:PORT][/...]" or https; port 1 to 65535. */
+bool field_is_http_url(struct str s);
 /* Checks one string against min, max and pattern flags; NULL when it fits, otherwise the reason. */
 const char *field_check_str(const struct field *f, struct str s);
 /* The text forms behind the types; false when the text is not one. */

@@ -39,6 +39,8 @@ static const struct sentence {
     {"expected a time of day as HH:MM", "HH:MM 형식의 시각이어야 합니다"},
     {"is not UTF-8", "UTF-8이 아닙니다"},
     {"expected one of *", "다음 중 하나여야 합니다: *"},
+    {"expected http://HOST[:PORT] with a port from 1 to 65535",
+     "1~65535의 포트가 있는 http://HOST[:PORT]여야 합니다"},
     {"expected HOST:PORT with a port from 0 to 65535", "0~65535의 포트가 있는 HOST:PORT여야 합니다"},
     {"cannot be given as text", "글자로 적을 수 없는 값입니다"},
     {"is given twice", "두 번 적혀 있습니다"},

@@ -16,7 +16,8 @@ test('wrong use ends with 2 and says what is wrong', () => {
     [['upp'], /did you mean "up"/], [['up', '--lisen', 'x'], /did you mean "--listen"/], [['up', '--threads', '0'], /expected a number from 1 to 64/],
     [['up', '--data', dir, '--listen', '999'], /--listen is "999": expected HOST:PORT/],
     [['dlq', '--internal-listen', 'h:99999'], /--internal-listen .*expected HOST:PORT with a port from 0 to 65535/], [['up', '--discovery-listen', 'h:65536'], /--discovery-listen .*65535/],
-    [['up'], /JUMUN_TOSS_LISTEN .*65535/, { JUMUN_TOSS_LISTEN: 'h:70000' }], [['up'], /"JUMUN_PORT" is not known/, { JUMUN_PORT: '8080' }], [['serve', 'ordr'], /did you mean "order"/],
+    [['up'], /JUMUN_TOSS_LISTEN .*65535/, { JUMUN_TOSS_LISTEN: 'h:70000' }], [['up', '--data', dir, '--cors-origins', 'http://h:99999'], /cors-origins/],
+    [['up', '--otlp-endpoint', 'http://h:99999'], /--otlp-endpoint .*65535/], [['up', '--data', dir, '--bus', 'kafka://a:9092,b:99999'], /ports from 1 to 65535/], [['up'], /"JUMUN_PORT" is not known/, { JUMUN_PORT: '8080' }], [['serve', 'ordr'], /did you mean "order"/],
     [['replay', 'x'], /id of an order/], [['version', 'x'], /unexpected "x"/], [['up'], /did you mean "JUMUN_LISTEN"/, { JUMUN_LISTN: 'x' }],
   ]) {
     const r = run(args, env);

@@ -249,6 +249,20 @@ static void an_address_has_a_port(void)
     CHECK_INT(port, 80);
 }
 
+static void a_url_has_a_host_and_perhaps_a_port(void)
+{
+    static const char *const good[] = {"http://h", "https://h:1", "http://u:p@h:65535/x:y@z",
+                                       "http://[::1]", "http://[::1]:80/"};
+    static const char *const bad[] = {
+        "",           "h:80",           "ftp://h",   "http://",     "http://:80",
+        "http://h:0", "http://h:65536", "http://h:", "http://h:x/", "http://u:p@h:99999/x"};
+
+    for (size_t i = 0; i < COUNT_OF(good); i++)
+        CHECK(field_is_http_url(str_from(good[i])));
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+        CHECK(!field_is_http_url(str_from(bad[i])));
+}
+
 static void the_nearest_word(void)
 {
     static const char *const words[] = {"serve", "migrate", "doctor"};
@@ -275,6 +289,7 @@ int main(void)
     RUN(secrets_come_from_files_and_are_never_shown);
     RUN(what_kubernetes_tells_of_services_is_passed_over);
     RUN(an_address_has_a_port);
+    RUN(a_url_has_a_host_and_perhaps_a_port);
     RUN(the_nearest_word);
     arena_release(&arena);
     static const char *const names[] = {"jumun.conf", "bad.conf", "secret"};
