@@ -185,7 +185,7 @@ struct field_wrong field_number(const struct field *f, struct str text, int64_t 
 const char *field_enum_expected(const struct field *f);
 /* "HOST:PORT", an IPv6 address in brackets; port 0 to 65535. */
 bool field_parse_listen(struct str s, struct str *ret_host, int64_t *ret_port);
-/* "http://[USER:PASSWORD@]HOST[:PORT][/...]" or https; port 1 to 65535. */
+/* "http://HOST[:PORT][/...]" or https, perhaps with a user before the host; port 1 to 65535. */
 bool field_is_http_url(struct str s);
 /* Checks one string against min, max and pattern flags; NULL when it fits, otherwise the reason. */
 const char *field_check_str(const struct field *f, struct str s);
