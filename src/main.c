@@ -108,7 +108,8 @@ int command_failed(struct ctx *cx, const char *command, enum err e)
     /* The titles are for people behind HTTP: "try again" frees no port. */
     fprintf(stderr, "jumun %s: %s\n", command,
             cx->story.detail[0] ? cx->story.detail : err_row(e)->en);
-    if (e == ERR_INVALID) /* an address, a URL: what was given is wrong, not what happened */
+    /* An address, a URL, a file: what was given is wrong, and trying again does not mend it. */
+    if (e == ERR_INVALID || e == ERR_DAMAGED)
         return EXIT_USAGE;
     return err_row(e)->retry == RETRY_LATER && e != ERR_INTERNAL ? EXIT_TRY_AGAIN : EXIT_FAILED;
 }
@@ -153,6 +154,15 @@ static bool asks_for_help(struct str word)
     return str_eq(word, STR("--help")) || str_eq(word, STR("-h"));
 }
 
+/* Anywhere behind the command, up to the end of its flags. */
+static bool wants_help(int argc, char **argv)
+{
+    for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (asks_for_help(str_from(argv[i])))
+            return true;
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     struct arena arena;
@@ -170,7 +180,7 @@ int main(int argc, char **argv)
     arena_init(&arena, ARENA_MAX);
     rng_init(&rng);
     struct ctx cx = {.arena = &arena, .clock = &clock_system, .rng = &rng};
-    int code = argc == 3 && asks_for_help(str_from(argv[2]))
+    int code = wants_help(argc, argv)
                    ? run(&cx, find(STR("help")), 1, argv + 1) /* of the command before it */
                    : run(&cx, c, argc > 2 ? argc - 2 : 0, argv + 2);
     arena_release(&arena);

@@ -21,7 +21,7 @@ enum err replicas_parse(struct ctx *cx, struct str text, struct replicas *ret)
         url = str_trim(url);
         while (str_ends(url, STR("/")))
             url.n--;
-        if (!str_starts(url, STR("http://")) && !str_starts(url, STR("https://")))
+        if (!field_is_http_url(url))
             return fail(cx, ERR_INVALID, "expected http://HOST:PORT/eureka, not %s",
                         url_shown(cx->arena, url));
         if (ret->n == REGISTRY_PEERS_MAX)

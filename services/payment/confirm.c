@@ -45,13 +45,21 @@ const struct field checkout_fields[] = {
     F_END(struct checkout),
 };
 
+/* The same for an order of somebody else's and for one of nobody: a stranger learns nothing. */
+static enum err no_such_order(struct ctx *cx, const char *why)
+{
+    cx->story.public_detail = STR("You have no such order.");
+    return fail(cx, ERR_NOT_FOUND, "%s", why);
+}
+
 static enum err ask_order(struct ctx *cx, struct uuid order_id, struct checkout *ret)
 {
     struct str path =
         arena_printf(cx->arena, "/internal/v1/orders/%s/checkout?customerId=%s",
                      ctx_uuid_text(cx, order_id), ctx_uuid_text(cx, cx->caller.user_id));
 
-    return call_service(cx, "order", HTTP_GET, path.p, NULL, NULL, asked_order_fields, ret);
+    enum err e = call_service(cx, "order", HTTP_GET, path.p, NULL, NULL, asked_order_fields, ret);
+    return e == ERR_NOT_FOUND ? no_such_order(cx, "no order of this customer's") : e;
 }
 
 enum err payment_checkout(struct ctx *cx, const struct request *rq, struct reply *rp)
@@ -148,8 +156,12 @@ static enum err answer(struct ctx *cx, struct reply *rp, struct uuid payment_id)
 static enum err answer_again(struct ctx *cx, const struct confirm *in, const struct payment *p,
                              struct reply *rp)
 {
-    if (!uuid_eq(p->customer_id, cx->caller.user_id) || !uuid_eq(p->order_id, in->order_id))
+    if (!uuid_eq(p->customer_id, cx->caller.user_id))
+        return no_such_order(cx, "payment key of another customer");
+    if (!uuid_eq(p->order_id, in->order_id)) {
+        cx->story.public_detail = STR("That payment is for another order.");
         return fail(cx, ERR_NOT_FOUND, "payment key of another order");
+    }
     if (p->amount_won != in->amount_won)
         return fail(cx, ERR_PAYMENT_AMOUNT, "confirmed before with %" PRId64, p->amount_won);
     return answer(cx, rp, p->payment_id);

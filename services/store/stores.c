@@ -112,8 +112,9 @@ static bool parse_near(struct str near, int64_t *ret_latitude, int64_t *ret_long
                                            -180000000,    180000000, 6,      NULL, NULL, ""};
     struct str a, b;
 
-    return str_cut(near, ',', &a, &b) && !field_from_text(&latitude, ret_latitude, str_trim(a)) &&
-           !field_from_text(&longitude, ret_longitude, str_trim(b));
+    return str_cut(near, ',', &a, &b) &&
+           !field_number(&latitude, str_trim(a), ret_latitude).message &&
+           !field_number(&longitude, str_trim(b), ret_longitude).message;
 }
 
 /* clang-format off */

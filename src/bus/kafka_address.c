@@ -1,6 +1,8 @@
 /* kafka_address.c -- what a kafka:// address says: brokers, who we are to them, and topics. */
 #include "bus/kafka.h"
 
+#include "data/field.h"
+
 #define FORM                                                                                       \
     "kafka://HOST:PORT[,HOST:PORT...][?partitions=1..1000&replicas=1..9"                           \
     "&keepHours=N&prefix=TEXT&security=plaintext|ssl|sasl_plaintext|sasl_ssl"                      \
@@ -89,6 +91,22 @@ static bool decode(struct str s, char *out, size_t size)
     return n > 0 && n + 1 < size;
 }
 
+/* HOST or HOST:PORT, separated by commas. */
+static bool are_brokers(struct str brokers)
+{
+    struct str one, host;
+    int64_t port = 0;
+
+    for (bool more = true; more;) {
+        more = str_cut(brokers, ',', &one, &brokers);
+        one = str_trim(one);
+        bool has_port = !str_ends(one, STR("]")) && str_find(one, STR(":")) != SIZE_MAX;
+        if (one.n == 0 || (has_port && (!field_parse_listen(one, &host, &port) || port == 0)))
+            return false;
+    }
+    return true;
+}
+
 /* Files of TLS. */
 static enum err check_files(struct ctx *cx, const struct kafka_bus *b)
 {
@@ -143,8 +161,9 @@ enum err kafka_location_read(struct ctx *cx, struct kafka_bus *b, const char *lo
                         "kafka: before @ stands USER:PASSWORD, with %%XX for what is special");
     }
     if (!copy(brokers, b->brokers, sizeof b->brokers) || memchr(brokers.p, '/', brokers.n) ||
-        memchr(brokers.p, '@', brokers.n))
-        return fail(cx, ERR_INVALID, "kafka://HOST:PORT[,HOST:PORT...] names the brokers");
+        memchr(brokers.p, '@', brokers.n) || !are_brokers(brokers))
+        return fail(cx, ERR_INVALID,
+                    "kafka://HOST:PORT[,HOST:PORT...] names the brokers, ports from 1 to 65535");
     while (options.n) {
         str_cut(options, '&', &one, &options);
         str_cut(one, '=', &name, &value);

@@ -125,15 +125,18 @@ static enum err open_database(struct ctx *cx, struct log_bus *b, const char *url
 
     for (int tries = 1;; tries++) {
         enum err e = db_open(cx, url, "bus", &options, &b->db);
-        if (e == ERR_OK)
+        const char *why = arena_printf(cx->arena, "%s", cx->story.detail).p;
+        if (e == ERR_OK) {
             e = log_prepare(b);
+            why = err_row(e)->en;
+        }
         if (e == ERR_OK)
             return ERR_OK;
         if (b->db)
             db_close(b->db);
         b->db = NULL;
         if (!b->shared || tries == OPEN_TRIES)
-            return fail(cx, e, "bus %s cannot be opened", url);
+            return fail(cx, e, "bus %s cannot be opened: %s", url, why);
         nanosleep(&pause, NULL);
     }
 }

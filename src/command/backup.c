@@ -5,6 +5,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,7 +20,7 @@
  * the bus last, so that the log holds every event that any copied database has published or not yet
  * applied; consumers go on from the positions in their own databases, and drop what they have seen.
  * Signing keys come along, so that tokens stay valid. The copy is made beside its place and
- * renamed, whole or not at all.
+ * renamed, whole or not at all; a link (systemd's StateDirectory is one) is followed, and stays.
  *
  * Databases on a server are backed up by its own means, at one moment for all services; files are
  * what is left (docs/operations/backup.md). When they have been brought back, the bus knows more
@@ -27,6 +29,12 @@
  */
 
 #define COPY_BYTES 65536
+#define LINKS_MAX 40
+
+/* Where a directory is to come, and where it is made first. */
+struct place {
+    const char *path, *part;
+};
 
 static const char *join(struct ctx *cx, const char *dir, const char *name)
 {
@@ -118,12 +126,59 @@ static enum err copy_all(struct ctx *cx, const struct settings *s, struct str da
 {
     const char *from = arena_cstr(cx->arena, data);
 
-    if (mkdir(to, 0700) != 0)
-        return fail(cx, ERR_UNAVAILABLE, "cannot make %s: %s", to, strerror(errno));
     if (!s->database.p)
         TRY(copy_databases(cx, data, to));
     TRY(copy_folder(cx, join(cx, from, "keys"), join(cx, to, "keys")));
     return copy_folder(cx, join(cx, from, "photos"), join(cx, to, "photos"));
+}
+
+/* What a link points at, seen from where the link is; also when nothing is there. */
+static const char *link_target(struct ctx *cx, const char *path, const char *target)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (target[0] == '/' || !slash)
+        return target;
+    return arena_printf(cx->arena, "%.*s%s", (int)(slash - path + 1), path, target).p;
+}
+
+static struct place place_of(struct ctx *cx, struct str dir)
+{
+    const char *path = NULL;
+
+    for (int i = 0; i < LINKS_MAX; i++) {
+        char *target = arena_zalloc(cx->arena, PATH_MAX);
+        while (dir.n > 1 && dir.p[dir.n - 1] == '/')
+            dir.n--;
+        path = arena_cstr(cx->arena, dir);
+        if (readlink(path, target, PATH_MAX - 1) < 0)
+            break;
+        dir = str_from(link_target(cx, path, target));
+    }
+    return (struct place){path, arena_printf(cx->arena, "%s.part", path).p};
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st, (void)type, (void)at;
+    return remove(path);
+}
+
+/* Whole, in the place of nothing or of an empty directory; or nothing of it stays. */
+static enum err copy_to(struct ctx *cx, const struct settings *s, struct str from, struct place to)
+{
+    if (mkdir(to.part, 0700) != 0)
+        return errno == EEXIST
+                   ? fail(cx, ERR_INVALID, "%s is left of a copy that did not end; remove it first",
+                          to.part)
+                   : fail(cx, ERR_UNAVAILABLE, "cannot make %s: %s", to.part, strerror(errno));
+    enum err e = copy_all(cx, s, from, to.part);
+    if (e == ERR_OK && (FAULT("backup.rename") || rename(to.part, to.path) != 0))
+        e = fail(cx, ERR_UNAVAILABLE, "cannot rename %s to %s: %s", to.part, to.path,
+                 strerror(errno));
+    if (e != ERR_OK && nftw(to.part, remove_one, 8, FTW_DEPTH | FTW_PHYS) != 0)
+        fprintf(stderr, "jumun: cannot remove %s: %s\n", to.part, strerror(errno));
+    return e;
 }
 
 int command_backup(struct ctx *cx, const struct settings *s, struct list words)
@@ -131,23 +186,15 @@ int command_backup(struct ctx *cx, const struct settings *s, struct list words)
     if (words.n != 1)
         return command_misused("backup",
                                "it takes the directory to write to, which must not exist yet");
-    const char *to = arena_cstr(cx->arena, *LIST_AT(struct str, words, 0));
-    const char *part = arena_printf(cx->arena, "%s.part", to).p;
-    if (access(to, F_OK) == 0)
-        return command_misused("backup", "%s exists already", to);
-    if (access(part, F_OK) == 0)
-        return command_misused("backup", "a backup that did not end left %s; remove it first",
-                               part);
+    struct place to = place_of(cx, *LIST_AT(struct str, words, 0));
+    if (access(to.path, F_OK) == 0)
+        return command_misused("backup", "%s exists already", to.path);
     if (access(arena_cstr(cx->arena, s->data), F_OK) != 0)
         return command_misused("backup", "there is no data directory %.*s", STR_ARG(s->data));
-    enum err e = copy_all(cx, s, s->data, part);
-    if (e == ERR_OK && (FAULT("backup.rename") || rename(part, to) != 0))
-        e = fail(cx, ERR_UNAVAILABLE, "cannot rename %s: %s", part, strerror(errno));
-    if (e != ERR_OK) {
-        fprintf(stderr, "jumun backup: what was copied so far is in %s\n", part);
+    enum err e = copy_to(cx, s, s->data, to);
+    if (e != ERR_OK)
         return command_failed(cx, "backup", e);
-    }
-    printf("backup of %.*s in %s%s\n", STR_ARG(s->data), to,
+    printf("backup of %.*s in %s%s\n", STR_ARG(s->data), to.path,
            s->database.p ? ": keys and photos. The databases are on the server: pg_dump" : "");
     return EXIT_DONE;
 }
@@ -190,26 +237,40 @@ static enum err restart_bus(struct ctx *cx, const struct settings *s, int64_t *r
 }
 
 /* Into an empty or missing data directory only: nothing is ever overwritten. */
+static enum err may_restore(struct ctx *cx, const char *path)
+{
+    const struct dirent *entry;
+    DIR *dir = opendir(path);
+    bool empty = true;
+
+    if (!dir && errno == ENOENT)
+        return ERR_OK;
+    if (!dir)
+        return fail(cx, ERR_INVALID, "cannot restore to %s: %s", path, strerror(errno));
+    while ((entry = readdir(dir)) != NULL)
+        empty &= strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    closedir(dir);
+    return empty ? ERR_OK
+                 : fail(cx, ERR_INVALID, "%s is there and not empty; move it away first", path);
+}
+
 int command_restore(struct ctx *cx, const struct settings *s, struct list words)
 {
     if (words.n != 1)
         return command_misused("restore", "it takes the directory of a backup");
     struct str from = *LIST_AT(struct str, words, 0);
-    const char *data = arena_cstr(cx->arena, s->data);
+    struct place to = place_of(cx, s->data);
+    int64_t events = 0;
     if (access(join(cx, arena_cstr(cx->arena, from), "keys"), F_OK) != 0)
         return command_misused("restore", "%.*s is not a backup: it has no keys", STR_ARG(from));
-    if (rmdir(data) != 0 && errno != ENOENT)
-        return command_misused("restore", "%s is there and not empty; move it away first", data);
-    const char *part = arena_printf(cx->arena, "%s.part", data).p;
-    int64_t events = 0;
-    enum err e = s->database.p ? restart_bus(cx, s, &events) : ERR_OK;
+    enum err e = may_restore(cx, to.path);
+    if (e == ERR_OK && s->database.p)
+        e = restart_bus(cx, s, &events);
     if (e == ERR_OK)
-        e = copy_all(cx, s, from, part);
-    if (e == ERR_OK && rename(part, data) != 0)
-        e = fail(cx, ERR_UNAVAILABLE, "cannot rename %s: %s", part, strerror(errno));
+        e = copy_to(cx, s, from, to);
     if (e != ERR_OK)
         return command_failed(cx, "restore", e);
-    printf("restored %.*s to %s\n", STR_ARG(from), data);
+    printf("restored %.*s to %s\n", STR_ARG(from), to.path);
     if (s->database.p)
         printf("%lld events are to be published again: give the platform an empty bus\n",
                (long long)events);

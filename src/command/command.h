@@ -4,7 +4,8 @@
 #include "command/settings.h"
 #include "service/platform.h"
 
-/* Exit codes. */
+/* Exit codes. USAGE: words, settings or data are wrong, and somebody has to mend them: supervisors
+ * do not start it again. TRY_AGAIN: what it needs was not there. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_TRY_AGAIN = 75 };
 
 struct command {

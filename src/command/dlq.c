@@ -32,38 +32,47 @@ static const struct field problem_fields[] = {
     F_END(struct problem_body),
 };
 
-/* Where auth has them: files, or sealed in its database. */
-static enum err signing_keys(struct ctx *cx, const struct settings *s, struct jwt_keys **ret)
+static enum err read_files(struct ctx *cx, const struct settings *s, struct jwt_keys *keys)
+{
+    enum err e = keys_read(cx, arena_cstr(cx->arena, s->data), keys);
+
+    return e == ERR_NOT_FOUND
+               ? fail(cx, ERR_INVALID,
+                      "there are no signing keys in %.*s/keys: give the platform's --data, or "
+                      "--service-keys or --keys-secret where it has those",
+                      STR_ARG(s->data))
+               : e;
+}
+
+static enum err read_sealed(struct ctx *cx, const struct settings *s, struct jwt_keys *keys)
 {
     struct databases d;
     struct seal seal;
     int64_t newest_us;
 
-    if (!s->keys_secret.n)
-        return keys_open(cx, arena_cstr(cx->arena, s->data), ret);
     TRY(seal_init(cx, &seal, s->keys_secret));
     TRY(databases_open(cx, s, &d));
     cx->db = databases_get(&d, "auth");
-    enum err e = cx->db ? jwt_keys_open(cx, ret)
-                        : fail(cx, ERR_UNAVAILABLE, "auth has no database here yet");
-    if (e == ERR_OK) {
-        e = signing_keys_read(cx, &seal, *ret, &newest_us);
-        if (e != ERR_OK)
-            jwt_keys_close(*ret);
-    }
+    enum err e = cx->db
+                     ? signing_keys_read(cx, &seal, keys, &newest_us)
+                     : fail(cx, ERR_INVALID, "auth has no database in %s", databases_where(cx, s));
     cx->db = NULL;
     databases_close(&d);
     seal_wipe(&seal);
     return e;
 }
 
-/* Whoever may read the signing keys may act as a service. */
+/*
+ * Whoever may read the signing keys may act as a service. They are where auth has them: in files,
+ * or sealed in its database.
+ */
 static enum err service_token(struct ctx *cx, const struct settings *s, struct buf *out)
 {
     int64_t now_s = ctx_now(cx) / US_PER_S;
     struct jwt_keys *keys;
 
-    TRY(signing_keys(cx, s, &keys));
+    TRY(jwt_keys_open(cx, &keys));
+    enum err e = s->keys_secret.n ? read_sealed(cx, s, keys) : read_files(cx, s, keys);
     const struct jwt_claims claims = {.issuer = settings_issuer(cx, s),
                                       .audience = STR(JWT_AUDIENCE),
                                       .service = STR("operator"),
@@ -71,7 +80,8 @@ static enum err service_token(struct ctx *cx, const struct settings *s, struct b
                                       .role = SERVICE,
                                       .issued_s = now_s,
                                       .expires_s = now_s + TOKEN_LIFE_S};
-    enum err e = jwt_sign(cx, keys, &claims, out);
+    if (e == ERR_OK)
+        e = jwt_sign(cx, keys, &claims, out);
     jwt_keys_close(keys);
     return e;
 }
@@ -93,6 +103,26 @@ static enum err operator_token(struct ctx *cx, const struct settings *s, const c
     return e;
 }
 
+/* What the token was made of is not what the platform has. */
+static enum err not_believed(struct ctx *cx, const struct settings *s)
+{
+    if (s->service_keys.p)
+        return fail(
+            cx, ERR_INVALID,
+            "the platform at %.*s does not believe us (401): --service-keys (%.*s) has to hold "
+            "the operator.key that belongs to its operator.pub",
+            STR_ARG(s->internal_listen), STR_ARG(s->service_keys));
+    bool in_database = s->keys_secret.n && s->database.p;
+    struct str issuer = settings_issuer(cx, s),
+               keys = in_database ? STR("--database")
+                                  : arena_printf(cx->arena, "--data (%.*s)", STR_ARG(s->data));
+    return fail(
+        cx, ERR_INVALID,
+        "the platform at %.*s does not believe us (401): %.*s and --issuer (%.*s) have to be its "
+        "own; if it has --service-keys, give those",
+        STR_ARG(s->internal_listen), STR_ARG(keys), STR_ARG(issuer));
+}
+
 static enum err call(struct ctx *cx, const struct settings *s, const char *service,
                      enum http_method method, const char *path, struct str *ret_body)
 {
@@ -103,7 +133,8 @@ static enum err call(struct ctx *cx, const struct settings *s, const char *servi
     buf_init_arena(&token, cx->arena, 8192);
     TRY(operator_token(cx, s, service, &token));
     const char *headers[] = {
-        arena_printf(cx->arena, "Authorization: Bearer %.*s", STR_ARG(buf_str(&token))).p, NULL};
+        arena_printf(cx->arena, "Authorization: Bearer %.*s", STR_ARG(buf_str(&token))).p,
+        "Accept-Language: en", NULL};
     const struct http_call c = {
         .method = method,
         .url = arena_printf(cx->arena, "http://%.*s%s", STR_ARG(s->internal_listen), path).p,
@@ -117,6 +148,8 @@ static enum err call(struct ctx *cx, const struct settings *s, const char *servi
     *ret_body = answer.body;
     if (answer.status < 300)
         return ERR_OK;
+    if (answer.status == 401)
+        return not_believed(cx, s);
     if (json_decode_lenient(cx, problem_fields, &p, answer.body) != ERR_OK)
         p = (struct problem_body){0};
     return fail(cx, answer.status == 404 ? ERR_NOT_FOUND : ERR_UPSTREAM, "%s answers %d %.*s %.*s",

@@ -54,6 +54,17 @@ static int check(struct ctx *cx, const struct order *o)
     return EXIT_DONE;
 }
 
+/* The order with its history, from the database that the settings name. */
+static enum err load(struct ctx *cx, const struct settings *s, struct uuid id, struct order *ret)
+{
+    if (!cx->db)
+        return fail(cx, ERR_INVALID, "there is no order database in %s", databases_where(cx, s));
+    enum err e = order_load(cx, id, ret);
+    if (e == ERR_NOT_FOUND)
+        return fail(cx, e, "no such order: %s", ctx_uuid_text(cx, id));
+    return e == ERR_OK ? order_show(cx, ret) : e;
+}
+
 int command_replay(struct ctx *cx, const struct settings *s, struct list words)
 {
     struct databases d;
@@ -67,9 +78,7 @@ int command_replay(struct ctx *cx, const struct settings *s, struct list words)
     if (e != ERR_OK)
         return command_failed(cx, "replay", e);
     cx->db = databases_get(&d, "order");
-    e = cx->db ? order_load(cx, id, &o) : fail(cx, ERR_NOT_FOUND, "there is no order database");
-    if (e == ERR_OK)
-        e = order_show(cx, &o);
+    e = load(cx, s, id, &o);
     if (e == ERR_OK) {
         printf("order %.*s at %.*s: %s, %lld won (captured %lld, given back %lld)\n\n",
                STR_ARG(o.number), STR_ARG(o.store_name), status_names[o.status],

@@ -138,7 +138,7 @@ static void set(struct reader *r, int row, struct str text, enum config_origin o
 
     if (r->result->origins[row] > origin)
         return;
-    const char *wrong = field_from_text(f, r->values, arena_copy(r->arena, text));
+    const char *wrong = field_from_text(f, r->values, arena_copy(r->arena, text)).message;
     if (wrong)
         problem(r, "%s is \"%.*s\": %s", said, f->flags & SECRET ? 3 : (int)text.n,
                 f->flags & SECRET ? "***" : text.p, wrong);
@@ -201,6 +201,49 @@ static void read_file(struct reader *r, const char *path)
     }
 }
 
+/* `name` ends with that word: alone or behind another one. */
+static bool cut_word(struct str *name, struct str word)
+{
+    if (!str_ends(*name, word) || (name->n > word.n && name->p[name->n - word.n - 1] != '_'))
+        return false;
+    name->n -= name->n > word.n ? word.n + 1 : word.n;
+    return true;
+}
+
+/* PORT_8080_TCP, and behind it ADDR, PORT or PROTO. */
+static bool is_link_port(struct str name)
+{
+    (void)(cut_word(&name, STR("ADDR")) || cut_word(&name, STR("PORT")) ||
+           cut_word(&name, STR("PROTO")));
+    if (!cut_word(&name, STR("TCP")) && !cut_word(&name, STR("UDP")) &&
+        !cut_word(&name, STR("SCTP")))
+        return false;
+    size_t end = name.n;
+    while (name.n && name.p[name.n - 1] >= '0' && name.p[name.n - 1] <= '9')
+        name.n--;
+    if (name.n == end || name.n == 0 || name.p[--name.n] != '_')
+        return false;
+    return cut_word(&name, STR("PORT"));
+}
+
+/* A Kubernetes Service named jumun, or jumun-order, leaves these in every pod beside it. */
+static bool is_service_link(struct str name, struct str value)
+{
+    static const char *const protocols[] = {"tcp://", "udp://", "sctp://"};
+    size_t at = str_find(name, STR("SERVICE_PORT_"));
+
+    if (is_link_port(name) || cut_word(&name, STR("SERVICE_HOST")) ||
+        cut_word(&name, STR("SERVICE_PORT")))
+        return true;
+    if (at != SIZE_MAX && (at == 0 || name.p[at - 1] == '_') &&
+        at + STR("SERVICE_PORT_").n < name.n)
+        return true;
+    for (size_t i = 0; i < COUNT_OF(protocols); i++)
+        if (str_starts(value, str_from(protocols[i])))
+            return cut_word(&name, STR("PORT"));
+    return false;
+}
+
 static void read_environment(struct reader *r, char **environ)
 {
     for (; environ && *environ; environ++) {
@@ -219,7 +262,8 @@ static void read_environment(struct reader *r, char **environ)
         if (str_ends(name, STR("_FILE")))
             row = find(r, (struct str){name.p, name.n - 5}, FORM_SNAKE);
         if (row < 0) {
-            unknown(r, "environment variable", name, FORM_SNAKE, PREFIX);
+            if (!is_service_link(name, value))
+                unknown(r, "environment variable", name, FORM_SNAKE, PREFIX);
             continue;
         }
         if (!slurp(r, arena_cstr(r->arena, value), said, &text))

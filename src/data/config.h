@@ -4,7 +4,8 @@
  * Flags > environment (JUMUN_ + upper snake of the name; _FILE reads a secret from a file) > the
  * file of
  * --config (lines `name = value`, # comments) > default. Unknown keys, flags and JUMUN_ variables
- * are errors that suggest the nearest name.
+ * are errors that suggest the nearest name; but for what Kubernetes tells of Services named jumun
+ * and jumun-... (JUMUN_PORT, JUMUN_ORDER_SERVICE_HOST), which is passed over.
  */
 #pragma once
 

@@ -102,9 +102,39 @@ static bool has_control(struct str s, bool one_line)
     return false;
 }
 
+bool field_parse_listen(struct str s, struct str *ret_host, int64_t *ret_port)
+{
+    size_t colon = s.n;
+
+    while (colon > 0 && s.p[colon - 1] != ':')
+        colon--;
+    if (colon < 2 || !str_i64((struct str){s.p + colon, s.n - colon}, 0, UINT16_MAX, ret_port))
+        return false;
+    *ret_host = (struct str){s.p, colon - 1};
+    if (ret_host->n > 2 && s.p[0] == '[' && s.p[colon - 2] == ']')
+        *ret_host = (struct str){s.p + 1, colon - 3};
+    return true;
+}
+
+bool field_is_http_url(struct str s)
+{
+    struct str user, host;
+    int64_t port;
+    size_t scheme = str_starts(s, STR("https://")) ? 8 : str_starts(s, STR("http://")) ? 7 : 0;
+
+    str_cut((struct str){s.p + scheme, s.n - scheme}, '/', &host, &s);
+    for (struct str rest = host; str_cut(rest, '@', &user, &rest);)
+        host = rest;
+    bool has_port = host.n && !str_ends(host, STR("]")) && str_find(host, STR(":")) != SIZE_MAX;
+    if (has_port && (!field_parse_listen(host, &host, &port) || port == 0))
+        return false;
+    return scheme > 0 && host.n > 0;
+}
+
 const char *field_check_str(const struct field *f, struct str s)
 {
-    int64_t length = (int64_t)str_utf8_length(s);
+    int64_t length = (int64_t)str_utf8_length(s), port;
+    struct str host;
 
     if (length < f->min)
         return f->min == 1 ? "must not be empty" : "is too short";
@@ -120,6 +150,10 @@ const char *field_check_str(const struct field *f, struct str s)
         return "is not a Korean phone number";
     if ((f->flags & PATTERN_ZIP) && !is_zip(s))
         return "is not a postal code of five digits";
+    if ((f->flags & PATTERN_LISTEN) && !field_parse_listen(s, &host, &port))
+        return "expected HOST:PORT with a port from 0 to 65535";
+    if ((f->flags & PATTERN_HTTP_URL) && !field_is_http_url(s))
+        return "expected http://HOST[:PORT] with a port from 1 to 65535";
     return NULL;
 }
 
@@ -171,76 +205,115 @@ int field_enum_index(const struct field *f, struct str s)
     return -1;
 }
 
-static const char *bool_from_text(struct str text, bool *out)
+const char *field_enum_expected(const struct field *f)
 {
-    if (str_eq(text, STR("true")) || str_eq(text, STR("false"))) {
-        *out = text.p[0] == 't';
-        return NULL;
-    }
-    return "expected true or false";
+    static _Thread_local char text[256];
+    size_t n = (size_t)snprintf(text, sizeof text, "expected one of %s", f->names[0]);
+
+    for (int i = 1; f->names[i] && n < sizeof text; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, ", %s", f->names[i]);
+    return text;
 }
 
-static const char *number_from_text(const struct field *f, struct str text, int64_t *out)
+/* What str_i64 would read if 64 bits were enough. */
+static bool is_whole(struct str s)
+{
+    size_t i = s.n > 0 && s.p[0] == '-';
+    bool ok = i < s.n && s.p[i] != '0';
+
+    for (; ok && i < s.n; i++)
+        ok = s.p[i] >= '0' && s.p[i] <= '9';
+    return ok;
+}
+
+static struct field_wrong out_of_range(const struct field *f)
+{
+    static _Thread_local char text[96];
+
+    snprintf(text, sizeof text, "expected a number from %" PRId64 " to %" PRId64, f->min, f->max);
+    return (struct field_wrong){"RANGE", f->type == FIELD_INT ? text : "is out of range"};
+}
+
+struct field_wrong field_number(const struct field *f, struct str text, int64_t *ret)
 {
     int64_t v;
     bool ok = f->type == FIELD_INT       ? str_i64(text, INT64_MIN, INT64_MAX, &v)
               : f->type == FIELD_DECIMAL ? field_parse_decimal(text, f->scale, &v)
               : f->type == FIELD_TIME    ? time_parse(text, &v)
                                          : field_parse_hhmm(text, &v);
+    if (!ok && f->type == FIELD_INT && is_whole(text))
+        return out_of_range(f);
     if (!ok)
-        return f->type == FIELD_INT       ? "expected a whole number"
-               : f->type == FIELD_DECIMAL ? "expected a decimal number"
-               : f->type == FIELD_TIME    ? "expected an RFC 3339 time"
-                                          : "expected HH:MM";
-    if (f->type != FIELD_TIME && (v < f->min || v > f->max)) {
-        static _Thread_local char range[96]; /* read before this thread reads another field */
-        snprintf(range, sizeof range, "expected a number from %" PRId64 " to %" PRId64, f->min,
-                 f->max);
-        return f->type == FIELD_INT ? range : "is out of range";
-    }
-    *out = v;
+        return (struct field_wrong){"FORMAT", f->type == FIELD_INT ? "expected a whole number"
+                                              : f->type == FIELD_DECIMAL
+                                                  ? "expected a plain decimal number"
+                                              : f->type == FIELD_TIME ? "expected an RFC 3339 time"
+                                                                      : "expected HH:MM"};
+    if (f->type != FIELD_TIME && (v < f->min || v > f->max))
+        return out_of_range(f);
+    *ret = v;
+    return (struct field_wrong){NULL, NULL};
+}
+
+static const char *bool_from_text(struct str text, bool *ret)
+{
+    if (!str_eq(text, STR("true")) && !str_eq(text, STR("false")))
+        return "expected true or false";
+    *ret = text.p[0] == 't';
     return NULL;
 }
 
-const char *field_from_text(const struct field *f, void *object, struct str text)
+static const char *str_from_text(const struct field *f, struct str text, struct str *ret)
 {
-    char *at = (char *)object + f->at;
     int year, month, day;
-    const char *reason = NULL;
+    const char *reason = !str_is_utf8(text)                      ? "is not UTF-8"
+                         : f->type == FIELD_STR                  ? field_check_str(f, text)
+                         : date_parse(text, &year, &month, &day) ? NULL
+                                                                 : "expected YYYY-MM-DD";
 
+    if (!reason)
+        *ret = text;
+    return reason;
+}
+
+static const char *enum_from_text(const struct field *f, struct str text, int *ret)
+{
+    int index = field_enum_index(f, text);
+
+    if (index < 0)
+        return field_enum_expected(f);
+    *ret = index;
+    return NULL;
+}
+
+/* Of what is no number. */
+static const char *word_from_text(const struct field *f, char *at, struct str text)
+{
     switch (f->type) {
     case FIELD_BOOL:
-        reason = bool_from_text(text, (bool *)(void *)at);
-        break;
-    case FIELD_INT:
-    case FIELD_DECIMAL:
-    case FIELD_TIME:
-    case FIELD_HHMM:
-        reason = number_from_text(f, text, (int64_t *)(void *)at);
-        break;
+        return bool_from_text(text, (bool *)at);
     case FIELD_STR:
     case FIELD_DATE:
-        reason = !str_is_utf8(text)                      ? "is not UTF-8"
-                 : f->type == FIELD_STR                  ? field_check_str(f, text)
-                 : date_parse(text, &year, &month, &day) ? NULL
-                                                         : "expected YYYY-MM-DD";
-        if (!reason)
-            *(struct str *)(void *)at = text;
-        break;
-    case FIELD_ENUM: {
-        int index = field_enum_index(f, text);
-        if (index < 0)
-            return "is not one of the allowed values";
-        *(int *)(void *)at = index;
-        break;
-    }
+        return str_from_text(f, text, (struct str *)(void *)at);
+    case FIELD_ENUM:
+        return enum_from_text(f, text, (int *)(void *)at);
     case FIELD_UUID:
-        reason = uuid_parse(text, (struct uuid *)(void *)at) ? NULL : "expected a UUID";
-        break;
+        return uuid_parse(text, (struct uuid *)(void *)at) ? NULL : "expected a UUID";
     default:
         return "cannot be given as text";
     }
-    if (!reason && f->has_at)
+}
+
+struct field_wrong field_from_text(const struct field *f, void *object, struct str text)
+{
+    char *at = (char *)object + f->at;
+    bool is_number = f->type == FIELD_INT || f->type == FIELD_DECIMAL || f->type == FIELD_TIME ||
+                     f->type == FIELD_HHMM;
+    struct field_wrong wrong = is_number
+                                   ? field_number(f, text, (int64_t *)(void *)at)
+                                   : (struct field_wrong){"FORMAT", word_from_text(f, at, text)};
+
+    if (!wrong.message && f->has_at)
         *(bool *)((char *)object + f->has_at) = true;
-    return reason;
+    return wrong;
 }

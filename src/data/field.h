@@ -45,14 +45,16 @@ enum field_type {
 enum field_flag {
     REQUIRED = 1,
     NULLABLE = 2,
-    PATTERN_SLUG = 4,   /* [a-z0-9_]+ */
-    PATTERN_EMAIL = 8,  /* local@domain.tld, conservative */
-    PATTERN_PHONE = 16, /* digits and hyphens, 9-13 digits, starts with 0 */
-    PATTERN_ZIP = 32,   /* exactly five digits */
-    ONE_LINE = 64,      /* no control characters at all (else only TAB and LF are allowed) */
-    SECRET = 128,       /* never printed: logs, config print, OpenAPI says writeOnly */
-    READ_ONLY = 256,    /* written to replies and rows, refused in requests */
-    NO_COLUMN = 512,    /* not read from database rows */
+    PATTERN_SLUG = 4,        /* [a-z0-9_]+ */
+    PATTERN_EMAIL = 8,       /* local@domain.tld, conservative */
+    PATTERN_PHONE = 16,      /* digits and hyphens, 9-13 digits, starts with 0 */
+    PATTERN_ZIP = 32,        /* exactly five digits */
+    ONE_LINE = 64,           /* no control characters at all (else only TAB and LF are allowed) */
+    SECRET = 128,            /* never printed: logs, config print, OpenAPI says writeOnly */
+    READ_ONLY = 256,         /* written to replies and rows, refused in requests */
+    NO_COLUMN = 512,         /* not read from database rows */
+    PATTERN_LISTEN = 1024,   /* HOST:PORT, see field_parse_listen */
+    PATTERN_HTTP_URL = 2048, /* see field_is_http_url */
 };
 
 struct field {
@@ -169,10 +171,22 @@ const struct field *field_by_column(const struct field *fields, struct str colum
 const struct field *field_by_name(const struct field *fields, struct str json_name);
 /*
  * Reads one value from text (query parameter, flag, environment, configuration file) into the
- * struct. NULL when it fits; otherwise a short reason in English ("not a whole number from 1 to
- * 99"). Strings are borrowed from `text`. Scalars only.
+ * struct, which stays as it is when the value does not fit. Strings are borrowed from `text`.
+ * Scalars only.
  */
-const char *field_from_text(const struct field *f, void *object, struct str text);
+struct field_wrong {
+    const char *code;    /* RANGE: a number outside its bounds; FORMAT: anything else */
+    const char *message; /* in English, good until this thread reads another field; NULL: it fits */
+};
+struct field_wrong field_from_text(const struct field *f, void *object, struct str text);
+/* The same for rows of numbers: FIELD_INT, FIELD_DECIMAL, FIELD_TIME, FIELD_HHMM. */
+struct field_wrong field_number(const struct field *f, struct str text, int64_t *ret);
+/* "expected one of a, b", good until this thread asks again. */
+const char *field_enum_expected(const struct field *f);
+/* "HOST:PORT", an IPv6 address in brackets; port 0 to 65535. */
+bool field_parse_listen(struct str s, struct str *ret_host, int64_t *ret_port);
+/* "http://HOST[:PORT][/...]" or https, perhaps with a user before the host; port 1 to 65535. */
+bool field_is_http_url(struct str s);
 /* Checks one string against min, max and pattern flags; NULL when it fits, otherwise the reason. */
 const char *field_check_str(const struct field *f, struct str s);
 /* The text forms behind the types; false when the text is not one. */

@@ -80,25 +80,15 @@ static bool take_bool(struct decode *d, bool *out)
 static bool take_number(struct decode *d, const struct field *f, int64_t *out)
 {
     struct str text;
-    int64_t v;
     char c = peek(d);
 
     if (c != '-' && (c < '0' || c > '9'))
         return wrong(d, "expected a number");
     if (!json_take_number(&d->s, &text))
         return false;
-    bool fits = f->type == FIELD_INT ? str_i64(text, INT64_MIN, INT64_MAX, &v)
-                                     : field_parse_decimal(text, f->scale, &v);
-    if (!fits)
-        bad(d, "TYPE",
-            f->type == FIELD_INT ? "expected a whole number" : "expected a plain decimal number");
-    else if (v < f->min || v > f->max) {
-        char message[96];
-        snprintf(message, sizeof message, "expected a number from %" PRId64 " to %" PRId64, f->min,
-                 f->max);
-        bad(d, "RANGE", f->type == FIELD_INT ? message : "is out of range");
-    } else
-        *out = v;
+    struct field_wrong wrong = field_number(f, text, out);
+    if (wrong.message) /* JSON has types: what is not of the number's form is of another one */
+        bad(d, strcmp(wrong.code, "RANGE") == 0 ? wrong.code : "TYPE", wrong.message);
     return true;
 }
 
@@ -123,7 +113,7 @@ static const char *check_text(const struct field *f, struct str text, char *at)
     default:
         index = field_enum_index(f, text);
         *(int *)(void *)at = index < 0 ? 0 : index;
-        return index < 0 ? "is not one of the allowed values" : NULL;
+        return index < 0 ? field_enum_expected(f) : NULL;
     }
 }
 

@@ -5,6 +5,8 @@
 #include <poll.h>
 #include <time.h>
 
+#include "base/buf.h"
+
 #define PATIENCE_US (30 * US_PER_S) /* without a deadline: for one of the pool's */
 #define AGAIN_US (250 * US_PER_MS)
 #define RESTART_PAUSE_US (50 * US_PER_MS)
@@ -66,6 +68,59 @@ static const char *url_server(struct ctx *cx, const struct pg_db *p)
         .p;
 }
 
+/* What libpq would only look at when it connects. */
+static const struct {
+    const char *word, *allowed[8];
+} url_choices[] = {
+    {"sslmode", {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}},
+    {"channel_binding", {"disable", "prefer", "require"}},
+    {"gssencmode", {"disable", "prefer", "require"}},
+    {"target_session_attrs",
+     {"any", "read-write", "read-only", "primary", "standby", "prefer-standby"}},
+};
+
+static enum err check_choice(struct ctx *cx, const char *word, const char *const *allowed,
+                             const char *value)
+{
+    struct buf b;
+
+    buf_init_arena(&b, cx->arena, 200);
+    for (; *allowed; allowed++) {
+        if (strcmp(*allowed, value) == 0)
+            return ERR_OK;
+        buf_printf(&b, "%s%s", b.n ? ", " : "", *allowed);
+    }
+    return fail(cx, ERR_INVALID, "%s in the PostgreSQL URL: expected one of %.*s", word,
+                STR_ARG(buf_str(&b)));
+}
+
+/* One for all hosts, or one for each of them. */
+static enum err check_ports(struct ctx *cx, const char *ports)
+{
+    struct str rest = str_from(ports), port;
+    int64_t n;
+
+    for (bool more = true; more;) {
+        more = str_cut(rest, ',', &port, &rest);
+        if (port.n && !str_i64(port, 1, UINT16_MAX, &n))
+            return fail(cx, ERR_INVALID,
+                        "port in the PostgreSQL URL: expected a number from 1 to 65535");
+    }
+    return ERR_OK;
+}
+
+static enum err url_check(struct ctx *cx, const struct pg_db *p)
+{
+    const char *ports = pg_url_get(p, "port");
+
+    for (size_t i = 0; i < COUNT_OF(url_choices); i++) {
+        const char *value = pg_url_get(p, url_choices[i].word);
+        if (value)
+            TRY(check_choice(cx, url_choices[i].word, url_choices[i].allowed, value));
+    }
+    return ports ? check_ports(cx, ports) : ERR_OK;
+}
+
 /* The URL may hold a password: no message repeats any of it. */
 enum err pg_url_read(struct ctx *cx, struct pg_db *p, const char *url)
 {
@@ -75,11 +130,13 @@ enum err pg_url_read(struct ctx *cx, struct pg_db *p, const char *url)
     PQfreemem(error);
     if (!all)
         return fail(cx, ERR_INVALID,
-                    "not a PostgreSQL URL (postgres://USER:PASSWORD@HOST:PORT/DATABASE)");
+                    "not a PostgreSQL URL (postgres://USER:PASSWORD@HOST:PORT/DATABASE), or one "
+                    "with an option that there is not");
     for (PQconninfoOption *o = all; o->keyword; o++)
         if (o->val && *o->val)
             pg_url_set(p, o->keyword, o->val);
     PQconninfoFree(all);
+    TRY(url_check(cx, p));
     p->server = pg_server_find(url_server(cx, p));
     snprintf(name, sizeof(name), "jumun-%s", p->base.name);
     url_default(p, "application_name", name);

@@ -32,6 +32,9 @@ static const struct {
     {"SSL", ERR_INVALID, "TLS is not agreed about: correct certificates, or sslmode", true},
     {"certificate", ERR_INVALID,
      "its certificate is not believed: correct sslrootcert, or the host's name", true},
+    /* libpq's own word for an option, before it has asked anybody. */
+    {"invalid ", ERR_INVALID, "an option has a value that there is not: correct it", true},
+    {"could not match ", ERR_INVALID, "name one port, or as many as hosts,", true},
     {"", ERR_UNAVAILABLE, "nobody answers there: start the server, or correct host and port", true},
 };
 

@@ -14,7 +14,6 @@ enum err sqlite_error(struct ctx *cx, sqlite3 *handle, int rc, const char *what)
 {
     enum err e = ERR_INTERNAL;
     const char *text = handle ? sqlite3_errmsg(handle) : sqlite3_errstr(rc);
-    bool damaged = (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB;
 
     switch (rc & 0xff) {
     case SQLITE_CONSTRAINT:
@@ -39,11 +38,18 @@ enum err sqlite_error(struct ctx *cx, sqlite3 *handle, int rc, const char *what)
     case SQLITE_TOOBIG:
         e = ERR_TOO_LARGE;
         break;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        e = ERR_DAMAGED;
+        break;
     default:
         break;
     }
-    return fail(cx, e, "%s (%d): %s%s", text, rc, what,
-                damaged ? "; the file is damaged: stop, and `jumun restore` a backup" : "");
+    if (e != ERR_DAMAGED)
+        return fail(cx, e, "%s (%d): %s", text, rc, what);
+    const char *file = handle ? sqlite3_db_filename(handle, "main") : NULL;
+    return fail(cx, e, "%s is damaged: stop, and `jumun restore` a backup (%s, %d: %.80s)",
+                file && *file ? file : "the file", text, rc, what);
 }
 
 void sqlite_abort_if_io(const struct sqlite_db *s, int rc)

@@ -9,24 +9,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "data/field.h"
+
 #define BACKLOG 1024
-
-static bool split_address(const char *address, char *host, size_t host_size, const char **ret_port)
-{
-    const char *colon = strrchr(address, ':');
-    size_t n = colon ? (size_t)(colon - address) : 0;
-
-    if (!colon || n == 0 || n >= host_size)
-        return false;
-    if (address[0] == '[' && address[n - 1] == ']') {
-        address++;
-        n -= 2;
-    }
-    memcpy(host, address, n);
-    host[n] = '\0';
-    *ret_port = colon + 1;
-    return true;
-}
 
 enum err listen_open(struct ctx *cx, const char *address, int *ret_fd, int *ret_port)
 {
@@ -36,13 +21,15 @@ enum err listen_open(struct ctx *cx, const char *address, int *ret_fd, int *ret_
     struct addrinfo *found = NULL;
     struct sockaddr_storage bound;
     socklen_t size = sizeof bound;
-    char host[100];
-    const char *port;
+    struct str host;
+    int64_t port;
     int on = 1;
 
-    if (!split_address(address, host, sizeof host, &port))
-        return fail(cx, ERR_INVALID, "the address \"%s\" is not HOST:PORT", address);
-    int code = getaddrinfo(host, port, &hints, &found);
+    if (!field_parse_listen(str_from(address), &host, &port))
+        return fail(cx, ERR_INVALID,
+                    "the address \"%s\" is not HOST:PORT with a port from 0 to 65535", address);
+    int code = getaddrinfo(arena_cstr(cx->arena, host), arena_printf(cx->arena, "%" PRId64, port).p,
+                           &hints, &found);
     if (code != 0)
         return fail(cx, ERR_INVALID, "the address \"%s\": %s", address, gai_strerror(code));
     *ret_fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

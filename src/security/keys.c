@@ -148,6 +148,24 @@ static const char *folder_of(struct ctx *cx, const char *dir)
     return arena_printf(cx->arena, "%s/keys", dir).p;
 }
 
+static bool is_past(const struct ctx *cx, struct uuid kid)
+{
+    return keys_born_us(kid) + KEYS_LIVE_US <= ctx_now(cx);
+}
+
+/* A failure leaves a file that the next round deletes. */
+static enum err delete_past(struct ctx *cx, const char *folder)
+{
+    struct uuid kids[JWT_KEYS_MAX];
+    size_t n = 0;
+
+    TRY(list_kids(cx, folder, kids, &n));
+    for (size_t i = 0; i < n; i++)
+        if (is_past(cx, kids[i]))
+            (void)unlink(path_of(cx, folder, kids[i]));
+    return ERR_OK;
+}
+
 enum err keys_each(struct ctx *cx, const char *dir, keys_taker *take, void *arg)
 {
     const char *folder = folder_of(cx, dir);
@@ -159,12 +177,9 @@ enum err keys_each(struct ctx *cx, const char *dir, keys_taker *take, void *arg)
         return ERR_OK;
     TRY(list_kids(cx, folder, kids, &n));
     for (size_t i = 0; i < n; i++) {
-        const char *path = path_of(cx, folder, kids[i]);
-        if (keys_born_us(kids[i]) + KEYS_LIVE_US <= ctx_now(cx)) {
-            unlink(path); /* a failure leaves a file that the next round deletes */
+        if (is_past(cx, kids[i]))
             continue;
-        }
-        TRY(read_file(cx, path, text, &text_n));
+        TRY(read_file(cx, path_of(cx, folder, kids[i]), text, &text_n));
         enum err e = take(arg, cx, kids[i], (struct str){text, text_n});
         sodium_memzero(text, sizeof(text));
         TRY(e);
@@ -211,10 +226,19 @@ enum err keys_rotate(struct ctx *cx, const char *dir, struct jwt_keys *keys)
     if (mkdir(folder, 0700) != 0 && errno != EEXIST)
         return fail(cx, ERR_UNAVAILABLE, "%s: %s", folder, strerror(errno));
     jwt_keys_remove_expired(keys, ctx_now(cx));
+    TRY(delete_past(cx, folder));
     TRY(keys_each(cx, dir, load_one, &l));
     if (l.newest_us == 0 || l.newest_us + KEYS_ROTATE_US <= ctx_now(cx))
         TRY(make_key(cx, folder, keys));
     return ERR_OK;
+}
+
+enum err keys_read(struct ctx *cx, const char *dir, struct jwt_keys *keys)
+{
+    struct loading l = {.keys = keys};
+
+    TRY(keys_each(cx, dir, load_one, &l));
+    return l.newest_us ? ERR_OK : fail(cx, ERR_NOT_FOUND, "no signing keys in %s/keys", dir);
 }
 
 enum err keys_open(struct ctx *cx, const char *dir, struct jwt_keys **ret)

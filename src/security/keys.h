@@ -31,6 +31,9 @@ enum err keys_open(struct ctx *cx, const char *dir, struct jwt_keys **ret) MUST_
  */
 enum err keys_rotate(struct ctx *cx, const char *dir, struct jwt_keys *keys) MUST_USE;
 
+/* Adds the keys of DIR to `keys`; nothing is made or deleted. ERR_NOT_FOUND: it has none. */
+enum err keys_read(struct ctx *cx, const char *dir, struct jwt_keys *keys) MUST_USE;
+
 /* Each key in DIR that is alive, oldest first; the PEM lives during the call only. No folder: no
  * keys. The first failure of `take` ends it. */
 typedef enum err keys_taker(void *arg, struct ctx *cx, struct uuid kid, struct str pem);

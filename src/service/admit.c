@@ -201,13 +201,13 @@ static enum err read_query(struct work *w)
             continue;
         }
         const struct field *f = fields ? field_by_name(fields, name) : NULL;
-        const char *reason;
+        struct field_wrong wrong;
         if (!f)
             bad_query(cx, name, "UNKNOWN", "no such query parameter");
         else if (seen & UINT64_C(1) << (f - fields))
             bad_query(cx, name, "DUPLICATE", "given more than once");
-        else if ((reason = field_from_text(f, out, value)))
-            bad_query(cx, name, "FORMAT", reason);
+        else if ((wrong = field_from_text(f, out, value)).message)
+            bad_query(cx, name, wrong.code, wrong.message);
         if (f)
             seen |= UINT64_C(1) << (f - fields);
     }

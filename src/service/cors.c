@@ -1,6 +1,8 @@
 /* cors.c -- origins by exact comparison, and what is said to them. */
 #include "service/cors.h"
 
+#include "data/field.h"
+
 #define PER_ORIGIN CORS_FIELDS_MAX
 #define PREFLIGHT_FIELDS 5
 
@@ -33,7 +35,7 @@ static bool is_origin(struct str s)
     for (size_t i = scheme; i < s.n; i++)
         if (!s.p[i] || !is_host_char(s.p[i]))
             return false;
-    return scheme > 0 && s.n > scheme && s.n < 300;
+    return field_is_http_url(s) && s.n < 300;
 }
 
 enum err cors_open(struct ctx *cx, struct arena *a, struct str spec, struct cors **ret)

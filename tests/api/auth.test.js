@@ -82,6 +82,7 @@ describe('signup', () => {
     for (const role of ['admin', 'staff', 'service', 'guest']) {
       const rp = await signup(person({ role }));
       assert.deepEqual([rp.status, Object.keys(rp.fields)], [400, ['role']], role);
+      assert.match(rp.text, /customer, owner/, 'it says which there are');
     }
   });
 });
@@ -306,8 +307,8 @@ describe('operators', () => {
   test('bad pages', async () => {
     const admin = await j.as('admin1');
     assert.deepEqual((await admin.get('/v1/admin/users?cursor=x')).fields, { cursor: 'FORMAT' });
-    for (const limit of ['0', '101', 'ten'])
-      assert.deepEqual((await admin.get(`/v1/admin/users?limit=${limit}`)).fields, { limit: 'FORMAT' });
+    for (const [limit, code] of [['0', 'RANGE'], ['101', 'RANGE'], ['9'.repeat(30), 'RANGE'], ['ten', 'FORMAT'], ['1.5', 'FORMAT']])
+      assert.deepEqual((await admin.get(`/v1/admin/users?limit=${limit}`)).fields, { limit: code });
     assert.deepEqual((await admin.get('/v1/admin/users?colour=red')).fields, { colour: 'UNKNOWN' });
     assert.deepEqual((await admin.get('/v1/admin/users?limit=1&limit=2')).fields, { limit: 'DUPLICATE' });
   });

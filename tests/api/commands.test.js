@@ -6,7 +6,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { spawnSync } = require('node:child_process');
-const { binary } = require('./lib/jumun.js');
+const { binary, start } = require('./lib/jumun.js');
 
 const run = (args, env = {}) => spawnSync(binary(), args, { encoding: 'utf8', timeout: 20000, env: { PATH: process.env.PATH, ...env } });
 
@@ -14,7 +14,10 @@ test('wrong use ends with 2 and says what is wrong', () => {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-test-'));
   for (const [args, said, env] of [
     [['upp'], /did you mean "up"/], [['up', '--lisen', 'x'], /did you mean "--listen"/], [['up', '--threads', '0'], /expected a number from 1 to 64/],
-    [['up', '--data', dir, '--listen', '999'], /"999" is not HOST:PORT/], [['serve', 'ordr'], /did you mean "order"/],
+    [['up', '--data', dir, '--listen', '999'], /--listen is "999": expected HOST:PORT/],
+    [['dlq', '--internal-listen', 'h:99999'], /--internal-listen .*expected HOST:PORT with a port from 0 to 65535/], [['up', '--discovery-listen', 'h:65536'], /--discovery-listen .*65535/],
+    [['up'], /JUMUN_TOSS_LISTEN .*65535/, { JUMUN_TOSS_LISTEN: 'h:70000' }], [['up', '--data', dir, '--cors-origins', 'http://h:99999'], /cors-origins/],
+    [['up', '--otlp-endpoint', 'http://h:99999'], /--otlp-endpoint .*65535/], [['up', '--data', dir, '--bus', 'kafka://a:9092,b:99999'], /ports from 1 to 65535/], [['up'], /"JUMUN_PORT" is not known/, { JUMUN_PORT: '8080' }], [['serve', 'ordr'], /did you mean "order"/],
     [['replay', 'x'], /id of an order/], [['version', 'x'], /unexpected "x"/], [['up'], /did you mean "JUMUN_LISTEN"/, { JUMUN_LISTN: 'x' }],
   ]) {
     const r = run(args, env);
@@ -32,9 +35,53 @@ test('--help behind a command explains it, as help does', () => {
     const explained = run(['help', name]);
     assert.equal(explained.status, 0, name);
     assert.match(explained.stdout, /Example/i, name);
-    for (const flag of ['--help', '-h']) {
-      const r = run([name, flag]);
-      assert.deepEqual([r.status, r.stdout, r.stderr], [0, explained.stdout, ''], `${name} ${flag}`);
+    for (const more of [['--help'], ['-h'], ['word', '--data', 'x', '--help']]) {
+      const r = run([name, ...more]);
+      assert.deepEqual([r.status, r.stdout, r.stderr], [0, explained.stdout, ''], `${name} ${more}`);
     }
   }
+});
+
+test('dlq and replay make nothing where there is no platform, and name what to give', () => {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-test-'));
+  const beside = (...args) => spawnSync(binary(), args, { cwd: dir, encoding: 'utf8', timeout: 20000, env: { PATH: process.env.PATH } });
+  const id = '01a208bc-99b9-748b-9a35-fa4e257ccd15';
+  for (const [args, said] of [[['dlq', 'list'], /no signing keys in \.\/jumun-data\/keys: give the platform's --data/],
+    [['replay', id], /no order database in \.\/jumun-data: give the platform's --data, or its --database/],
+    [['replay', id, '--data', 'elsewhere'], /no order database in elsewhere/]]) {
+    const r = beside(...args);
+    assert.equal(r.status, 2, r.stderr);
+    assert.match(r.stderr, said);
+  }
+  assert.deepEqual(fs.readdirSync(dir), []);
+  assert.equal(beside('migrate', 'order', '--data', 'data').status, 0);
+  const unknown = beside('replay', id, '--data', 'data');
+  assert.deepEqual([unknown.status, unknown.stderr], [1, `jumun replay: no such order: ${id}\n`]);
+  fs.rmSync(dir, { recursive: true });
+});
+
+test('who is not believed by the platform hears which settings have to be its own', { timeout: 60000 }, async () => {
+  const world = await start({ args: ['--issuer', 'http://jumun.test'] });
+  const other = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-test-'));
+  const list = (...args) => run(['dlq', 'list', '--internal-listen', world.internal.slice('http://'.length), ...args]);
+  try {
+    assert.equal(run(['service-keys', other, 'operator']).status, 0);
+    assert.equal(list('--data', world.dir, '--issuer', 'http://jumun.test').stdout, 'no dead letters\n');
+    for (const [args, said] of [[['--data', world.dir], /--data \(.*\) and --issuer \(http:\/\/127\.0\.0\.1:8080\) have to be its own/],
+      [['--service-keys', other], /--service-keys \(.*\) has to hold the operator\.key/]]) {
+      const r = list(...args);
+      assert.equal(r.status, 2, r.stderr);
+      assert.match(r.stderr, said);
+      assert.doesNotMatch(r.stderr, /[가-힣]/);
+    }
+  } finally {
+    await world.stop();
+    fs.rmSync(other, { recursive: true });
+  }
+});
+
+test('what is kept how long is said in its unit', () => {
+  const said = run(['help', 'up']).stdout;
+  for (const text of [/--outbox-keep-minutes .*\n +minutes that .*7 days at least; default 60/, /--bus-keep-hours .*\n +hours that/,
+    /--inbox-keep-hours .*\n +hours that/, /--discovery-evict-always\n +the discovery service drops silent instances/]) assert.match(said, text);
 });

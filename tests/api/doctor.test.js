@@ -68,3 +68,42 @@ test('a private key that others may read is told, with the command that mends it
   assert.match(line(r, 'keys'), /^FAIL .*mode 644.*chmod 600/);
   fs.chmodSync(path.join(keys, 'one'), 0o600);
 });
+
+test('a damaged file is told, the others are still looked at, and nobody starts on it again and again', () => {
+  const garbage = 'this is no database '.repeat(500);
+  for (const [name, spoil] of [['order', (file) => fs.writeFileSync(file, garbage)],
+    ['store', (file) => { const f = fs.openSync(file, 'r+'); fs.writeSync(f, garbage.repeat(4), 4096); fs.closeSync(f); }]]) {
+    const data = path.join(dir, `damaged-${name}`);
+    const run = (...args) => spawnSync(binary(), [...args, '--data', data], { encoding: 'utf8', timeout: 30000, env: { PATH: process.env.PATH } });
+    assert.equal(run('migrate').status, 0);
+    assert.equal(run('doctor').status, 0);
+    spoil(path.join(data, `${name}.db`));
+    const r = run('doctor', '--audit');
+    assert.equal(r.status, 1, r.stdout + r.stderr);
+    assert.match(line(r, `database ${name}`), /^FAIL .*damaged.*jumun restore/);
+    for (const other of ['auth', 'payment', 'toss']) assert.match(line(r, `database ${other}`), /^ok /);
+    const up = run('up', '--listen', '127.0.0.1:0', '--internal-listen', '127.0.0.1:0', '--toss-listen', '127.0.0.1:0');
+    assert.equal(up.status, 2, up.stderr);
+    assert.match(up.stderr, new RegExp(`${name}.db.*damaged`));
+  }
+  const data = path.join(dir, 'damaged-bus');
+  fs.mkdirSync(data, { mode: 0o700 });
+  fs.writeFileSync(path.join(data, 'bus.db'), garbage);
+  assert.match(line(doctor(['--data', data]), 'bus'), /^FAIL .*damaged/);
+});
+
+test('an option of the database that there is not ends at once', async () => {
+  const at = `127.0.0.1:${await free()}`;
+  const up = (url, ...args) => spawnSync(binary(), ['up', '--data', dir, '--database', url, ...args], { encoding: 'utf8', timeout: 20000, env: { PATH: process.env.PATH } });
+  for (const [url, said] of [[`postgres://${at}/x?sslmode=foo`, /sslmode in the PostgreSQL URL: expected one of disable, .*verify-full/],
+    [`postgres://${at}/x?target_session_attrs=any-thing`, /target_session_attrs .*expected one of any, read-write/],
+    [`postgres://${at}/x?ssl_min_protocol_version=TLSv9`, /an option has a value that there is not.*ssl_min_protocol_version/],
+    ['postgres://127.0.0.1:99999/x', /port in the PostgreSQL URL: expected a number from 1 to 65535/], [`postgres://${at}/x?nonsense=1`, /not a PostgreSQL URL/]]) {
+    const r = up(url);
+    assert.equal(r.status, 2, `${url}: ${r.stderr}`);
+    assert.match(r.stderr, said);
+  }
+  const away = up(`postgres://${at}/x?sslmode=require&target_session_attrs=read-write`, '--start-wait', '0');
+  assert.equal(away.status, 75, away.stderr);
+  assert.match(away.stderr, /nobody answers there/);
+});

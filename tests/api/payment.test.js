@@ -124,9 +124,18 @@ describe('what is asked for', () => {
     const order = await till.order();
     const paymentKey = await till.authorize(order);
     const other = await till.stranger();
-    refused(await till.confirm(order, paymentKey, { as: other }), 404, 'NOT_FOUND');
+    const nobodys = await till.confirm({ ...order, orderId: randomUUID() }, paymentKey, { as: other });
+    const same = (r) => { // as an order of nobody's: nothing tells that there is one
+      refused(r, 404, 'NOT_FOUND');
+      assert.deepEqual({ ...r.body, traceId: '' }, { ...nobodys.body, traceId: '' });
+    };
+    assert.equal(nobodys.body.detail, '그런 주문이 없습니다.');
+    same(await till.confirm(order, paymentKey, { as: other }));
     captured(await till.confirm(order, paymentKey));
-    refused(await till.confirm(order, paymentKey, { as: other }), 404, 'NOT_FOUND');
+    same(await till.confirm(order, paymentKey, { as: other }));
+    const mixed = await till.confirm({ ...order, orderId: randomUUID() }, paymentKey);
+    refused(mixed, 404, 'NOT_FOUND');
+    assert.equal(mixed.body.detail, '다른 주문의 결제입니다.');
     const [mine] = await till.paymentsOf(order);
     assert.equal((await till.p.get(`/v1/payments/${mine.paymentId}`, { as: other })).status, 404);
     await till.reaches(order, 'PAID');

@@ -88,7 +88,7 @@ describe('the list of stores', () => {
   for (const [where, fields] of [
     ['near=here', { near: 'FORMAT' }], ['near=91,127', { near: 'FORMAT' }], ['near=37.5', { near: 'FORMAT' }],
     ['sort=price', { sort: 'FORMAT' }], ['sort=distance', { sort: 'NEAR_MISSING' }], ['open=maybe', { open: 'FORMAT' }],
-    ['limit=0', { limit: 'FORMAT' }], ['limit=101', { limit: 'FORMAT' }], ['cursor=!', { cursor: 'FORMAT' }],
+    ['limit=0', { limit: 'RANGE' }], ['limit=101', { limit: 'RANGE' }], ['cursor=!', { cursor: 'FORMAT' }],
     ['query=', { query: 'FORMAT' }], ['colour=red', { colour: 'UNKNOWN' }], ['query=%ff', { query: 'FORMAT' }],
   ])
     test(`refuses ?${where}`, async () => {

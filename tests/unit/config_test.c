@@ -15,7 +15,7 @@ struct sample {
 };
 static const struct field fields[] = {
     F_STR(struct sample, config, "config", 0, 1, 200, "file"),
-    F_STR(struct sample, listen, "tossListen", 0, 1, 30, "address"),
+    F_STR(struct sample, listen, "tossListen", PATTERN_LISTEN, 1, 30, "address"),
     F_STR(struct sample, secret, "secretKey", SECRET, 8, 30, "secret"),
     F_INT(struct sample, threads, "threads", 0, 1, 64, "threads"),
     F_BOOL(struct sample, demo, "demo", 0, "demo"),
@@ -128,7 +128,7 @@ static void values_are_checked(void)
 
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         CHECK_INT(read_words(bad[i], NULL), ERR_INVALID);
-    CHECK_INT(read_words("--threads=64 --form=human --toss-listen=x", NULL), ERR_OK);
+    CHECK_INT(read_words("--threads=64 --form=human --toss-listen=x:1", NULL), ERR_OK);
 }
 
 static void the_unknown_is_refused_with_the_nearest_name(void)
@@ -192,6 +192,77 @@ static void secrets_come_from_files_and_are_never_shown(void)
     CHECK(!strstr(result.problem, "hush"));
 }
 
+static void what_kubernetes_tells_of_services_is_passed_over(void)
+{
+    CHECK_INT(
+        read_words("", "JUMUN_SERVICE_HOST=10.0.0.1 JUMUN_SERVICE_PORT=8080"
+                       " JUMUN_SERVICE_PORT_HTTP=8080 JUMUN_PORT=tcp://10.0.0.1:8080"
+                       " JUMUN_PORT_8080_TCP=tcp://10.0.0.1:8080 JUMUN_PORT_8080_TCP_ADDR=10.0.0.1"
+                       " JUMUN_PORT_8080_TCP_PORT=8080 JUMUN_PORT_8080_TCP_PROTO=tcp"),
+        ERR_OK);
+    CHECK_INT(read_words("",
+                         "JUMUN_ORDER_SERVICE_HOST=10.0.0.1 JUMUN_ORDER_SERVICE_PORT=1"
+                         " JUMUN_ORDER_SERVICE_PORT_WEB_2=1 JUMUN_ORDER_PORT=udp://10.0.0.1:1"
+                         " JUMUN_ORDER_PORT_1_UDP=udp://10.0.0.1:1 JUMUN_ORDER_PORT_1_SCTP_PORT=1"
+                         " JUMUN_THREADS=8"),
+              ERR_OK);
+    CHECK_INT(v.threads, 8);
+    static const char *const mistakes[] = {
+        "JUMUN_PORT=8080",        "JUMUN_ORDER_PORT=8080", "JUMUN_SERVICE_HOSTS=x",
+        "JUMUN_SERVICE_PORT_=1",  "JUMUN_PORT_TCP=x",      "JUMUN_PORT_8080_TCP_NAME=x",
+        "JUMUN_REPORT_80_TCP=x",  "JUMUN_PORT_x_TCP=x",    "JUMUN_SERVICE=x",
+        "JUMUN_MYSERVICE_HOST=x", "JUMUN_PORT_80_ICMP=x",  "JUMUN_TREADS=tcp://10.0.0.1:1",
+    };
+    for (size_t i = 0; i < COUNT_OF(mistakes); i++) {
+        CHECK_INT(read_words("", mistakes[i]), ERR_INVALID);
+        CHECK(says("is not known"));
+    }
+}
+
+static void an_address_has_a_port(void)
+{
+    static const char *const good[] = {"127.0.0.1:0", "localhost:65535", "[::1]:80", "::1:80"};
+    static const char *const bad[] = {"127.0.0.1:65536",
+                                      "127.0.0.1:99999",
+                                      "127.0.0.1",
+                                      ":80",
+                                      "127.0.0.1:",
+                                      "x:-1",
+                                      "x:08",
+                                      "x:+1"};
+    struct str host;
+    int64_t port;
+    char flag[64];
+
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        snprintf(flag, sizeof flag, "--toss-listen=%s", good[i]);
+        CHECK_INT(read_words(flag, NULL), ERR_OK);
+    }
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        snprintf(flag, sizeof flag, "--toss-listen=%s", bad[i]);
+        CHECK_INT(read_words(flag, NULL), ERR_INVALID);
+        CHECK(says("--toss-listen"));
+        CHECK(says("expected HOST:PORT with a port from 0 to 65535"));
+    }
+    CHECK(field_parse_listen(STR("[::1]:80"), &host, &port));
+    CHECK_STR(host, "::1");
+    CHECK_INT(port, 80);
+}
+
+static void a_url_has_a_host_and_perhaps_a_port(void)
+{
+    static const char *const good[] = {"http://h", "https://h:1", "http://u:p@h:65535/x:y@z",
+                                       "http://[::1]", "http://[::1]:80/"};
+    static const char *const bad[] = {
+        "",           "h:80",           "ftp://h",   "http://",     "http://:80",
+        "http://h:0", "http://h:65536", "http://h:", "http://h:x/", "http://u:p@h:99999/x"};
+
+    for (size_t i = 0; i < COUNT_OF(good); i++)
+        CHECK(field_is_http_url(str_from(good[i])));
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+        CHECK(!field_is_http_url(str_from(bad[i])));
+}
+
 static void the_nearest_word(void)
 {
     static const char *const words[] = {"serve", "migrate", "doctor"};
@@ -216,6 +287,9 @@ int main(void)
     RUN(the_unknown_is_refused_with_the_nearest_name);
     RUN(all_problems_are_told_at_once);
     RUN(secrets_come_from_files_and_are_never_shown);
+    RUN(what_kubernetes_tells_of_services_is_passed_over);
+    RUN(an_address_has_a_port);
+    RUN(a_url_has_a_host_and_perhaps_a_port);
     RUN(the_nearest_word);
     arena_release(&arena);
     static const char *const names[] = {"jumun.conf", "bad.conf", "secret"};

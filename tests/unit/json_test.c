@@ -339,6 +339,39 @@ static void all_bad_fields_are_reported_at_once(void)
     CHECK(reported("stranger", "UNKNOWN"));
 }
 
+/* How a query parameter or a setting reads it: the same rule as in a body, but for types. */
+static const char *code_of(enum field_type type, const char *text)
+{
+    static const char *const words[] = {"red", "green", NULL};
+    const struct field f = {.type = type, .min = 1, .max = 99, .names = words, .scale = 2};
+    struct all v;
+    struct field_wrong wrong = field_from_text(&f, &v, str_from(text));
+
+    return wrong.message ? wrong.code : "fits";
+}
+
+static void what_is_out_of_range_and_what_is_no_number(void)
+{
+    struct all v;
+
+    CHECK_STR(str_from(code_of(FIELD_INT, "99")), "fits");
+    static const char *const out[] = {"0", "100", "-5", "99999999999999999999"};
+    for (size_t i = 0; i < COUNT_OF(out); i++)
+        CHECK_STR(str_from(code_of(FIELD_INT, out[i])), "RANGE");
+    static const char *const none[] = {"", "ten", "1.5", "007", "-0", "-", "1e2"};
+    for (size_t i = 0; i < COUNT_OF(none); i++)
+        CHECK_STR(str_from(code_of(FIELD_INT, none[i])), "FORMAT");
+    CHECK_STR(str_from(code_of(FIELD_DECIMAL, "1.00")), "RANGE");
+    CHECK_STR(str_from(code_of(FIELD_ENUM, "green")), "fits");
+    CHECK_STR(str_from(code_of(FIELD_ENUM, "blue")), "FORMAT");
+    CHECK_INT(decode(&v, "{\"limit\":99999999999999999999,\"color\":\"blue\"}"), ERR_INVALID);
+    CHECK(reported("limit", "RANGE"));
+    const struct field_error *e = cx.story.field_errors;
+    while (e && !str_eq(e->field, STR("color")))
+        e = e->next;
+    CHECK(e && str_starts(e->message, STR("expected one of ")));
+}
+
 static void keys_nulls_and_numbers(void)
 {
     static const char *const not_integers[] = {"1.0",
@@ -505,6 +538,7 @@ int main(void)
     RUN(depth_ends_at_64);
     RUN(every_type_goes_in_and_out);
     RUN(all_bad_fields_are_reported_at_once);
+    RUN(what_is_out_of_range_and_what_is_no_number);
     RUN(keys_nulls_and_numbers);
     RUN(text_that_is_not_json_stops_at_once);
     RUN(errors_are_bounded_and_lenient_passes_strangers);

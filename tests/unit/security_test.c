@@ -772,6 +772,29 @@ static void keys_at_rest(void)
     CHECK_INT(keys_open(&cx, "/proc/nowhere/at/all", &one), ERR_UNAVAILABLE);
 }
 
+static void keys_that_are_only_read(void)
+{
+    char dir[] = "/tmp/jumun-keys-XXXXXX";
+    struct jwt_keys *made, *read;
+    struct stat st;
+
+    CHECK(mkdtemp(dir) != NULL);
+    const char *folder = arena_printf(&arena, "%s/keys", dir).p;
+    CHECK_INT(jwt_keys_open(&cx, &read), ERR_OK);
+    CHECK_INT(keys_read(&cx, dir, read), ERR_NOT_FOUND);
+    CHECK(stat(folder, &st) != 0); /* and none was made */
+    CHECK_INT(keys_open(&cx, dir, &made), ERR_OK);
+    CHECK_INT(keys_read(&cx, dir, read), ERR_OK);
+    CHECK_INT(jwt_keys_count(read), 1);
+    now_clock.virtual_us = NOW * US_PER_S + KEYS_LIVE_US;
+    CHECK_INT(keys_read(&cx, dir, read), ERR_NOT_FOUND);
+    now_clock.virtual_us = NOW * US_PER_S;
+    CHECK_INT(keys_read(&cx, dir, read), ERR_OK); /* it was not deleted for its age */
+    jwt_keys_close(made);
+    jwt_keys_close(read);
+    CHECK_INT(system(arena_printf(&arena, "rm -r %s", dir).p), 0);
+}
+
 struct hammer {
     struct str token;
     int bad;
@@ -971,6 +994,7 @@ int main(void)
     RUN(a_full_revocation_table_fails_closed);
     RUN(key_sets_round_trip);
     RUN(keys_at_rest);
+    RUN(keys_that_are_only_read);
     RUN(many_threads_at_once);
     RUN(passwords);
     RUN(common_passwords);

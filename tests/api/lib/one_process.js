@@ -9,7 +9,7 @@ const { APART } = require('./processes.js');
 const FILES = {
   'apart.test.js': 'starts its services apart by itself',
   'behind_proxy.test.js': 'about who is one client for the listener of a service; the gateway has such tests of its own',
-  'commands.test.js': 'starts no platform',
+  'commands.test.js': 'about the command line, and one platform in one process',
   'differential.test.js': 'about the parser behind foreign proxies, the same in every process; apart the gateway is before it',
   'doctor.test.js': 'starts no platform',
   'ended.test.js': 'starts its services apart by itself',
@@ -21,6 +21,7 @@ const FILES = {
   'production.test.js': 'about how one process starts; services apart look at the same settings',
   'readme.test.js': 'runs the commands of the README, which start one process',
   'replicas.test.js': 'whole platforms beside each other; tests/servers/faults has replicas of services apart',
+  'restore.test.js': 'starts no platform',
 };
 
 const SESSION = 'expects at once what other processes hear within a second: tests/api/ended.test.js is about that';
