@@ -31,6 +31,7 @@ int command_doctor(struct ctx *cx, const struct settings *s, struct list words);
 int command_replay(struct ctx *cx, const struct settings *s, struct list words);
 int command_backup(struct ctx *cx, const struct settings *s, struct list words);
 int command_restore(struct ctx *cx, const struct settings *s, struct list words);
+int command_operator(struct ctx *cx, const struct settings *s, struct list words);
 int command_dlq(struct ctx *cx, const struct settings *s, struct list words);
 int command_demo(struct ctx *cx, const struct settings *s, struct list words);
 

@@ -17,7 +17,7 @@ const struct field settings_fields[] = {
     F_STR(T, issuer, "issuer", 0, 1, 200, "issuer of tokens; default: the public address"),
     F_INT(T, auth_silence, "authSilence", 0, 0, 86400, "seconds without a word from auth after which users' tokens wait (503); 0: they are believed while auth is away"),
     F_STR(T, keys_secret, "keysSecret", SECRET, 1, 500, "seals the keys that sign tokens in auth's database, for all processes of auth; at least 32 characters; default: files in --data"),
-    F_STR(T, toss_url, "tossUrl", 0, 1, 200, "Toss Payments; default: the simulator of this process"),
+    F_STR(T, toss_url, "tossUrl", PATTERN_HTTP_URL, 1, 200, "Toss Payments; default: the simulator of this process"),
     F_STR(T, toss_secret_key, "tossSecretKey", SECRET, 1, 200, "secret key of the Toss account"),
     F_STR(T, toss_client_key, "tossClientKey", 0, 1, 200, "client key of the Toss account"),
     F_STR(T, database, "database", SECRET, 1, 500, "postgres://USER:PASSWORD@HOST[:PORT]/DATABASE, a schema per service; default: a file per service in --data"),

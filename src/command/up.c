@@ -164,9 +164,6 @@ static const char *misfit(const struct settings *s, const struct service *const 
 
     if (has(services, &gateway_service) && services[1])
         return "the gateway runs in a process of its own";
-    if (s->toss_url.p && !str_starts(s->toss_url, STR("https://")) &&
-        !str_starts(s->toss_url, STR("http://")))
-        return "--toss-url must be like https://api.tosspayments.com";
     if (s->env != ENV_PRODUCTION)
         return NULL;
     if (s->demo)

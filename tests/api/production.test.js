@@ -27,8 +27,8 @@ test('what is only for trying out is refused, each with what to do', () => {
   refused(['up', ...TOSS, '--demo'], /--demo is refused/);
   refused(['serve', 'payment'], /--toss-url https:/);
   refused(['serve', 'toss'], /the Toss simulator is refused/);
-  refused(['up'], /"prod".*not one of/, { JUMUN_ENV: 'prod' });
-  refused(['up', '--toss-url', 'api.tosspayments.com'], /must be like https:/, { JUMUN_ENV: 'development' });
+  refused(['up'], /"prod": expected one of development, production/, { JUMUN_ENV: 'prod' });
+  refused(['up', '--toss-url', 'api.tosspayments.com'], /--toss-url.*http/, { JUMUN_ENV: 'development' });
 });
 
 test('the demo world does not come along into production', async () => {
