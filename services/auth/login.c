@@ -90,7 +90,8 @@ enum err guess_right(struct ctx *cx, struct str subject)
     return db_exec(cx, "delete from login_attempts where subject = $1", ARGS(db_str(subject)));
 }
 
-static enum err take(struct ctx *cx, struct str key, int limit, int64_t window_ms)
+static enum err take(struct ctx *cx, struct str key, int limit, int64_t window_ms,
+                     const char *whose)
 {
     int64_t retry_ms;
     int left;
@@ -99,8 +100,8 @@ static enum err take(struct ctx *cx, struct str key, int limit, int64_t window_m
                    &retry_ms))
         return ERR_OK;
     cx->story.retry_after_s = (retry_ms + 999) / 1000;
-    return fail(cx, ERR_RATE_LIMITED, "more than %d in %" PRId64 " s: %.*s", limit,
-                window_ms / 1000, STR_ARG(key));
+    return fail(cx, ERR_RATE_LIMITED, "more than %d logins of one %s in %" PRId64 " s", limit,
+                whose, window_ms / 1000);
 }
 
 /* All attempts, right ones too: a house full of people behind one address fits easily. */
@@ -108,16 +109,18 @@ static enum err check_address(struct ctx *cx, struct str peer)
 {
     struct str key = arena_printf(cx->arena, "login:%.*s", STR_ARG(peer));
 
-    return take(cx, key, LOGINS_PER_MINUTE, MINUTE_MS);
+    return take(cx, key, LOGINS_PER_MINUTE, MINUTE_MS, "address");
 }
 
 /* Asked when the password was right: nobody else can use up what an account has. */
 static enum err check_account(struct ctx *cx, const struct account *account)
 {
     const char *id = ctx_uuid_text(cx, account->account_id);
+    struct str minute = arena_printf(cx->arena, "begin:m:%s", id);
+    struct str hour = arena_printf(cx->arena, "begin:h:%s", id);
 
-    TRY(take(cx, arena_printf(cx->arena, "begin:m:%s", id), BEGINS_PER_MINUTE, MINUTE_MS));
-    return take(cx, arena_printf(cx->arena, "begin:h:%s", id), BEGINS_PER_HOUR, 60 * MINUTE_MS);
+    TRY(take(cx, minute, BEGINS_PER_MINUTE, MINUTE_MS, "account"));
+    return take(cx, hour, BEGINS_PER_HOUR, 60 * MINUTE_MS, "account");
 }
 
 /* Best effort: a cart that stays behind must not keep anybody from logging in. */
