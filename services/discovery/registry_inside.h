@@ -32,6 +32,8 @@ struct registry {
 void lease_changed(struct registry *r, struct lease *l, enum instance_action action,
                    int64_t now_ms);
 void lease_owe(struct registry *r, struct lease *l, enum peer_action action);
+/* The bits of what that action takes the place of: an override is there, or it is not. */
+unsigned owed_instead(enum peer_action action);
 void lease_delete(struct registry *r, struct lease *l, int64_t now_ms);
 /* Forgets a deleted one; its place in `sorted` is given. */
 void lease_forget(struct registry *r, size_t at);

@@ -346,6 +346,54 @@ static void two_servers(void)
     registry_close(b);
 }
 
+/* What the peer is owed, in order: "REGISTER STATUS ". */
+static struct str owed(struct registry *r)
+{
+    static const char *const names[] = {"REGISTER", "STATUS", "DELETE_STATUS", "HEARTBEAT",
+                                        "CANCEL"};
+    struct list items = registry_pending(&cx, r, 0, 10);
+    struct buf b;
+
+    buf_init_arena(&b, &arena, 256);
+    for (size_t i = 0; i < items.n; i++)
+        buf_printf(&b, "%s ", names[LIST_AT(struct peer_item, items, i)->action]);
+    return b.n ? buf_str(&b) : STR("");
+}
+
+static void override(struct registry *r, enum http_method method, const char *value)
+{
+    const char *path = arena_printf(&arena, "/eureka/apps/A/1/status?value=%s", value).p;
+
+    CHECK_INT(ask(r, method, path, STR_NONE, false, NULL), 200);
+}
+
+static void a_peer_is_told_how_it_stands(void)
+{
+    struct registry *r = open_registry((struct registry_options){.n_peers = 1});
+
+    enrol(r, "A", "1");
+    CHECK_STR(owed(r), "REGISTER ");
+    CHECK_INT(ask(r, HTTP_DELETE, "/eureka/apps/A/1", STR_NONE, false, NULL), 200);
+    enrol(r, "A", "1"); /* it lives: of its end the peer need not hear */
+    CHECK_STR(owed(r), "REGISTER ");
+    CHECK_INT(ask(r, HTTP_DELETE, "/eureka/apps/A/1", STR_NONE, false, NULL), 200);
+    CHECK_STR(owed(r), "CANCEL ");
+    enrol(r, "A", "1");
+    CHECK_STR(owed(r), "REGISTER ");
+    override(r, HTTP_PUT, "OUT_OF_SERVICE");
+    override(r, HTTP_DELETE, "UP");
+    CHECK_STR(owed(r), "DELETE_STATUS ");
+    override(r, HTTP_DELETE, "UP");
+    override(r, HTTP_PUT, "OUT_OF_SERVICE");
+    CHECK_STR(owed(r), "STATUS ");
+    override(r, HTTP_DELETE, "UP"); /* while the peer could not be told of the override */
+    registry_owe(r, 0, STR("A"), STR("1"), PEER_STATUS);
+    CHECK_STR(owed(r), "DELETE_STATUS ");
+    registry_owe(r, 0, STR("A"), STR("1"), PEER_DELETE_STATUS);
+    CHECK_STR(owed(r), "DELETE_STATUS ");
+    registry_close(r);
+}
+
 static struct str heard;
 
 static void on_found(void *arg, struct str service, const struct str *addresses,
@@ -505,6 +553,7 @@ int main(void)
     RUN(bounds);
     RUN(escapes);
     RUN(two_servers);
+    RUN(a_peer_is_told_how_it_stands);
     RUN(our_client);
     RUN(xml_means_json);
     arena_release(&arena);
