@@ -24,6 +24,7 @@ struct registry {
     size_t n_unused, n, live, bytes;
     int64_t version;    /* of changes */
     int64_t evicted_ms; /* the last round */
+    int64_t ticked_ms;  /* the clock at the last call */
     /* Renewals, counted by whole minutes. */
     int64_t minute_ms, renewals, renewals_last;
 };

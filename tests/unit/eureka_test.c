@@ -230,6 +230,29 @@ static void many_fall_silent(void)
     registry_close(r);
 }
 
+static void a_clock_set_back_holds_up_no_end(void)
+{
+    struct registry *r = open_registry((struct registry_options){0});
+    struct str body;
+
+    enrol_ten(r);
+    renew_minutes(r, 0, 10, 2);
+    pass_s(-600);
+    CHECK_STR(registry_hash(&cx, r), "UP_10_"); /* it looks at the clock twice a second */
+    renew_minutes(r, 1, 10, 1);
+    CHECK_STR(registry_hash(&cx, r), "UP_10_"); /* within its lease, as without the step */
+    renew_minutes(r, 1, 10, 1);
+    pass_s(20);
+    CHECK_STR(registry_hash(&cx, r), "UP_9_");
+    CHECK_INT(get(r, "/eureka/apps/APP/0", NULL), 404);
+    pass_s(-600);
+    renew_minutes(r, 1, 10, 4);
+    fresh();
+    CHECK_INT(get(r, "/eureka/apps/delta", &body), 200); /* nor what was told long ago */
+    CHECK(!holds(body, "\"actionType\":\"DELETED\""));
+    registry_close(r);
+}
+
 static void renewals(void)
 {
     struct registry *r = open_registry((struct registry_options){0});
@@ -467,6 +490,38 @@ static void our_client(void)
     CHECK(client_open(&cx, &bad, &c) == ERR_INVALID);
 }
 
+static void our_client_and_a_clock_set_back(void)
+{
+    struct net net = {.a = open_registry((struct registry_options){0})};
+    struct client *c = NULL;
+    const struct client_options options = {
+        .urls = STR("http://a/eureka"),
+        .host = STR("10.0.0.1"),
+        .port = 8080,
+        .internal_port = 8081,
+        .every_s = 30,
+        .services = {STR("order")},
+        .n_services = 1,
+        .call = carry,
+        .call_arg = &net,
+    };
+
+    CHECK(client_open(&cx, &options, &c) == ERR_OK);
+    client_turn(&cx, c);
+    CHECK_INT(net.calls, 2); /* it registers, and looks */
+    pass_s(-600);
+    client_turn(&cx, c);
+    CHECK_INT(net.calls, 4);
+    pass_s(29);
+    client_turn(&cx, c); /* from then on as ever */
+    CHECK_INT(net.calls, 4);
+    pass_s(1);
+    client_turn(&cx, c);
+    CHECK_INT(net.calls, 6);
+    client_close(c);
+    registry_close(net.a);
+}
+
 /* A list fits in its buffer in both forms, whatever must be escaped in it. */
 static void escapes(void)
 {
@@ -549,12 +604,14 @@ int main(void)
     RUN(hash_code);
     RUN(one_dies);
     RUN(many_fall_silent);
+    RUN(a_clock_set_back_holds_up_no_end);
     RUN(renewals);
     RUN(bounds);
     RUN(escapes);
     RUN(two_servers);
     RUN(a_peer_is_told_how_it_stands);
     RUN(our_client);
+    RUN(our_client_and_a_clock_set_back);
     RUN(xml_means_json);
     arena_release(&arena);
     return test_end();
