@@ -566,7 +566,8 @@ static void who_is_stopping_asks_no_more(void)
     w.stop_store = true;
     CHECK_INT(holds_ask(&job), ERR_OK);
     CHECK_INT(w.asked, 1);
-    w.stop_store = job.svc->stop = false;
+    w.stop_store = false;
+    job.svc->stop = false;
 }
 
 static void nobody_is_asked_twice_who_is_away(void)
