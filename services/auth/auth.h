@@ -2,6 +2,7 @@
 #pragma once
 
 #include "flow/outbox.h"
+#include "service/ended.h"
 #include "service/platform.h"
 #include "service/reply.h"
 #include "service/service.h"
@@ -46,11 +47,11 @@ struct tokens {
     struct session_user user;
 };
 /*
- * Inside a transaction. `ended` (struct uuid) collects what must be refused after the commit, by
- * sessions_forget: at once in this process; the others ask for them (ended.c).
+ * Inside a transaction. `ended` collects what must be refused after the commit, by sessions_forget:
+ * at once in this process; the others ask for them (ended.c).
  */
 struct ended {
-    struct uuid ids[SESSIONS_MAX + 1];
+    struct ended_session sessions[SESSIONS_MAX + 1];
     size_t n;
 };
 /* A new session with its first refresh token, and an access token. */

@@ -5,7 +5,6 @@
  * request costs a question. The list is short: after JWT_LIFETIME_S no token of such a session is
  * alive.
  */
-#include "service/ended.h"
 #include "auth/auth.h"
 
 struct ended_query {
@@ -19,21 +18,10 @@ const struct field ended_query_fields[] = {
     F_END(struct ended_query),
 };
 
-struct ended_row {
-    struct uuid session_id;
-    int64_t revoked_at;
-};
-
-static const struct field ended_row_fields[] = {
-    F_UUID(struct ended_row, session_id, "sessionId", 0, ""),
-    F_TIME(struct ended_row, revoked_at, "revokedAt", 0, ""),
-    F_END(struct ended_row),
-};
-
 /* Oldest first: what ends meanwhile comes on a later page. */
 static enum err next_page(struct ctx *cx, int64_t since, struct uuid after, struct list *ret)
 {
-    return db_all(cx, ended_row_fields, ret,
+    return db_all(cx, ended_session_fields, ret,
                   "select session_id, revoked_at from sessions where revoked_at >= $1 "
                   "and (revoked_at > $1 or session_id > $2) "
                   "order by revoked_at, session_id limit $3",
@@ -48,16 +36,13 @@ enum err auth_ended(struct ctx *cx, const struct request *rq, struct reply *rp)
     int64_t since = ctx_now(cx) - (q->last_s ? q->last_s : ENDED_LAST_S) * US_PER_S;
     struct uuid after = least;
     struct ended_page out = {0};
-    struct list rows;
 
     if (q->cursor.p)
         TRY(page_after(cx, &page, &since, &after));
-    TRY(next_page(cx, since, after, &rows));
-    out.sessions = (struct list){arena_array(cx->arena, rows.n, sizeof(struct uuid)), rows.n};
-    for (size_t i = 0; i < rows.n; i++)
-        *LIST_AT(struct uuid, out.sessions, i) = LIST_AT(struct ended_row, rows, i)->session_id;
-    if (rows.n == ENDED_PAGE) {
-        const struct ended_row *last = LIST_AT(struct ended_row, rows, rows.n - 1);
+    TRY(next_page(cx, since, after, &out.sessions));
+    if (out.sessions.n == ENDED_PAGE) {
+        const struct ended_session *last =
+            LIST_AT(struct ended_session, out.sessions, out.sessions.n - 1);
         out.next_cursor = page_cursor(cx, last->revoked_at, last->session_id);
     }
     return reply_data(cx, rp, 200, ended_page_fields, &out);
@@ -72,8 +57,8 @@ enum err sessions_recall(struct ctx *cx)
     do {
         TRY(next_page(cx, since, after, &rows));
         for (size_t i = 0; i < rows.n; i++) {
-            const struct ended_row *row = LIST_AT(struct ended_row, rows, i);
-            ended_forget(cx, row->session_id);
+            const struct ended_session *row = LIST_AT(struct ended_session, rows, i);
+            ended_forget(cx, row);
             since = row->revoked_at;
             after = row->session_id;
         }

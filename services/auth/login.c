@@ -15,7 +15,12 @@
 #define WRONG_MAX 10
 #define WRONG_WINDOW_US (15 * US_PER_MIN)
 #define WRONG_DELAY_US (2 * US_PER_MIN)
+#define MINUTE_MS (60 * 1000)
 #define LOGINS_PER_MINUTE 1000 /* per client address, over all accounts */
+/* Of one account, with its password: each beyond SESSIONS_MAX ends a session, of which every
+ * process must hear. Far more than its people need, far less than would fill their tables. */
+#define BEGINS_PER_MINUTE 60
+#define BEGINS_PER_HOUR 200
 
 struct login {
     struct str username, password;
@@ -85,17 +90,37 @@ enum err guess_right(struct ctx *cx, struct str subject)
     return db_exec(cx, "delete from login_attempts where subject = $1", ARGS(db_str(subject)));
 }
 
-/* All attempts, right ones too: a house full of people behind one address fits easily. */
-static enum err check_address(struct ctx *cx, struct str peer)
+static enum err take(struct ctx *cx, struct str key, int limit, int64_t window_ms,
+                     const char *whose)
 {
-    struct cache *cache = platform_cache(svc_platform(cx->svc));
-    struct str key = arena_printf(cx->arena, "login:%.*s", STR_ARG(peer));
     int64_t retry_ms;
     int left;
 
-    if (!cache_take(cx, cache, key, LOGINS_PER_MINUTE, 60 * 1000, &left, &retry_ms))
-        return fail(cx, ERR_RATE_LIMITED, "logins of one address");
-    return ERR_OK;
+    if (cache_take(cx, platform_cache(svc_platform(cx->svc)), key, limit, window_ms, &left,
+                   &retry_ms))
+        return ERR_OK;
+    cx->story.retry_after_s = (retry_ms + 999) / 1000;
+    return fail(cx, ERR_RATE_LIMITED, "more than %d logins of one %s in %" PRId64 " s", limit,
+                whose, window_ms / 1000);
+}
+
+/* All attempts, right ones too: a house full of people behind one address fits easily. */
+static enum err check_address(struct ctx *cx, struct str peer)
+{
+    struct str key = arena_printf(cx->arena, "login:%.*s", STR_ARG(peer));
+
+    return take(cx, key, LOGINS_PER_MINUTE, MINUTE_MS, "address");
+}
+
+/* Asked when the password was right: nobody else can use up what an account has. */
+static enum err check_account(struct ctx *cx, const struct account *account)
+{
+    const char *id = ctx_uuid_text(cx, account->account_id);
+    struct str minute = arena_printf(cx->arena, "begin:m:%s", id);
+    struct str hour = arena_printf(cx->arena, "begin:h:%s", id);
+
+    TRY(take(cx, minute, BEGINS_PER_MINUTE, MINUTE_MS, "account"));
+    return take(cx, hour, BEGINS_PER_HOUR, 60 * MINUTE_MS, "account");
 }
 
 /* Best effort: a cart that stays behind must not keep anybody from logging in. */
@@ -138,6 +163,7 @@ enum err auth_login(struct ctx *cx, const struct request *rq, struct reply *rp)
         return guess_wrong(cx, subject);
     if (account.banned_at != 0)
         return fail(cx, ERR_FORBIDDEN, "banned account");
+    TRY(check_account(cx, &account));
 
     TRY(db_begin(cx));
     TRY(guess_right(cx, subject));

@@ -14,7 +14,6 @@
 #include "security/jwt.h"
 #include "security/password.h"
 #include "security/secret.h"
-#include "service/ended.h"
 
 static const struct field session_user_fields[] = {
     F_UUID(struct session_user, user_id, "userId", REQUIRED, "account id"),
@@ -55,17 +54,6 @@ const struct field password_fields[] = {
     F_STR(struct password_change, new_password, "newPassword", REQUIRED | SECRET, 10, 128,
           "not a common one"),
     F_END(struct password_change),
-};
-
-struct session_revoked {
-    struct uuid session_id;
-    int64_t revoked_at;
-};
-
-static const struct field session_revoked_fields[] = {
-    F_UUID(struct session_revoked, session_id, "sessionId", REQUIRED, "refuse its access tokens"),
-    F_TIME(struct session_revoked, revoked_at, "revokedAt", REQUIRED, "since"),
-    F_END(struct session_revoked),
 };
 
 static enum err access_token(struct ctx *cx, const struct account *account, struct uuid session_id,
@@ -173,18 +161,18 @@ enum err session_begin(struct ctx *cx, const struct account *account, struct tok
 
 enum err session_end(struct ctx *cx, struct uuid session_id, struct ended *ended)
 {
-    struct session_revoked event = {session_id, ctx_now(cx)};
+    struct ended_session event = {session_id, ctx_now(cx)};
     int64_t rows;
 
     TRY(db_change(
         cx, &rows,
         "update sessions set revoked_at = $2 where session_id = $1 and revoked_at is null",
-        ARGS(db_uuid(session_id), db_int(ctx_now(cx)))));
+        ARGS(db_uuid(session_id), db_int(event.revoked_at))));
     if (rows == 0)
         return ERR_OK; /* ended before: the event was written then */
-    assert(ended->n < COUNT_OF(ended->ids));
-    ended->ids[ended->n++] = session_id;
-    return outbox_append(cx, "auth.session.revoked", session_id, session_revoked_fields, &event);
+    assert(ended->n < COUNT_OF(ended->sessions));
+    ended->sessions[ended->n++] = event;
+    return outbox_append(cx, "auth.session.revoked", session_id, ended_session_fields, &event);
 }
 
 enum err sessions_end(struct ctx *cx, struct uuid account_id, struct uuid except,
@@ -208,7 +196,7 @@ enum err sessions_forget(struct ctx *cx, const struct ended *ended)
 {
     TRY(db_durable(cx));
     for (size_t i = 0; i < ended->n; i++)
-        ended_forget(cx, ended->ids[i]);
+        ended_forget(cx, &ended->sessions[i]);
     return ERR_OK;
 }
 

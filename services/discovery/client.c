@@ -279,13 +279,19 @@ static int64_t again(const struct client *c, enum err e)
     return (e == ERR_OK || every_s < RETRY_MAX_S ? every_s : RETRY_MAX_S) * US_PER_S;
 }
 
+/* Nothing waits longer than an interval: a clock that was set back makes all due. */
+static bool is_due(const struct client *c, int64_t now_us, int64_t due_us)
+{
+    return now_us >= due_us || due_us - now_us > c->options.every_s * US_PER_S;
+}
+
 void client_turn(struct ctx *cx, struct client *c)
 {
     int64_t now_us = ctx_now(cx);
 
     for (size_t i = 0; i < c->options.n_services; i++) {
         struct registered *own = &c->own[i];
-        if (now_us < own->due_us)
+        if (!is_due(c, now_us, own->due_us))
             continue;
         enum err e = renew(cx, c, own);
         own->due_us = now_us + again(c, e);
@@ -293,7 +299,7 @@ void client_turn(struct ctx *cx, struct client *c)
             log_event(cx, LOG_WARN, "discovery: %.*s is not registered: %s", STR_ARG(own->service),
                       cx->story.detail);
     }
-    if (now_us < c->fetch_due_us)
+    if (!is_due(c, now_us, c->fetch_due_us))
         return;
     enum err e = look(cx, c);
     c->fetch_due_us = now_us + again(c, e);

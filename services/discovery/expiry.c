@@ -3,6 +3,8 @@
 #include "discovery/registry_inside.h"
 
 #define MINUTE_MS 60000
+/* Threads read the clock before they take their turn: less than that is no step back. */
+#define STEP_MS 1000
 #define EVICT_MS_DEFAULT 60000
 #define ROUNDS_MAX 16
 /* 85 of 100 renewals must come: with fewer, the network is more likely ill than the clients. */
@@ -72,12 +74,26 @@ static void forget_old(struct registry *r, int64_t now_ms)
             lease_forget(r, i);
 }
 
+/* The clock was set back: so is what happened, and leases end after as long a silence as before. */
+static void set_back(struct registry *r, int64_t by_ms)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        r->sorted[i]->is.renewed_ms -= by_ms;
+        r->sorted[i]->changed_ms -= by_ms;
+    }
+    r->minute_ms -= by_ms;
+    r->evicted_ms -= by_ms;
+}
+
 void registry_tick(struct registry *r, int64_t now_ms)
 {
     int64_t every_ms = r->options.evict_ms > 0 ? r->options.evict_ms : EVICT_MS_DEFAULT;
 
     if (r->minute_ms == 0)
         r->minute_ms = r->evicted_ms = now_ms;
+    if (r->ticked_ms - now_ms > STEP_MS)
+        set_back(r, r->ticked_ms - now_ms);
+    r->ticked_ms = now_ms;
     count_minutes(r, now_ms);
     if (now_ms - r->evicted_ms < every_ms)
         return;

@@ -91,10 +91,17 @@ void lease_changed(struct registry *r, struct lease *l, enum instance_action act
     r->version++;
 }
 
+unsigned owed_instead(enum peer_action action)
+{
+    return action == PEER_STATUS          ? 1u << PEER_DELETE_STATUS
+           : action == PEER_DELETE_STATUS ? 1u << PEER_STATUS
+                                          : 0;
+}
+
 void lease_owe(struct registry *r, struct lease *l, enum peer_action action)
 {
     for (size_t i = 0; i < r->options.n_peers; i++)
-        l->owed[i] = (unsigned char)(l->owed[i] | 1u << action);
+        l->owed[i] = (unsigned char)((l->owed[i] & ~owed_instead(action)) | 1u << action);
 }
 
 void lease_delete(struct registry *r, struct lease *l, int64_t now_ms)
@@ -103,6 +110,14 @@ void lease_delete(struct registry *r, struct lease *l, int64_t now_ms)
     r->live--;
     memset(l->owed, 0, sizeof l->owed);
     lease_changed(r, l, INSTANCE_DELETED, now_ms);
+}
+
+/* A peer that was not told of its end need not hear of it any more. */
+static void revive(struct registry *r, struct lease *l)
+{
+    l->gone = false;
+    r->live++;
+    memset(l->owed, 0, sizeof l->owed);
 }
 
 void lease_forget(struct registry *r, size_t at)
@@ -228,8 +243,8 @@ static enum err register_locked(struct ctx *cx, struct registry *r, const struct
         l->is.evicted_ms = 0;
     } else {
         TRY(store(cx, r, l, &is, bytes));
-        r->live += !lives;
-        l->gone = false;
+        if (!lives)
+            revive(r, l);
     }
     lease_changed(r, l, INSTANCE_ADDED, now_ms);
     return ERR_OK;
@@ -258,10 +273,8 @@ enum err registry_put(struct ctx *cx, struct registry *r, const struct instance 
     size_t at = lease_at(r, is->app, is->id, &found);
     struct lease *l = found ? r->sorted[at] : NULL;
     enum err e = l ? store(cx, r, l, is, bytes) : insert(cx, r, is, bytes, &l);
-    if (e == ERR_OK && l->gone) {
-        l->gone = false;
-        r->live++;
-    }
+    if (e == ERR_OK && l->gone)
+        revive(r, l);
     return leave(r, e);
 }
 

@@ -24,6 +24,7 @@ struct registry {
     size_t n_unused, n, live, bytes;
     int64_t version;    /* of changes */
     int64_t evicted_ms; /* the last round */
+    int64_t ticked_ms;  /* the clock at the last call */
     /* Renewals, counted by whole minutes. */
     int64_t minute_ms, renewals, renewals_last;
 };
@@ -32,6 +33,8 @@ struct registry {
 void lease_changed(struct registry *r, struct lease *l, enum instance_action action,
                    int64_t now_ms);
 void lease_owe(struct registry *r, struct lease *l, enum peer_action action);
+/* The bits of what that action takes the place of: an override is there, or it is not. */
+unsigned owed_instead(enum peer_action action);
 void lease_delete(struct registry *r, struct lease *l, int64_t now_ms);
 /* Forgets a deleted one; its place in `sorted` is given. */
 void lease_forget(struct registry *r, size_t at);

@@ -203,7 +203,9 @@ void registry_owe(struct registry *r, size_t peer, struct str app, struct str id
 
     pthread_mutex_lock(&r->lock);
     size_t at = lease_at(r, app, id, &found);
-    if (found && r->sorted[at]->gone == (action == PEER_CANCEL))
-        r->sorted[at]->owed[peer] = (unsigned char)(r->sorted[at]->owed[peer] | 1u << action);
+    struct lease *l = found ? r->sorted[at] : NULL;
+    bool is_newer = l && (l->owed[peer] & owed_instead(action)) != 0; /* that which came since */
+    if (l && !is_newer && l->gone == (action == PEER_CANCEL))
+        l->owed[peer] = (unsigned char)(l->owed[peer] | 1u << action);
     pthread_mutex_unlock(&r->lock);
 }

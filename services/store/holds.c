@@ -7,6 +7,7 @@
 #define HOLD_OLD_US (30 * US_PER_MIN)
 #define ASKED_AT_ONCE 50
 #define ASKED_MAX 2000 /* in one run */
+#define CALL_US (3 * US_PER_S)
 
 struct hold {
     struct uuid order_id;
@@ -50,8 +51,10 @@ static enum err ask(struct ctx *cx, struct uuid order_id)
     struct str path =
         arena_printf(cx->arena, "/internal/v1/orders/%s/status", ctx_uuid_text(cx, order_id));
 
+    cx->deadline_us = clock_monotonic_us() + CALL_US;
     enum err e =
         call_service(cx, "order", HTTP_GET, path.p, NULL, NULL, order_state_fields, &state);
+    cx->deadline_us = 0;
     if (e != ERR_OK && e != ERR_NOT_FOUND)
         return e;
     if (e == ERR_OK && !is_dead(state.status))
@@ -60,14 +63,38 @@ static enum err ask(struct ctx *cx, struct uuid order_id)
     return release(cx, order_id);
 }
 
-/* Old ones that live on, or that cannot be asked about, stand in front of nobody. */
+/* It says nothing of the order: the next question would wait as long, and timers wait for us. */
+static bool is_away(enum err e)
+{
+    return e == ERR_UNAVAILABLE || e == ERR_STARTING || e == ERR_BUSY || e == ERR_DEADLINE ||
+           e == ERR_UPSTREAM;
+}
+
+/* Those of one page, until somebody is away. */
+static enum err ask_each(struct ctx *cx, struct list holds, enum err *first_failed)
+{
+    for (size_t i = 0; i < holds.n && !svc_is_stopping(cx->svc); i++) {
+        enum err e = ask(cx, LIST_AT(struct hold, holds, i)->order_id);
+        if (e == ERR_OK)
+            continue;
+        db_rollback(cx);
+        if (is_away(e))
+            return e;
+        *first_failed = *first_failed == ERR_OK ? e : *first_failed;
+    }
+    return ERR_OK;
+}
+
+/* Old ones that live on, or of which no sense can be made, stand in front of nobody. */
 enum err holds_ask(struct ctx *cx)
 {
     struct hold last = {.created_at = INT64_MIN};
     struct list holds = {NULL, ASKED_AT_ONCE};
     enum err first_failed = ERR_OK;
 
-    for (size_t asked = 0; holds.n == ASKED_AT_ONCE && asked < ASKED_MAX; asked += holds.n) {
+    for (size_t asked = 0;
+         holds.n == ASKED_AT_ONCE && asked < ASKED_MAX && !svc_is_stopping(cx->svc);
+         asked += holds.n) {
         TRY(db_all(
             cx, hold_fields, &holds,
             "select order_id, created_at from reservations where state = 'HELD'"
@@ -75,14 +102,9 @@ enum err holds_ask(struct ctx *cx)
             " order by created_at, order_id limit $4",
             ARGS(db_int(ctx_now(cx) - HOLD_OLD_US), db_int(last.created_at), db_uuid(last.order_id),
                  db_int(ASKED_AT_ONCE))));
-        for (size_t i = 0; i < holds.n; i++) {
-            last = *LIST_AT(struct hold, holds, i);
-            enum err e = ask(cx, last.order_id);
-            if (e == ERR_OK)
-                continue;
-            db_rollback(cx);
-            first_failed = first_failed == ERR_OK ? e : first_failed;
-        }
+        TRY(ask_each(cx, holds, &first_failed));
+        if (holds.n > 0)
+            last = *LIST_AT(struct hold, holds, holds.n - 1);
     }
     return first_failed;
 }

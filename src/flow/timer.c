@@ -95,7 +95,7 @@ static enum err fire(struct ctx *cx, const struct timer_row *row, const struct d
     return db_commit(cx);
 }
 
-/* 1, 2, 4 ... 60 s: the timer stays, later. */
+/* 1, 2, 4 ... 60 s: the timer stays, later; unless somebody has moved it meanwhile. */
 static void put_off(struct ctx *cx, const struct due_timer *t)
 {
     int64_t shift = t->attempt < 6 ? t->attempt : 6;
@@ -106,8 +106,9 @@ static void put_off(struct ctx *cx, const struct due_timer *t)
     if (e == ERR_OK)
         e = db_exec(cx,
                     "update timers set due_us = $3, attempt = attempt + 1, lease_until = 0"
-                    " where kind = $1 and subject = $2",
-                    ARGS(db_str(t->kind), db_uuid(t->subject), db_int(ctx_now(cx) + wait_us)));
+                    " where kind = $1 and subject = $2 and due_us = $4",
+                    ARGS(db_str(t->kind), db_uuid(t->subject), db_int(ctx_now(cx) + wait_us),
+                         db_int(t->due_us)));
     if (e == ERR_OK)
         e = db_commit(cx);
     if (e != ERR_OK)
@@ -158,11 +159,13 @@ enum err timers_run(struct ctx *cx, const struct timer_row *table, size_t max, s
     return next_due(cx, ret_next_us);
 }
 
+/* If it took longer than its lease, another process may have begun it since. */
 static enum err finish_job(struct ctx *cx, const struct job *job, int64_t due_us)
 {
     TRY(db_begin(cx));
-    TRY(db_exec(cx, "update jobs set due_us = $2, lease_until = 0 where name = $1",
-                ARGS(db_str(str_from(job->name)), db_int(due_us))));
+    TRY(db_exec(
+        cx, "update jobs set due_us = $2, lease_until = 0 where name = $1 and lease_holder = $3",
+        ARGS(db_str(str_from(job->name)), db_int(due_us), db_uuid(cx->instance))));
     TRY(db_commit(cx));
     return db_durable(cx);
 }

@@ -326,8 +326,7 @@ static enum err verify(struct ctx *cx, struct jwt_keys *keys, struct str token,
         seen->generation = generation;
     }
     TRY(check_times(cx, seen->issued_s, seen->not_before_s, seen->expires_s, expect));
-    if (jwt_is_revoked(keys, seen->user_id, seen->session_id,
-                       jwt_issued_us(seen->token_id, seen->issued_s)))
+    if (jwt_is_revoked(keys, seen->session_id, jwt_issued_us(seen->token_id, seen->issued_s)))
         return refuse(cx, "revoked");
     if (!cached)
         jwt_cache_put(keys, token, seen, ctx_now(cx) / US_PER_S);

@@ -82,16 +82,15 @@ enum err jwt_verify(struct ctx *cx, struct jwt_keys *keys, struct str token,
 bool jwt_read_kid(struct ctx *cx, struct str token, struct str *ret) MUST_USE;
 bool jwt_keys_know(struct jwt_keys *keys, struct str kid);
 
+/* So long after its session's end an access token may still be shown to somebody. */
+#define JWT_REVOKED_S (JWT_LIFETIME_S + 2 * JWT_LEEWAY_S)
 /*
- * Both tables are bounded. A full one fails closed: everything issued before now is refused, which
- * costs each client one refresh. A session is forgotten at until_us (the last possible expiry of
- * its tokens).
+ * Tokens of that session are refused, for as long as one may live. Saying it again changes nothing.
+ * What is remembered is bounded, and fails closed: beyond the bound, tokens that were issued before
+ * the ends that are given up are refused, whosesoever they are; never those issued after ended_us.
  */
-void jwt_revoke_session(struct jwt_keys *keys, struct uuid session_id, int64_t now_us,
-                        int64_t until_us);
-/* Tokens of the user that were issued before that moment are refused until until_us. */
-void jwt_revoke_user(struct jwt_keys *keys, struct uuid user_id, int64_t issued_before_us,
-                     int64_t until_us);
+void jwt_revoke_session(struct jwt_keys *keys, struct uuid session_id, int64_t ended_us,
+                        int64_t now_us);
 
 struct jwt_stats {
     uint64_t hits, misses, refused, evicted;

@@ -1,5 +1,5 @@
 /*
- * jwt_cache.c -- remembers verified tokens, and who has been sent away.
+ * jwt_cache.c -- remembers verified tokens.
  *
  * The cache is 4-way set associative in shards with a lock each. The key is a SHA-256 over what was
  * expected and the token's text, so that a token accepted for one audience is never taken for
@@ -109,117 +109,6 @@ void jwt_cache_put(struct jwt_keys *keys, struct str token, const struct jwt_see
         *victim = *seen;
     }
     pthread_mutex_unlock(&shard->lock);
-}
-
-int64_t jwt_issued_us(struct uuid token_id, int64_t issued_s)
-{
-    int64_t ms = 0;
-
-    if (token_id.b[6] >> 4 != 7)
-        return issued_s * US_PER_S;
-    for (int i = 0; i < 6; i++)
-        ms = ms << 8 | token_id.b[i];
-    return ms / 1000 == issued_s ? ms * US_PER_MS : issued_s * US_PER_S;
-}
-
-/* Ids are random at their end; the table is at most half full, so runs stay short. */
-static size_t slot_of(struct uuid id)
-{
-    uint64_t v;
-    memcpy(&v, id.b + 8, sizeof(v));
-    v ^= v >> 32;
-    return (size_t)(v * UINT64_C(0x9e3779b97f4a7c15) >> 40) % (2 * JWT_REVOKED_MAX);
-}
-
-/* The row of the id, or the free one where it belongs. */
-static struct jwt_revoked *row_of(const struct jwt_revoked_table *table, struct uuid id)
-{
-    size_t i = slot_of(id);
-    while (!uuid_is_nil(table->rows[i].id) && !uuid_eq(table->rows[i].id, id))
-        i = (i + 1) % (2 * JWT_REVOKED_MAX);
-    return &table->rows[i];
-}
-
-static bool refuses(const struct jwt_revoked_table *table, struct uuid id, int64_t issued_us)
-{
-    return table->rows != NULL && !uuid_is_nil(id) && issued_us < row_of(table, id)->before_us;
-}
-
-bool jwt_is_revoked(struct jwt_keys *keys, struct uuid user_id, struct uuid session_id,
-                    int64_t issued_us)
-{
-    if (issued_us < atomic_load(&keys->floor_us))
-        return true;
-    if (atomic_load(&keys->revocations) == 0)
-        return false;
-    pthread_rwlock_rdlock(&keys->lock);
-    bool revoked = refuses(&keys->sessions, session_id, issued_us) ||
-                   refuses(&keys->users, user_id, issued_us);
-    pthread_rwlock_unlock(&keys->lock);
-    return revoked;
-}
-
-/* Keeps what is still of use; into fresh rows, as open addressing does not forget one by one. */
-static void sweep(struct jwt_revoked_table *table, int64_t now_us)
-{
-    struct jwt_revoked *old = table->rows;
-
-    table->rows = calloc((size_t)2 * JWT_REVOKED_MAX, sizeof(*old));
-    if (table->rows == NULL) {
-        table->rows = old;
-        return;
-    }
-    table->n = 0;
-    for (size_t i = 0; old != NULL && i < (size_t)2 * JWT_REVOKED_MAX; i++)
-        if (!uuid_is_nil(old[i].id) && old[i].until_us > now_us) {
-            *row_of(table, old[i].id) = old[i];
-            table->n++;
-        }
-    free(old);
-}
-
-static void revoke(struct jwt_keys *keys, struct jwt_revoked_table *table, struct jwt_revoked row,
-                   int64_t now_us)
-{
-    if (uuid_is_nil(row.id))
-        return;
-    pthread_rwlock_wrlock(&keys->lock);
-    if (table->rows == NULL || table->n == JWT_REVOKED_MAX)
-        sweep(table, now_us);
-    struct jwt_revoked *at = table->rows != NULL ? row_of(table, row.id) : NULL;
-    if (at != NULL && !uuid_is_nil(at->id)) {
-        at->before_us = row.before_us > at->before_us ? row.before_us : at->before_us;
-        at->until_us = row.until_us > at->until_us ? row.until_us : at->until_us;
-    } else if (at != NULL && table->n < JWT_REVOKED_MAX) {
-        *at = row;
-        table->n++;
-    } else {
-        /* Full, or no memory: refuse everything so far rather than forget one. */
-        if (now_us > atomic_load(&keys->floor_us))
-            atomic_store(&keys->floor_us, now_us);
-    }
-    atomic_store(&keys->revocations, keys->sessions.n + keys->users.n);
-    pthread_rwlock_unlock(&keys->lock);
-}
-
-void jwt_revoke_session(struct jwt_keys *keys, struct uuid session_id, int64_t now_us,
-                        int64_t until_us)
-{
-    struct jwt_revoked row = {session_id, INT64_MAX, until_us};
-    revoke(keys, &keys->sessions, row, now_us);
-}
-
-void jwt_revoke_user(struct jwt_keys *keys, struct uuid user_id, int64_t issued_before_us,
-                     int64_t until_us)
-{
-    struct jwt_revoked row = {user_id, issued_before_us, until_us};
-    revoke(keys, &keys->users, row, issued_before_us);
-}
-
-void jwt_revoked_release(struct jwt_keys *keys)
-{
-    free(keys->sessions.rows);
-    free(keys->users.rows);
 }
 
 struct jwt_stats jwt_stats(struct jwt_keys *keys)

@@ -38,27 +38,26 @@ struct jwt_shard {
     uint64_t hits, misses, evicted;
 };
 
-#define JWT_REVOKED_MAX 16384 /* of each kind */
+#define JWT_REVOKED_MAX 65536 /* 3 MiB of rows and gaps; a table begins with 6 KiB */
 
 struct jwt_revoked {
-    struct uuid id;    /* nil: free */
-    int64_t before_us; /* issued before that: refused */
-    int64_t until_us;  /* nothing issued before can be alive after that */
+    struct uuid id; /* of a session; nil: free */
+    int64_t ended_us;
 };
 
 struct jwt_revoked_table {
-    struct jwt_revoked *rows; /* 2 * JWT_REVOKED_MAX, open addressing; made at the first use */
-    size_t n;
+    struct jwt_revoked *rows; /* open addressing; made at the first use */
+    size_t slots, n;
 };
 
 struct jwt_keys {
-    pthread_rwlock_t lock; /* of keys, n and the two tables */
+    pthread_rwlock_t lock; /* of keys, n and revoked */
     struct jwt_key keys[JWT_KEYS_MAX];
     size_t n;
     _Atomic uint64_t generation; /* rises when a key goes: what it verified is forgotten */
-    struct jwt_revoked_table sessions, users;
+    struct jwt_revoked_table revoked;
     _Atomic int64_t floor_us;   /* everything issued before is refused; 0: nothing */
-    _Atomic size_t revocations; /* rows in both tables; 0: no need to look */
+    _Atomic size_t revocations; /* rows of the table; 0: no need to look */
     _Atomic uint64_t refused;
     EVP_MD *sha256;
     struct jwt_shard shards[JWT_SHARDS];
@@ -67,8 +66,7 @@ struct jwt_keys {
 /* When a token was born: to the millisecond by its UUIDv7 id when that agrees with `iat`. */
 int64_t jwt_issued_us(struct uuid token_id, int64_t issued_s);
 /* Is this token revoked? Counts nothing, takes the read lock when there is anything to look at. */
-bool jwt_is_revoked(struct jwt_keys *keys, struct uuid user_id, struct uuid session_id,
-                    int64_t issued_us);
+bool jwt_is_revoked(struct jwt_keys *keys, struct uuid session_id, int64_t issued_us);
 
 bool jwt_cache_init(struct jwt_keys *keys);
 void jwt_cache_release(struct jwt_keys *keys);

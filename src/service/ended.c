@@ -16,12 +16,19 @@
  * further than a request lives and clocks of two auths may differ.
  */
 #define LOOK_BACK_S (JWT_LEEWAY_S + 60)
+#define CURSOR_MAX 200
 #define WAIT_STEP_US (2 * US_PER_MS)
 
+const struct field ended_session_fields[] = {
+    F_UUID(struct ended_session, session_id, "sessionId", REQUIRED, "session"),
+    F_TIME(struct ended_session, revoked_at, "revokedAt", REQUIRED, "its end"),
+    F_END(struct ended_session),
+};
+
 const struct field ended_page_fields[] = {
-    F_UUIDS(struct ended_page, sessions, "sessions", REQUIRED, 0, ENDED_PAGE,
-            "sessions that are over, oldest first"),
-    F_STR(struct ended_page, next_cursor, "nextCursor", NULLABLE, 1, 200, "there is more"),
+    F_LIST(struct ended_page, sessions, "sessions", REQUIRED, 0, ENDED_PAGE, ended_session_fields,
+           "sessions that are over, oldest first"),
+    F_STR(struct ended_page, next_cursor, "nextCursor", NULLABLE, 1, CURSOR_MAX, "there is more"),
     F_END(struct ended_page),
 };
 
@@ -34,10 +41,10 @@ struct ended_watch {
     struct metric *silence_s;
 };
 
-void ended_forget(struct ctx *cx, struct uuid session_id)
+void ended_forget(struct ctx *cx, const struct ended_session *ended)
 {
-    jwt_revoke_session(svc_platform(cx->svc)->keys, session_id, ctx_now(cx),
-                       ctx_now(cx) + ENDED_LAST_S * US_PER_S);
+    jwt_revoke_session(svc_platform(cx->svc)->keys, ended->session_id, ended->revoked_at,
+                       ctx_now(cx));
 }
 
 /* An interval, not a moment: our clock need not be auth's. */
@@ -51,22 +58,22 @@ static int64_t seconds_back(const struct ended_watch *w, int64_t now_us)
 static enum err ask(const struct ended_watch *w, struct ctx *cx, int64_t now_us)
 {
     int64_t last_s = seconds_back(w, now_us);
-    struct ended_page page = {0};
+    char cursor[CURSOR_MAX + 1] = "";
+    struct ended_page page;
 
     do {
-        struct str more = page.next_cursor.p
-                              ? arena_printf(cx->arena, "&cursor=%.*s", STR_ARG(page.next_cursor))
-                              : STR("");
+        arena_reset(cx->arena); /* however many pages, the memory of one */
         const char *path =
-            arena_printf(cx->arena, "/internal/v1/ended-sessions?lastS=%" PRId64 "%.*s", last_s,
-                         STR_ARG(more))
+            arena_printf(cx->arena, "/internal/v1/ended-sessions?lastS=%" PRId64 "%s%s", last_s,
+                         cursor[0] ? "&cursor=" : "", cursor)
                 .p;
         page = (struct ended_page){0};
         cx->deadline_us = clock_monotonic_us() + CALL_US;
         TRY(call_service(cx, "auth", HTTP_GET, path, NULL, NULL, ended_page_fields, &page));
         for (size_t i = 0; i < page.sessions.n; i++)
-            ended_forget(cx, *LIST_AT(struct uuid, page.sessions, i));
-    } while (page.next_cursor.p);
+            ended_forget(cx, LIST_AT(struct ended_session, page.sessions, i));
+        snprintf(cursor, sizeof cursor, "%.*s", STR_ARG(page.next_cursor));
+    } while (cursor[0]);
     return ERR_OK;
 }
 

@@ -10,19 +10,23 @@
 #include "security/jwt.h"
 #include "service/service.h"
 
-/* So long after its session's end the last access token may still be shown to somebody. */
-#define ENDED_LAST_S (JWT_LIFETIME_S + 2 * JWT_LEEWAY_S)
+#define ENDED_LAST_S JWT_REVOKED_S /* nobody needs to hear of older ones */
 #define ENDED_PAGE 500
 
+struct ended_session {
+    struct uuid session_id;
+    int64_t revoked_at;
+};
+extern const struct field ended_session_fields[];
 /* What auth answers to GET /internal/v1/ended-sessions?lastS=N&cursor=C. */
 struct ended_page {
-    struct list sessions; /* struct uuid */
+    struct list sessions; /* struct ended_session, oldest first */
     struct str next_cursor;
 };
 extern const struct field ended_page_fields[];
 
 /* Access tokens of that session are refused in this process from now on. */
-void ended_forget(struct ctx *cx, struct uuid session_id);
+void ended_forget(struct ctx *cx, const struct ended_session *ended);
 
 struct ended_watch;
 enum err ended_watch_start(struct ctx *cx, struct platform *p, struct ended_watch **ret) MUST_USE;

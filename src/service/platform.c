@@ -44,6 +44,11 @@ void *svc_state(const struct svc *svc)
     return svc->state;
 }
 
+bool svc_is_stopping(const struct svc *svc)
+{
+    return svc->stop;
+}
+
 void svc_wake(struct svc *svc)
 {
     pump_ring(svc);

@@ -116,5 +116,6 @@ const struct service *svc_service(const struct svc *svc);
 struct platform *svc_platform(const struct svc *svc);
 void svc_set_state(struct svc *svc, void *state); /* the service's own long-lived things */
 void *svc_state(const struct svc *svc);
+bool svc_is_stopping(const struct svc *svc); /* what takes long leaves off where it is */
 /* Wakes the relay and the timers of this service (a commit does so by itself). */
 void svc_wake(struct svc *svc);

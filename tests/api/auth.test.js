@@ -138,6 +138,16 @@ describe('login', () => {
       assert.deepEqual([c.sub, c.role, c.exp - c.iat], [id, role, expiresIn]);
     }
   });
+  test('of one account are limited, those of others go on', { timeout: 60000 }, async () => {
+    const [eager, other] = [person(), person()];
+    for (const p of [eager, other]) assert.equal((await signup(p)).status, 201);
+    let last, good = 0;
+    for (; good < 150 && (last = await login(eager.username, eager.password)).status === 200; good++);
+    assert.deepEqual([last.status, last.code], [429, 'RATE_LIMITED']);
+    assert.ok(good >= 60, `${good} logins`);
+    assert.equal(last.header('retry-after'), '1');
+    assert.equal((await login(other.username, other.password)).status, 200);
+  });
   test('a wrong name and a wrong password look the same', async () => {
     const name = await login(unique(), 'whatever-it-is');
     const word = await login('customer2', 'whatever-it-is');

@@ -73,16 +73,31 @@ static struct str text_of(struct answer a, const char *name)
     return str_cut(rest, '"', &text, &tail) ? text : STR("");
 }
 
+static struct answer login_of(const char *username, const char *password)
+{
+    return ask(HTTP_POST, "/v1/auth/login", STR_NONE, "{\"username\":\"%s\",\"password\":\"%s\"}",
+               username, password);
+}
+
 static struct answer login(const char *password)
 {
-    return ask(HTTP_POST, "/v1/auth/login", STR_NONE,
-               "{\"username\":\"minsu\",\"password\":\"%s\"}", password);
+    return login_of("minsu", password);
 }
 
 static struct answer refresh(struct str token)
 {
     return ask(HTTP_POST, "/v1/auth/refresh", STR_NONE, "{\"refreshToken\":\"%.*s\"}",
                STR_ARG(token));
+}
+
+static void sign_up(const char *username)
+{
+    CHECK_INT(ask(HTTP_POST, "/v1/auth/signup", STR_NONE,
+                  "{\"username\":\"%s\",\"password\":\"%s\",\"name\":\"민수\","
+                  "\"email\":\"%s@test.example\",\"role\":\"customer\"}",
+                  username, PASSWORD, username)
+                  .status,
+              201);
 }
 
 static void setup(void)
@@ -103,12 +118,7 @@ static void setup(void)
         printf("Bail out! %s\n", w.cx.story.detail);
         exit(1);
     }
-    CHECK_INT(ask(HTTP_POST, "/v1/auth/signup", STR_NONE,
-                  "{\"username\":\"minsu\",\"password\":\"%s\",\"name\":\"민수\","
-                  "\"email\":\"minsu@test.example\",\"role\":\"customer\"}",
-                  PASSWORD)
-                  .status,
-              201);
+    sign_up("minsu");
 }
 
 static void teardown(void)
@@ -203,6 +213,39 @@ static void guesses_at_the_current_password_are_limited(void)
     teardown();
 }
 
+/* Far more than people need; whoever has the password spends only what is this account's. */
+static void logins_of_one_account_are_limited(void)
+{
+    setup();
+    sign_up("jiwoo");
+    for (int i = 0; i < 60; i++)
+        CHECK_INT(login(PASSWORD).status, 200);
+    struct answer refused = login(PASSWORD);
+    CHECK_INT(refused.status, 429);
+    CHECK_STR(text_of(refused, "code"), "RATE_LIMITED");
+    CHECK_STR(text_of(login("wrong-one"), "code"), "CREDENTIALS"); /* guesses are counted apart */
+    CHECK_INT(login_of("jiwoo", PASSWORD).status, 200);
+    w.clock.virtual_us += US_PER_S; /* one a second */
+    CHECK_INT(login(PASSWORD).status, 200);
+    CHECK_INT(login(PASSWORD).status, 429);
+    teardown();
+}
+
+static void logins_of_one_account_are_limited_over_an_hour(void)
+{
+    int n = 0;
+
+    setup();
+    for (int minute = 0; minute < 4; minute++, w.clock.virtual_us += US_PER_MIN)
+        for (int k = 0; k < 60 && login(PASSWORD).status == 200; k++)
+            n++;
+    CHECK(n >= 200 && n <= 212); /* with the three that each minute brings */
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(login(PASSWORD).status, 200);
+    CHECK_INT(login(PASSWORD).status, 429);
+    teardown();
+}
+
 static int64_t count(const char *sql)
 {
     struct ctx cx;
@@ -268,11 +311,12 @@ static void end_sessions(int n, int64_t from_us)
     CHECK_INT(db_commit(&cx), ERR_OK);
 }
 
-/* How many sessions the pages tell of in all. */
+/* How many sessions the pages tell of in all, each with its time and none before another. */
 static size_t ended_told(int last_s, int *ret_pages)
 {
     const struct caller as = {.role = SERVICE, .service = STR("order")};
     struct ended_page page = {0};
+    int64_t last_us = w.clock.virtual_us - last_s * US_PER_S;
     size_t n = 0;
 
     *ret_pages = 0;
@@ -288,6 +332,11 @@ static size_t ended_told(int last_s, int *ret_pages)
         page = (struct ended_page){0};
         CHECK_INT(platform_request(w.p, &w.arena, &rq, &a.status, &a.body), ERR_OK);
         CHECK_INT(json_decode(&w.cx, ended_page_fields, &page, a.body), ERR_OK);
+        for (size_t i = 0; i < page.sessions.n; i++) {
+            const struct ended_session *s = LIST_AT(struct ended_session, page.sessions, i);
+            CHECK(s->revoked_at >= last_us && !uuid_is_nil(s->session_id));
+            last_us = s->revoked_at;
+        }
         n += page.sessions.n;
         ++*ret_pages;
     } while (page.next_cursor.p);
@@ -317,6 +366,8 @@ int main(void)
     RUN(a_token_two_steps_back_ends_the_family_at_once);
     RUN(a_twin_gets_nothing_when_the_session_is_over);
     RUN(guesses_at_the_current_password_are_limited);
+    RUN(logins_of_one_account_are_limited);
+    RUN(logins_of_one_account_are_limited_over_an_hour);
     RUN(sessions_that_are_over_leave_nothing_behind);
     RUN(ended_sessions_are_told_page_by_page);
     return test_end();

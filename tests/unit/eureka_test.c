@@ -230,6 +230,29 @@ static void many_fall_silent(void)
     registry_close(r);
 }
 
+static void a_clock_set_back_holds_up_no_end(void)
+{
+    struct registry *r = open_registry((struct registry_options){0});
+    struct str body;
+
+    enrol_ten(r);
+    renew_minutes(r, 0, 10, 2);
+    pass_s(-600);
+    CHECK_STR(registry_hash(&cx, r), "UP_10_"); /* it looks at the clock twice a second */
+    renew_minutes(r, 1, 10, 1);
+    CHECK_STR(registry_hash(&cx, r), "UP_10_"); /* within its lease, as without the step */
+    renew_minutes(r, 1, 10, 1);
+    pass_s(20);
+    CHECK_STR(registry_hash(&cx, r), "UP_9_");
+    CHECK_INT(get(r, "/eureka/apps/APP/0", NULL), 404);
+    pass_s(-600);
+    renew_minutes(r, 1, 10, 4);
+    fresh();
+    CHECK_INT(get(r, "/eureka/apps/delta", &body), 200); /* nor what was told long ago */
+    CHECK(!holds(body, "\"actionType\":\"DELETED\""));
+    registry_close(r);
+}
+
 static void renewals(void)
 {
     struct registry *r = open_registry((struct registry_options){0});
@@ -346,6 +369,54 @@ static void two_servers(void)
     registry_close(b);
 }
 
+/* What the peer is owed, in order: "REGISTER STATUS ". */
+static struct str owed(struct registry *r)
+{
+    static const char *const names[] = {"REGISTER", "STATUS", "DELETE_STATUS", "HEARTBEAT",
+                                        "CANCEL"};
+    struct list items = registry_pending(&cx, r, 0, 10);
+    struct buf b;
+
+    buf_init_arena(&b, &arena, 256);
+    for (size_t i = 0; i < items.n; i++)
+        buf_printf(&b, "%s ", names[LIST_AT(struct peer_item, items, i)->action]);
+    return b.n ? buf_str(&b) : STR("");
+}
+
+static void override(struct registry *r, enum http_method method, const char *value)
+{
+    const char *path = arena_printf(&arena, "/eureka/apps/A/1/status?value=%s", value).p;
+
+    CHECK_INT(ask(r, method, path, STR_NONE, false, NULL), 200);
+}
+
+static void a_peer_is_told_how_it_stands(void)
+{
+    struct registry *r = open_registry((struct registry_options){.n_peers = 1});
+
+    enrol(r, "A", "1");
+    CHECK_STR(owed(r), "REGISTER ");
+    CHECK_INT(ask(r, HTTP_DELETE, "/eureka/apps/A/1", STR_NONE, false, NULL), 200);
+    enrol(r, "A", "1"); /* it lives: of its end the peer need not hear */
+    CHECK_STR(owed(r), "REGISTER ");
+    CHECK_INT(ask(r, HTTP_DELETE, "/eureka/apps/A/1", STR_NONE, false, NULL), 200);
+    CHECK_STR(owed(r), "CANCEL ");
+    enrol(r, "A", "1");
+    CHECK_STR(owed(r), "REGISTER ");
+    override(r, HTTP_PUT, "OUT_OF_SERVICE");
+    override(r, HTTP_DELETE, "UP");
+    CHECK_STR(owed(r), "DELETE_STATUS ");
+    override(r, HTTP_DELETE, "UP");
+    override(r, HTTP_PUT, "OUT_OF_SERVICE");
+    CHECK_STR(owed(r), "STATUS ");
+    override(r, HTTP_DELETE, "UP"); /* while the peer could not be told of the override */
+    registry_owe(r, 0, STR("A"), STR("1"), PEER_STATUS);
+    CHECK_STR(owed(r), "DELETE_STATUS ");
+    registry_owe(r, 0, STR("A"), STR("1"), PEER_DELETE_STATUS);
+    CHECK_STR(owed(r), "DELETE_STATUS ");
+    registry_close(r);
+}
+
 static struct str heard;
 
 static void on_found(void *arg, struct str service, const struct str *addresses,
@@ -417,6 +488,38 @@ static void our_client(void)
     registry_close(net.a);
     const struct client_options bad = {.urls = STR("ftp://x")};
     CHECK(client_open(&cx, &bad, &c) == ERR_INVALID);
+}
+
+static void our_client_and_a_clock_set_back(void)
+{
+    struct net net = {.a = open_registry((struct registry_options){0})};
+    struct client *c = NULL;
+    const struct client_options options = {
+        .urls = STR("http://a/eureka"),
+        .host = STR("10.0.0.1"),
+        .port = 8080,
+        .internal_port = 8081,
+        .every_s = 30,
+        .services = {STR("order")},
+        .n_services = 1,
+        .call = carry,
+        .call_arg = &net,
+    };
+
+    CHECK(client_open(&cx, &options, &c) == ERR_OK);
+    client_turn(&cx, c);
+    CHECK_INT(net.calls, 2); /* it registers, and looks */
+    pass_s(-600);
+    client_turn(&cx, c);
+    CHECK_INT(net.calls, 4);
+    pass_s(29);
+    client_turn(&cx, c); /* from then on as ever */
+    CHECK_INT(net.calls, 4);
+    pass_s(1);
+    client_turn(&cx, c);
+    CHECK_INT(net.calls, 6);
+    client_close(c);
+    registry_close(net.a);
 }
 
 /* A list fits in its buffer in both forms, whatever must be escaped in it. */
@@ -501,11 +604,14 @@ int main(void)
     RUN(hash_code);
     RUN(one_dies);
     RUN(many_fall_silent);
+    RUN(a_clock_set_back_holds_up_no_end);
     RUN(renewals);
     RUN(bounds);
     RUN(escapes);
     RUN(two_servers);
+    RUN(a_peer_is_told_how_it_stands);
     RUN(our_client);
+    RUN(our_client_and_a_clock_set_back);
     RUN(xml_means_json);
     arena_release(&arena);
     return test_end();

@@ -7,6 +7,7 @@
 
 #include "service/demo.h"
 #include "service/platform.h"
+#include "service/running.h"
 #include "store/stock.h"
 
 static struct {
@@ -16,10 +17,12 @@ static struct {
     char dir[64];
     struct rng rng;
     int64_t position;
+    int asked;       /* the order service, about a status */
+    bool stop_store; /* while it is asked */
 } w;
 
 /* What the order service says of an order: by the first byte of its id. */
-enum { LIVES = 0xa1, IS_DEAD = 0xa2, CANNOT_SAY = 0xa3 };
+enum { LIVES = 0xa1, IS_DEAD = 0xa2, IS_BROKEN = 0xa3, IS_AWAY = 0xa4 };
 
 struct said {
     struct str status;
@@ -33,8 +36,13 @@ static enum err say_status(struct ctx *cx, const struct request *rq, struct repl
 {
     struct said s = {rq->id[0].b[0] == LIVES ? STR("MANUAL_REVIEW") : STR("EXPIRED")};
 
-    if (rq->id[0].b[0] == CANNOT_SAY)
-        return fail(cx, ERR_UNAVAILABLE, "cannot say");
+    w.asked++;
+    if (w.stop_store)
+        platform_service(w.p, "store")->stop = true;
+    if (rq->id[0].b[0] == IS_BROKEN)
+        return fail(cx, ERR_INTERNAL, "broken");
+    if (rq->id[0].b[0] == IS_AWAY)
+        return fail(cx, ERR_UNAVAILABLE, "away");
     return reply_data(cx, rp, 200, said_fields, &s);
 }
 
@@ -514,26 +522,32 @@ static void a_large_store_is_read_in_parts(void)
     CHECK(audit() == ERR_OK);
 }
 
+/* The n-th hold of those that nothing will come of. */
+static void hold(unsigned char kind, int n)
+{
+    struct ctx cx = ctx_of_store();
+    struct uuid order = {{kind, (unsigned char)n, 1}};
+
+    CHECK(db_begin(&cx) == ERR_OK);
+    CHECK(db_exec(&cx,
+                  "insert into reservations (reservation_id, order_id, store_id, state,"
+                  " created_at, changed_at) values ($1, $1, $2, 'HELD', $3, $3)",
+                  ARGS(db_uuid(order), db_uuid(demo_id(DEMO_STORE, 1, 0, 0)),
+                       db_int(w.clock.virtual_us))) == ERR_OK);
+    CHECK(db_commit(&cx) == ERR_OK);
+}
+
 /* More than are read at once, none of which will ever go, stand in front of the one that must. */
 static void an_orphan_behind_many_is_released(void)
 {
-    struct ctx cx = ctx_of_store();
     struct uuid orphan = {{IS_DEAD}};
 
-    for (int i = 0; i < 60; i++) {
-        struct uuid order = {{i == 30 ? CANNOT_SAY : LIVES, (unsigned char)i, 1}};
-        CHECK(db_begin(&cx) == ERR_OK);
-        CHECK(db_exec(&cx,
-                      "insert into reservations (reservation_id, order_id, store_id, state,"
-                      " created_at, changed_at) values ($1, $1, $2, 'HELD', $3, $3)",
-                      ARGS(db_uuid(order), db_uuid(demo_id(DEMO_STORE, 1, 0, 0)),
-                           db_int(w.clock.virtual_us))) == ERR_OK);
-        CHECK(db_commit(&cx) == ERR_OK);
-    }
+    for (int i = 0; i < 60; i++)
+        hold(i == 30 ? IS_BROKEN : LIVES, i);
     ask(UUID_NIL, orphan, item(5), 2, UUID_NIL, 0);
     w.clock.virtual_us += US_PER_HOUR;
     struct ctx job = ctx_of_store();
-    CHECK_INT(holds_ask(&job), ERR_UNAVAILABLE); /* of one that could not be asked about */
+    CHECK_INT(holds_ask(&job), ERR_INTERNAL); /* of the one that could not be asked about */
     CHECK_INT(number("select count(*) from reservations where order_id = $1 and state = 'RELEASED'",
                      orphan),
               1);
@@ -541,6 +555,30 @@ static void an_orphan_behind_many_is_released(void)
                      " order_id and store_id = $1",
                      demo_id(DEMO_STORE, 1, 0, 0)),
               60);
+}
+
+/* The holds of the test before are still there. */
+static void who_is_stopping_asks_no_more(void)
+{
+    struct ctx job = ctx_of_store();
+
+    w.asked = 0;
+    w.stop_store = true;
+    CHECK_INT(holds_ask(&job), ERR_OK);
+    CHECK_INT(w.asked, 1);
+    w.stop_store = false;
+    job.svc->stop = false;
+}
+
+static void nobody_is_asked_twice_who_is_away(void)
+{
+    w.clock.virtual_us -= 2 * US_PER_HOUR; /* older than the others */
+    hold(IS_AWAY, 0);
+    w.clock.virtual_us += 2 * US_PER_HOUR;
+    struct ctx job = ctx_of_store();
+    w.asked = 0;
+    CHECK_INT(holds_ask(&job), ERR_UNAVAILABLE);
+    CHECK_INT(w.asked, 1);
 }
 
 int main(void)
@@ -562,6 +600,8 @@ int main(void)
     RUN(what_does_not_add_up_is_noticed);
     RUN(a_large_store_is_read_in_parts);
     RUN(an_orphan_behind_many_is_released);
+    RUN(who_is_stopping_asks_no_more);
+    RUN(nobody_is_asked_twice_who_is_away);
     platform_stop(w.p, 1000);
     nftw(w.dir, forget_file, 16, FTW_DEPTH | FTW_PHYS);
     arena_release(&w.arena);

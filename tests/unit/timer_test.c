@@ -41,7 +41,8 @@ static void setup(void)
     w.clock = (struct clock){true, INT64_C(1796000000000000)};
     rng_seed(&w.rng, 3);
     arena_init(&w.arena, 64u << 20);
-    w.cx = (struct ctx){.arena = &w.arena, .clock = &w.clock, .rng = &w.rng};
+    w.cx = (struct ctx){
+        .arena = &w.arena, .clock = &w.clock, .rng = &w.rng, .instance = {.b = {[15] = 7}}};
     snprintf(w.dir, sizeof w.dir, "/tmp/timer_test.XXXXXX");
     CHECK(mkdtemp(w.dir) != NULL);
     snprintf(url, sizeof url, "sqlite:%s", w.dir);
@@ -104,10 +105,21 @@ static enum err fire_outside(struct ctx *cx, struct uuid subject, int64_t attemp
     return db_commit(cx);
 }
 
+/* Whoever moves it in between knows better when it is due than the failure that follows. */
+static enum err fire_moved(struct ctx *cx, struct uuid subject, int64_t attempt)
+{
+    (void)attempt;
+    TRY(db_begin(cx));
+    TRY(timer_set(cx, "moved", subject, ctx_now(cx) + US_PER_HOUR));
+    TRY(db_commit(cx));
+    return fail(cx, ERR_CONFLICT, "somebody was faster");
+}
+
 static const struct timer_row table[] = {
     {"mark", fire_mark, false, "leaves a mark"},
     {"again", fire_again, false, "sets itself"},
     {"outside", fire_outside, true, "calls out"},
+    {"moved", fire_moved, true, "is moved, then fails"},
     {NULL, NULL, false, NULL},
 };
 
@@ -203,6 +215,15 @@ static void a_timer_that_fails_stays_for_later(void)
     teardown();
 }
 
+static void a_timer_that_was_moved_meanwhile_stays_there(void)
+{
+    setup_tables();
+    set("moved", alpha, 0);
+    CHECK_INT(run_timers(1), US_PER_HOUR);
+    CHECK_INT(count("select attempt from timers"), 0);
+    teardown();
+}
+
 static void a_timer_that_calls_out_is_leased(void)
 {
     setup_tables();
@@ -279,6 +300,35 @@ static void jobs_run_once_per_period(void)
     CHECK_INT(jobs_run(&w.cx, jobs, &ran, &next), ERR_OK);
     CHECK_INT(w.ran, 4);
     CHECK_INT(next - w.clock.virtual_us, US_PER_MIN); /* when its lease would be over */
+    teardown();
+}
+
+/* It ran for longer than its lease, and another process has begun it since. */
+static enum err run_too_long(struct ctx *cx)
+{
+    TRY(db_begin(cx));
+    TRY(db_exec(cx, "update jobs set lease_until = $1, lease_holder = $2",
+                ARGS(db_int(ctx_now(cx) + US_PER_MIN), db_uuid(beta))));
+    return db_commit(cx);
+}
+
+static void a_job_ends_its_own_lease_only(void)
+{
+    static const struct job jobs[] = {
+        {"long", US_PER_HOUR, run_too_long, "takes long"},
+        {NULL, 0, NULL, NULL},
+    };
+    size_t ran;
+    int64_t next, due_us;
+
+    setup_tables();
+    CHECK_INT(jobs_run(&w.cx, jobs, &ran, &next), ERR_OK);
+    w.clock.virtual_us += US_PER_HOUR;
+    due_us = w.clock.virtual_us;
+    CHECK_INT(jobs_run(&w.cx, jobs, &ran, &next), ERR_OK);
+    CHECK_INT(ran, 1);
+    CHECK_INT(count("select lease_until from jobs"), due_us + US_PER_MIN);
+    CHECK_INT(count("select due_us from jobs"), due_us);
     teardown();
 }
 
@@ -427,8 +477,10 @@ int main(void)
     RUN(a_timer_that_nobody_knows_holds_up_no_other);
     RUN(a_timer_moves_and_goes);
     RUN(a_timer_that_fails_stays_for_later);
+    RUN(a_timer_that_was_moved_meanwhile_stays_there);
     RUN(a_timer_that_calls_out_is_leased);
     RUN(jobs_run_once_per_period);
+    RUN(a_job_ends_its_own_lease_only);
     RUN(a_key_goes_through_its_states);
     RUN(a_key_is_dropped_and_expires);
     RUN(migrations_run_once_in_order);
