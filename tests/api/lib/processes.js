@@ -19,7 +19,7 @@ function credentials(keys, name) {
   const dir = path.join(path.dirname(keys), 'credentials', name);
   if (name === 'discovery') return keys; // it has no key, since it calls nobody
   if (fs.existsSync(dir)) return dir;
-  fs.mkdirSync(dir, { recursive: true });
+  fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
   for (const [, file, from] of fs.readFileSync(UNIT, 'utf8').replaceAll('%i', name).matchAll(/^LoadCredential=(.+):\/etc\/jumun\/keys\/(.+)$/gm)) {
     fs.copyFileSync(path.join(keys, from), path.join(dir, file));
     fs.chmodSync(path.join(dir, file), 0o400);
