@@ -9,6 +9,7 @@
 #include "bus/bus.h"
 #include "cache/cache.h"
 #include "net/client.h"
+#include "security/service_keys.h"
 #include "service/peers.h"
 
 #define REACH_MS 2000
@@ -202,7 +203,7 @@ static int look_at_keys(struct ctx *cx, const char *dir, bool only_dot_key)
         if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
             continue;
         seen++;
-        if (st.st_mode & (S_IRWXG | S_IRWXO))
+        if (only_dot_key ? !service_key_is_secret(&st) : (st.st_mode & 077) != 0)
             doctor_bad("keys",
                        arena_printf(cx->arena, "others may read %s (mode %03o): chmod 600 %s", path,
                                     (unsigned)(st.st_mode & 0777), path)

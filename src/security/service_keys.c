@@ -7,7 +7,6 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <pthread.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "security/jwt.h"
@@ -56,6 +55,14 @@ static struct named_keys *find(struct named_keys *rows, size_t n, struct str nam
     return NULL;
 }
 
+/* With an access list the bits of the group are its bound, and root's group is root. */
+bool service_key_is_secret(const struct stat *st)
+{
+    bool of_root = st->st_uid == 0 && st->st_gid == 0;
+
+    return (st->st_mode & (of_root ? 037 : 077)) == 0;
+}
+
 /* A private key that others can read is not a secret any more. */
 static enum err read_pem(struct ctx *cx, const char *path, bool is_private, struct str *ret)
 {
@@ -67,7 +74,7 @@ static enum err read_pem(struct ctx *cx, const char *path, bool is_private, stru
     if (fd < 0)
         return fail(cx, ERR_UNAVAILABLE, "%s: %s; `jumun service-keys DIR` makes keys", path,
                     strerror(errno));
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (is_private && (st.st_mode & 077) != 0))
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (is_private && !service_key_is_secret(&st)))
         e = fail(cx, ERR_UNAVAILABLE, "%s must be a file of mode 0600", path);
     ssize_t n = e == ERR_OK ? read(fd, text, PEM_MAX) : 0;
     close(fd);

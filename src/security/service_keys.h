@@ -10,6 +10,8 @@
 
 #include "base/ctx.h"
 
+#include <sys/stat.h>
+
 #define SERVICE_TOKEN_LIFE_S 60
 
 struct service_keys; /* thread-safe */
@@ -19,6 +21,12 @@ struct service_keys; /* thread-safe */
 enum err service_keys_open(struct ctx *cx, const char *dir, const char *const *own, size_t n,
                            struct service_keys **ret) MUST_USE;
 void service_keys_close(struct service_keys *keys); /* NULL is fine */
+
+/*
+ * Whether nobody but its owner may read the file. A credential of systemd may be root's, with an
+ * access list for the unit's user; from systemd 254 on it shows as mode 0440 (systemd.exec(5)).
+ */
+bool service_key_is_secret(const struct stat *st);
 
 /* A token of `from` for `to` in the arena; the same one again while it lives long enough. */
 enum err service_keys_sign(struct ctx *cx, struct service_keys *keys, const char *from,

@@ -195,4 +195,11 @@ test('what is wrong with peers and keys is named at start', () => {
   fs.copyFileSync(path.join(world.keys, 'user.key'), path.join(dir, 'user.key'));
   fs.chmodSync(path.join(dir, 'user.key'), 0o644);
   assert.match(run('--service-keys', dir), /must be a file of mode 0600/);
+  // As systemd may hand it over: root's, with an access list that the bits of the group bound. Then the next thing is wrong.
+  fs.chmodSync(path.join(dir, 'user.key'), 0o440);
+  if (process.getuid() !== 0) return;
+  fs.chownSync(path.join(dir, 'user.key'), 0, 0);
+  assert.doesNotMatch(run('--service-keys', dir, '--peers', 'order'), /mode 0600/);
+  fs.chownSync(path.join(dir, 'user.key'), 0, 1);
+  assert.match(run('--service-keys', dir), /must be a file of mode 0600/);
 });
