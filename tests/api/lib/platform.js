@@ -125,6 +125,7 @@ class Platform {
   // Puts `quantity` of an item with the default (first) option of each obligatory group into the cart.
   async addToCart(as, store, item, quantity = 1, more = {}) {
     const menu = await this.get(`/v1/stores/${demoId('store', store)}/menu-items/${demoId('item', store, item)}`);
+    if (menu.status !== 200) return menu; // the store is away: nobody knows what has to be chosen
     const optionIds = (menu.body.optionGroups || []).filter((g) => g.min > 0).map((g) => g.options[0].optionId);
     return this.post('/v1/cart/items', { menuItemId: demoId('item', store, item), quantity, optionIds, ...more }, { as });
   }
