@@ -265,7 +265,7 @@ static void rush(void)
     CHECK_INT(db_int_of(&w.cx, &n, "select n from rush", NO_ARGS), ERR_OK);
     CHECK_INT(n, RUSH_THREADS * RUSH_ROUNDS);
     printf("# at most %d tries of one\n", most);
-    CHECK(most <= 5);
+    CHECK(most <= 8); /* so often is a request run again: src/service/dispatch.c */
     work_release(&w);
     db_close(db[0]);
     db_close(db[1]);
