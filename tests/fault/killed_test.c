@@ -15,7 +15,7 @@
 
 #define KEYS 12
 #define PER_ROUND 8   /* events of each key in a round */
-#define PER_MOMENT 40 /* long enough to die in the middle of it */
+#define PER_MOMENT 80 /* long enough to die in the middle of it */
 #define POISONED 0    /* the key of which one event is refused for good */
 #define POISON 5
 #define ROUND_S 90
@@ -236,7 +236,7 @@ static bool round_of(const struct tale *s, int64_t limit, const char *fault)
     if (s->members > 1)
         members[1] = start(s, 1, limit, NULL);
     if (!fault) {
-        usleep(s->members > 1 ? 2000000 : 300000);
+        usleep(s->members > 1 ? 1200000 : 300000);
         kill(members[0], SIGKILL);
     }
     killed = was_killed(members[0]);
@@ -330,7 +330,7 @@ static void in_every_place(void)
  * begins when the broker has missed the dead one for ten seconds. */
 static void in_every_place_on_kafka(void)
 {
-    static const char *const points[] = {"bus.publish.after:2:die", "relay.mark.before:2:die",
+    static const char *const points[] = {"bus.publish.after:1:die", "relay.mark.before:1:die",
                                          "consume.effect.before:3:die",
                                          "consume.commit.before:1:die", NULL};
     struct tale s = {.members = getenv("TEST_POSTGRES") ? 2 : 1};
