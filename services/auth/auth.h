@@ -77,6 +77,12 @@ enum err guess_wrong(struct ctx *cx, struct str subject) MUST_USE;
 /* Inside a transaction: the wrong ones before it are forgotten. */
 enum err guess_right(struct ctx *cx, struct str subject) MUST_USE;
 
+/* operators.c: the body of PUT /internal/v1/operators. */
+struct operator_change {
+    struct str username;
+    bool is_operator;
+};
+
 /* Lower-cased ASCII copy. */
 struct str auth_lower(struct ctx *cx, struct str s);
 

@@ -8,10 +8,6 @@
 #include "auth/auth.h"
 #include "obs/log.h"
 
-struct operator_change {
-    struct str username;
-    bool is_operator;
-};
 const struct field operator_change_fields[] = {
     F_STR(struct operator_change, username, "username", REQUIRED, 1, 64, "who has signed up"),
     F_BOOL(struct operator_change, is_operator, "isOperator", REQUIRED, "from now on"),

@@ -3,25 +3,16 @@
 
 #include <stdio.h>
 
+#include "auth/auth.h"
 #include "data/json.h"
 
-struct wish {
-    struct str username;
-    bool is_operator;
-};
-static const struct field wish_fields[] = {
-    F_STR(struct wish, username, "username", REQUIRED, 1, 64, "who has signed up"),
-    F_BOOL(struct wish, is_operator, "isOperator", REQUIRED, "from now on"),
-    F_END(struct wish),
-};
-
-static enum err tell(struct ctx *cx, const struct settings *s, const struct wish *wish)
+static enum err tell(struct ctx *cx, const struct settings *s, const struct operator_change *wish)
 {
     struct str answer;
     struct buf body;
 
     buf_init_arena(&body, cx->arena, 1024);
-    json_encode(&body, wish_fields, wish);
+    json_encode(&body, operator_change_fields, wish);
     return operator_call(cx, s, "auth", HTTP_PUT, "/internal/v1/operators", buf_str(&body),
                          &answer);
 }
@@ -29,7 +20,7 @@ static enum err tell(struct ctx *cx, const struct settings *s, const struct wish
 int command_operator(struct ctx *cx, const struct settings *s, struct list words)
 {
     struct str verb = words.n ? *LIST_AT(struct str, words, 0) : STR("");
-    struct wish wish = {.is_operator = str_eq(verb, STR("add"))};
+    struct operator_change wish = {.is_operator = str_eq(verb, STR("add"))};
 
     if (words.n != 2 || (!wish.is_operator && !str_eq(verb, STR("remove"))))
         return command_misused("operator", "it takes: add USERNAME, or remove USERNAME");

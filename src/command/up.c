@@ -172,8 +172,7 @@ static const char *misfit(const struct settings *s, const struct service *const 
         return "the Toss simulator is refused because JUMUN_ENV is production";
     if (calls_toss && !str_starts(s->toss_url, STR("https://")))
         return "JUMUN_ENV is production: --toss-url https://api.tosspayments.com must say where "
-               "the "
-               "money is";
+               "the money is";
     if (calls_toss && (str_eq(s->toss_secret_key, TOSS_SECRET_KEY_DEFAULT) ||
                        str_eq(s->toss_client_key, TOSS_CLIENT_KEY_DEFAULT)))
         return "JUMUN_ENV is production: --toss-secret-key and --toss-client-key must be those of "

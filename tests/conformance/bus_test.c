@@ -170,6 +170,15 @@ static void round_trip(void)
     arena_release(&w.arena);
 }
 
+/* The key's events from 1 to n, one after another. */
+static void publish_run(struct work *w, struct bus *bus, const char *topic, struct uuid key, int n)
+{
+    for (int i = 1; i <= n; i++) {
+        struct event e = event_of(&w->cx, topic, key, i);
+        CHECK_INT(bus_publish(&w->cx, bus, &e, 1), ERR_OK);
+    }
+}
+
 static void starting_points(void)
 {
     struct work w;
@@ -179,10 +188,7 @@ static void starting_points(void)
     work_init(&w);
     new_topic(topic);
     struct uuid key = ctx_uuid(&w.cx);
-    for (int i = 1; i <= 3; i++) {
-        struct event e = event_of(&w.cx, topic, key, i);
-        CHECK_INT(bus_publish(&w.cx, bus, &e, 1), ERR_OK);
-    }
+    publish_run(&w, bus, topic, key, 3);
     struct bus_reader *all = join(bus, NULL, topic, from_start, NULL);
     struct bus_reader *end = join(bus, NULL, topic, from_end, NULL);
     size_t n = 9;
@@ -245,10 +251,7 @@ static void unknown_starting_points(void)
     work_init(&w);
     new_topic(topic);
     struct uuid key = ctx_uuid(&w.cx);
-    for (int i = 1; i <= 5; i++) {
-        struct event e = event_of(&w.cx, topic, key, i);
-        CHECK_INT(bus_publish(&w.cx, bus, &e, 1), ERR_OK);
-    }
+    publish_run(&w, bus, topic, key, 5);
     struct bus_reader *all = join(bus, NULL, topic, from_start, NULL);
     CHECK_INT(drain(all, &w.arena, got, 5), 5);
     f.first = got[2];
