@@ -25,7 +25,7 @@ static const struct field tick_fields[] = {
 };
 
 static _Atomic int tries, is_cured;
-static _Atomic int outage_tries, is_away, away_passes;
+static _Atomic int outage_tries, is_away;
 
 static enum err on_tick(struct ctx *cx, const struct event *e, const void *data)
 {
@@ -204,6 +204,8 @@ static void is_parked_after_twelve_tries(void)
 }
 
 #ifdef JUMUN_FAULTS
+static _Atomic int away_passes;
+
 /* For the consumer's thread the database does not answer. */
 static bool be_away(void *arg, const char *name)
 {
