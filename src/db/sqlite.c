@@ -453,6 +453,25 @@ static bool directory_sync(const char *path)
     return ok;
 }
 
+/*
+ * SQLite gives the journals that it makes as root to the owner of the database. A new database goes
+ * to the owner of its directory likewise: the platform could not open what root's `jumun migrate`
+ * made.
+ */
+static bool make_for_owner(const char *path, const char *location)
+{
+    struct stat dir;
+
+    if (geteuid() != 0 || stat(location, &dir) != 0 || dir.st_uid == 0)
+        return true;
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errno == EEXIST;
+    bool ok = fchown(fd, dir.st_uid, dir.st_gid) == 0;
+    close(fd);
+    return ok;
+}
+
 /* Counting its memory costs SQLite a lock that all connections share, at every malloc and free. */
 static void configure_once(void)
 {
@@ -469,6 +488,8 @@ static enum err sqlite_open(struct ctx *cx, const char *location, const char *na
         return fail(cx, ERR_NOT_FOUND, "there is no %s", file.p);
     if (mkdir(location, 0700) != 0 && errno != EEXIST)
         return fail(cx, ERR_UNAVAILABLE, "%s: %s", location, strerror(errno));
+    if (!make_for_owner(file.p, location))
+        return fail(cx, ERR_UNAVAILABLE, "%s: %s", file.p, strerror(errno));
 
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, configure_once);

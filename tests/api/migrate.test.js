@@ -28,3 +28,16 @@ test('a dry run makes no directory, no file and no table', (t) => {
   assert.deepEqual(fs.readdirSync(nowhere), ['order.db']);
   assert.ok(before.equals(fs.readFileSync(path.join(nowhere, 'order.db'))));
 });
+
+test('what root makes in a directory of the platform\'s user is that user\'s', { skip: process.getuid() !== 0 && 'needs root' }, (t) => {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-migrate-'));
+  t.after(() => fs.rmSync(dir, { recursive: true, force: true }));
+  const owner = (file) => { const s = fs.statSync(path.join(dir, file)); return [s.uid, s.gid, s.mode & 0o777]; };
+  assert.equal(run('order', '--data', dir).status, 0);
+  assert.deepEqual(owner('order.db'), [0, 0, 0o600]);
+
+  fs.chownSync(dir, 61184, 61185);
+  assert.equal(run('--data', dir).status, 0);
+  for (const name of ['auth', 'user', 'store', 'payment', 'toss']) assert.deepEqual(owner(`${name}.db`), [61184, 61185, 0o600]);
+  assert.deepEqual(owner('order.db'), [0, 0, 0o600], 'one that is there stays as it is');
+});
