@@ -103,7 +103,8 @@ void log_seldom(const struct ctx *cx, enum log_level level, const char *subject,
 static void log_finished(const struct ctx *cx, const char *kind, struct str name, enum err e,
                          int status, int64_t duration_us, int64_t skipped)
 {
-    bool ours = e != ERR_OK && (status == 0 || status >= 500);
+    /* Who asks while we start comes back: no error, and seen at every start of services apart. */
+    bool ours = e != ERR_OK && e != ERR_STARTING && (status == 0 || status >= 500);
     char more[48] = "";
 
     if (skipped)

@@ -196,6 +196,7 @@ static void write_works(void)
     enum err e = fail(&cx, ERR_STOCK_SHORT, "menu %d", 7);
     log_work(&cx, "request", STR("POST /v1/orders"), e, 409, 34);
     log_work(&cx, "event", STR("order.paid"), ERR_INTERNAL, 0, 56);
+    log_work(&cx, "GET", STR("-"), ERR_STARTING, 503, 78);
 }
 
 static void write_a_flood(void)
@@ -278,11 +279,12 @@ static void a_log_line_is_one_line(void)
     CHECK_INT(lines(text), 1);
     log_configure(LOG_INFO, LOG_HUMAN);
     text = logged(write_works);
-    CHECK_INT(lines(text), 3);
+    CHECK_INT(lines(text), 4);
     CHECK(strstr(text.p, "info  request GET / 200 12us") != NULL);
     CHECK(strstr(text.p, "STOCK_SHORT: menu 7 (") != NULL);
     CHECK(strstr(text.p, "error event order.paid") != NULL); /* ours, so an error */
     CHECK(strstr(text.p, "error request") == NULL);          /* theirs */
+    CHECK(strstr(text.p, "info  GET - 503 78us STARTING") != NULL);
     log_configure(LOG_ERROR, LOG_HUMAN);
     now.virtual_us += US_PER_S; /* of the same kind, but not in the same second */
     CHECK_INT(lines(logged(write_works)), 1);
