@@ -186,6 +186,10 @@ int main(int argc, char **argv)
     int code = wants_help(argc, argv)
                    ? run(&cx, find(STR("help")), 1, argv + 1) /* of the command before it */
                    : run(&cx, c, argc > 2 ? argc - 2 : 0, argv + 2);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_DONE) {
+        fprintf(stderr, "jumun %s: what it says could not be written\n", c->name);
+        code = EXIT_FAILED;
+    }
     arena_release(&arena);
     return code;
 }

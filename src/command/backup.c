@@ -99,13 +99,15 @@ static enum err copy_folder(struct ctx *cx, const char *from, const char *to)
     return e;
 }
 
-static enum err copy_database(struct ctx *cx, struct str data, const char *name, const char *to)
+static enum err copy_database(struct ctx *cx, struct str data, const char *name, const char *to,
+                              size_t *found)
 {
     const struct db_options options = {.readers_max = 1, .clock = cx->clock};
     struct db *db;
 
     if (access(arena_printf(cx->arena, "%.*s/%s.db", STR_ARG(data), name).p, F_OK) != 0)
         return ERR_OK;
+    ++*found;
     TRY(db_open(cx, arena_printf(cx->arena, "sqlite:%.*s", STR_ARG(data)).p, name, &options, &db));
     cx->db = db;
     enum err e = db_backup(cx, join(cx, to, arena_printf(cx->arena, "%s.db", name).p));
@@ -116,10 +118,17 @@ static enum err copy_database(struct ctx *cx, struct str data, const char *name,
 
 static enum err copy_databases(struct ctx *cx, struct str data, const char *to)
 {
+    size_t found = 0;
+
     for (size_t i = 0; all_services[i]; i++)
         if (all_services[i]->migrations)
-            TRY(copy_database(cx, data, all_services[i]->name, to));
-    return copy_database(cx, data, "bus", to);
+            TRY(copy_database(cx, data, all_services[i]->name, to, &found));
+    if (!found) /* a copy of nothing is none */
+        return fail(cx, ERR_INVALID,
+                    "%.*s holds no service's database: name another directory, or give --database "
+                    "where they are on a server",
+                    STR_ARG(data));
+    return copy_database(cx, data, "bus", to, &found);
 }
 
 static enum err copy_all(struct ctx *cx, const struct settings *s, struct str data, const char *to)

@@ -8,6 +8,7 @@
 #include "flow/inbox.h"
 
 #define LISTED 100
+#define PAGE_ARENA_MAX (128u * 1024 * 1024)
 
 struct page_of_parked {
     struct list items;
@@ -18,13 +19,14 @@ static const struct field page_fields[] = {
     F_END(struct page_of_parked),
 };
 
+/* The first of them with a number behind `after`; at most `limit`. */
 static enum err read_page(struct ctx *cx, const struct settings *s, const char *service,
-                          struct list *ret)
+                          int64_t after, int limit, struct list *ret)
 {
     struct page_of_parked page = {{NULL, 0}};
     struct str body;
-    struct str path =
-        arena_printf(cx->arena, "/internal/v1/%s/dead-letters?limit=%d", service, LISTED);
+    struct str path = arena_printf(cx->arena, "/internal/v1/%s/dead-letters?after=%lld&limit=%d",
+                                   service, (long long)after, limit);
 
     TRY(operator_call(cx, s, service, HTTP_GET, path.p, STR_NONE, &body));
     TRY(json_decode_lenient(cx, page_fields, &page, body));
@@ -41,39 +43,57 @@ static void print_line(const char *service, const struct parked *p)
            STR_ARG(uuid_format(p->key, key)), (long long)p->tries, STR_ARG(p->reason));
 }
 
+/* Page by page, in the memory of one. */
+static enum err list_one(struct ctx *cx, const struct settings *s, const char *service,
+                         size_t *ret_n)
+{
+    struct list items = {NULL, 0};
+    int64_t after = 0;
+
+    do {
+        arena_reset(cx->arena);
+        TRY(read_page(cx, s, service, after, LISTED, &items));
+        for (size_t i = 0; i < items.n; i++) {
+            const struct parked *p = LIST_AT(struct parked, items, i);
+            print_line(service, p);
+            after = p->id;
+        }
+        *ret_n += items.n;
+    } while (items.n == LISTED);
+    return ERR_OK;
+}
+
 static enum err list_all(struct ctx *cx, const struct settings *s)
 {
+    struct arena arena;
+    struct ctx own = *cx;
+    enum err e = ERR_OK;
     size_t n = 0;
 
-    for (size_t i = 0; all_services[i]; i++) {
-        struct list items = {NULL, 0};
-        if (!all_services[i]->consumers ||
-            (s->service.n && !str_eq(s->service, str_from(all_services[i]->name))))
-            continue;
-        TRY(read_page(cx, s, all_services[i]->name, &items));
-        for (size_t k = 0; k < items.n; k++)
-            print_line(all_services[i]->name, LIST_AT(struct parked, items, k));
-        n += items.n;
-    }
-    if (n == 0)
+    arena_init(&arena, PAGE_ARENA_MAX);
+    own.arena = &arena;
+    for (size_t i = 0; all_services[i] && e == ERR_OK; i++)
+        if (all_services[i]->consumers &&
+            (!s->service.n || str_eq(s->service, str_from(all_services[i]->name))))
+            e = list_one(&own, s, all_services[i]->name, &n);
+    memcpy(cx->story.detail, own.story.detail, sizeof cx->story.detail);
+    arena_release(&arena);
+    if (e == ERR_OK && n == 0)
         puts("no dead letters");
-    return ERR_OK;
+    return e;
 }
 
 static enum err show(struct ctx *cx, const struct settings *s, const char *service, int64_t id)
 {
     struct list items = {NULL, 0};
 
-    TRY(read_page(cx, s, service, &items));
-    for (size_t i = 0; i < items.n; i++) {
-        const struct parked *p = LIST_AT(struct parked, items, i);
-        if (p->id != id)
-            continue;
-        print_line(service, p);
-        printf("%.*s\n", STR_ARG(p->data));
-        return ERR_OK;
-    }
-    return fail(cx, ERR_NOT_FOUND, "%s has no dead letter %lld", service, (long long)id);
+    TRY(read_page(cx, s, service, id - 1, 1, &items));
+    const struct parked *p = items.n ? LIST_AT(struct parked, items, 0) : NULL;
+    if (!p || p->id != id)
+        return fail(cx, ERR_NOT_FOUND, "%s has no dead letter %lld", service, (long long)id);
+    print_line(service, p);
+    printf("%.*s\n", STR_ARG(p->data));
+    return ERR_OK;
 }
 
 static enum err act(struct ctx *cx, const struct settings *s, const char *service, int64_t id,

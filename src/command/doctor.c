@@ -155,7 +155,7 @@ enum err audit_settled(struct ctx *cx, struct databases *d, struct list *ret, si
     return ERR_OK;
 }
 
-static void audit(struct ctx *cx, struct databases *d)
+static void audit(struct ctx *cx, const struct settings *s, struct databases *d)
 {
     struct list findings = {NULL, 0};
     size_t checked = 0;
@@ -167,7 +167,12 @@ static void audit(struct ctx *cx, struct databases *d)
     for (size_t i = 0; i < findings.n; i++)
         doctor_bad("audit", arena_cstr(cx->arena,
                                        audit_text(cx, LIST_AT(struct audit_finding, findings, i))));
-    if (findings.n == 0)
+    if (!checked)
+        doctor_bad("audit",
+                   arena_printf(cx->arena, "nothing could be checked: the databases are not in %s",
+                                databases_where(cx, s))
+                       .p);
+    else if (findings.n == 0)
         doctor_good("audit", arena_printf(cx->arena, "%zu checks, nothing found", checked).p);
 }
 
@@ -195,7 +200,7 @@ int command_doctor(struct ctx *cx, const struct settings *s, struct list words)
     if (databases_get(&d, "auth"))
         doctor_signing_keys(cx, s, databases_get(&d, "auth"));
     if (s->audit && all)
-        audit(cx, &d);
+        audit(cx, s, &d);
     else if (s->audit)
         doctor_bad("audit", "it needs all databases");
     databases_close(&d);

@@ -134,6 +134,12 @@ enum err operator_call(struct ctx *cx, const struct settings *s, const char *ser
         .timeout_ms = 10000,
         .answer_max = 16u * 1024 * 1024};
     enum err e = http_call(cx, &c, &answer);
+    if (e == ERR_PROVIDER) /* sent, or perhaps sent */
+        return fail(
+            cx, ERR_PROVIDER,
+            "the platform at %.*s took %s, and has not answered: whether it was done, only it "
+            "can say",
+            STR_ARG(s->internal_listen), path);
     if (e != ERR_OK)
         return fail(cx, ERR_UNAVAILABLE, "no platform answers at %.*s; give --internal-listen",
                     STR_ARG(s->internal_listen));

@@ -81,7 +81,9 @@ struct server {
 void exchange_unref(struct exchange *x);
 /* Takes it out of the table and closes it; the caller's own reference stays. Under x->lock. */
 void exchange_close(struct exchange *x);
-/* One-shot: the next event wakes a worker. Deadline first, then events. */
+/* One-shot: the next event wakes a worker. Deadline first, then events. That the client has closed
+ * its half is an event for who reads only: who waits for room to write would hear of it at once,
+ * and again and again. */
 void exchange_arm(struct exchange *x, unsigned events, int64_t deadline_us);
 
 /* connection.c: a worker was woken for x and holds its lock. Returns with x armed, parked or

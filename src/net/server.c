@@ -70,7 +70,8 @@ void exchange_close(struct exchange *x)
 
 void exchange_arm(struct exchange *x, unsigned events, int64_t deadline_us)
 {
-    struct epoll_event event = {.events = events | EPOLLONESHOT | EPOLLRDHUP,
+    unsigned hang_up = events & EPOLLIN ? EPOLLRDHUP : 0;
+    struct epoll_event event = {.events = events | hang_up | EPOLLONESHOT,
                                 .data.u64 = (uint64_t)x->generation << 32 | x->index};
 
     x->deadline_us = deadline_us;

@@ -5,7 +5,9 @@ const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { spawnSync } = require('node:child_process');
+const crypto = require('node:crypto');
+const http = require('node:http');
+const { execFile, spawnSync } = require('node:child_process');
 const { binary, start } = require('./lib/jumun.js');
 
 const run = (args, env = {}) => spawnSync(binary(), args, { encoding: 'utf8', timeout: 20000, env: { PATH: process.env.PATH, ...env } });
@@ -85,3 +87,54 @@ test('what is kept how long is said in its unit', () => {
   for (const text of [/--outbox-keep-minutes .*\n +minutes that .*7 days at least; default 60/, /--bus-keep-hours .*\n +hours that/,
     /--inbox-keep-hours .*\n +hours that/, /--discovery-evict-always\n +the discovery service drops silent instances/]) assert.match(said, text);
 });
+
+test('what could not be written is not done', { skip: !fs.existsSync('/dev/full') }, () => {
+  for (const args of [['errors'], ['config', 'print'], ['openapi'], ['help']]) {
+    const full = fs.openSync('/dev/full', 'w');
+    const r = spawnSync(binary(), args, { encoding: 'utf8', stdio: ['ignore', full, 'pipe'], env: { PATH: process.env.PATH } });
+    fs.closeSync(full);
+    assert.equal(r.status, 1, args.join(' '));
+    assert.match(r.stderr, /could not be written/);
+    assert.equal(run(args).status, 0);
+  }
+});
+
+/* In the place of a platform that has as many dead letters, and hangs up on who wants one applied. */
+async function withLetters(count, work) {
+  const letter = (id) => ({ id, eventId: crypto.randomUUID(), key: crypto.randomUUID(), type: 'order.paid', topic: 'order', data: { n: id }, traceparent: '',
+    reason: 'test', sequence: 1, position: id, partition: 0, time: '2026-01-01T00:00:00Z', tries: 12, parkedAt: '2026-01-01T00:00:00Z' });
+  const server = http.createServer((rq, rs) => {
+    const { pathname, searchParams } = new URL(rq.url, 'http://x');
+    if (rq.method !== 'GET') return rq.socket.destroy();
+    const after = Number(searchParams.get('after') ?? 0), limit = Number(searchParams.get('limit') ?? 20), items = [];
+    for (let id = after + 1; id <= count && items.length < limit && pathname.includes('/store/'); id++) items.push(letter(id));
+    rs.end(JSON.stringify({ items, nextCursor: null }));
+  });
+  await new Promise((done) => server.listen(0, '127.0.0.1', done));
+  const keys = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-test-'));
+  assert.equal(run(['service-keys', keys, 'operator']).status, 0);
+  const flags = ['--service-keys', keys, '--internal-listen', `127.0.0.1:${server.address().port}`];
+  const dlq = (...words) => new Promise((done) => execFile(binary(), ['dlq', ...words, ...flags], { encoding: 'utf8', timeout: 20000, env: { PATH: process.env.PATH } },
+    (error, stdout, stderr) => done({ status: error ? error.code : 0, stdout, stderr })));
+  try {
+    await work(dlq);
+  } finally {
+    server.close();
+    fs.rmSync(keys, { recursive: true });
+  }
+}
+
+test('all dead letters are listed and shown, however many', () => withLetters(250, async (dlq) => {
+  const listed = await dlq('list');
+  assert.equal(listed.status, 0, listed.stderr);
+  assert.deepEqual([...listed.stdout.matchAll(/^store (\d+) /gm)].map((m) => Number(m[1])), Array.from({ length: 250 }, (_, i) => i + 1));
+  assert.match((await dlq('show', 'store', '180')).stdout, /^store 180 .*\n\{"n":180\}\n$/);
+  const none = await dlq('show', 'store', '251');
+  assert.deepEqual([none.status, none.stderr], [1, 'jumun dlq: store has no dead letter 251\n']);
+}));
+
+test('a platform that hung up may have done it: nobody hears that there is none', () => withLetters(1, async (dlq) => {
+  const r = await dlq('retry', 'store', '1');
+  assert.equal(r.status, 1);
+  assert.match(r.stderr, /whether it was done, only it can say/);
+}));

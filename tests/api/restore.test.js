@@ -39,6 +39,21 @@ test('a data directory that is a link stays one', () => {
   assert.deepEqual(ls('private'), ['away', 'empty', 'missing']);
 });
 
+test('a directory without a database is no data directory, and no backup', () => {
+  fs.mkdirSync(at('none'));
+  fs.mkdirSync(at('none-copy', 'keys'), { recursive: true });
+  const before = ls();
+  for (const args of [['backup', 'never', '--data', 'none'], ['restore', 'none-copy', '--data', 'never']]) {
+    const r = run(...args);
+    assert.deepEqual([r.status, r.stdout], [2, ''], args.join(' '));
+    assert.match(r.stderr, /none(-copy)? holds no service's database: name another directory, or give --database/);
+  }
+  assert.deepEqual(ls(), before);
+  const audit = run('doctor', '--audit', '--data', 'none');
+  assert.equal(audit.status, 1);
+  assert.match(audit.stdout, /^FAIL  audit: nothing could be checked: the databases are not in none/m);
+});
+
 test('what cannot be restored says why and leaves nothing behind', () => {
   fs.writeFileSync(at('file'), '');
   fs.symlinkSync('nowhere/data', at('lost'));

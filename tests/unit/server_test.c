@@ -412,6 +412,31 @@ static void test_large_bodies(void)
     close(fd);
 }
 
+static int64_t cpu_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return t.tv_sec * US_PER_S + t.tv_nsec / 1000;
+}
+
+/* Who has said that nothing more comes, and does not read, is waited for as anybody else is. */
+static void test_half_closed_reader(void)
+{
+    int fd = dial();
+
+    buf_clear(&heard);
+    say_text(fd, "GET /big HTTP/1.1\r\nHost: x\r\n\r\n");
+    shutdown(fd, SHUT_WR);
+    usleep(100000);
+    int64_t before_us = cpu_us();
+    usleep(500000);
+    CHECK(cpu_us() - before_us < 100 * US_PER_MS);
+    CHECK_INT(hear_all(fd, &heard), 200);
+    CHECK(heard.n > BIG && heard.p[heard.n - 1] == 'B');
+    close(fd);
+}
+
 static void test_too_many_connections(void)
 {
     int fds[4];
@@ -642,6 +667,7 @@ int main(void)
     RUN(test_refusals_close);
     RUN(test_expect_continue);
     RUN(test_large_bodies);
+    RUN(test_half_closed_reader);
     RUN(test_stream);
     RUN(test_slow_reader);
     RUN(test_streams_of_one_owner);
