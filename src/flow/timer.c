@@ -115,14 +115,16 @@ static void put_off(struct ctx *cx, const struct due_timer *t)
         db_rollback(cx); /* it is still due: the next round tries again */
 }
 
+/* Each half by an index of its own: timers may be many, leased are those that run just now. */
 static enum err next_due(struct ctx *cx, int64_t *ret_next_us)
 {
     int64_t next = 0;
 
-    TRY(db_int_of(
-        cx, &next,
-        "select min(case when lease_until > due_us then lease_until else due_us end) from timers",
-        NO_ARGS));
+    TRY(db_int_of(cx, &next,
+                  "select min(at) from (select min(due_us) as at from timers where lease_until = 0"
+                  " union all select min(case when lease_until > due_us then lease_until else"
+                  " due_us end) from timers where lease_until > 0) as halves",
+                  NO_ARGS));
     *ret_next_us = next ? next : INT64_MAX;
     return ERR_OK;
 }
