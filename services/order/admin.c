@@ -115,6 +115,20 @@ const struct field story_fields[] = {
     F_END(struct story_of),
 };
 
+/* By kind and subject, as their key is; kinds are words of ours. */
+static enum err load_timers(struct ctx *cx, struct uuid order_id, struct list *ret)
+{
+    struct buf sql;
+
+    buf_init_arena(&sql, cx->arena, 1024);
+    buf_lit(&sql, "select kind, due_us, attempt from timers where kind in (");
+    for (const struct timer_row *t = order_timers; t->kind; t++)
+        buf_printf(&sql, "%s'%s'", t == order_timers ? "" : ", ", t->kind);
+    buf_lit(&sql, ") and subject = $1 order by due_us");
+    buf_char(&sql, '\0');
+    return db_all(cx, due_fields, ret, sql.p, ARGS(db_uuid(order_id)));
+}
+
 /* Events that came in are steps of the history: each step names what happened and carries its
  * trace. */
 enum err admin_story(struct ctx *cx, const struct request *rq, struct reply *rp)
@@ -135,9 +149,7 @@ enum err admin_story(struct ctx *cx, const struct request *rq, struct reply *rp)
                " traceparent, data from outbox where aggregate_id = $1 order by aggregate_seq"
                " limit 1000",
                ARGS(db_uuid(o.order_id))));
-    TRY(db_all(cx, due_fields, &s.timers,
-               "select kind, due_us, attempt from timers where subject = $1 order by due_us",
-               ARGS(db_uuid(o.order_id))));
+    TRY(load_timers(cx, o.order_id, &s.timers));
     TRY(db_all(cx, parked_fields, &s.dead_letters,
                "select id, event_id, key, type, topic, traceparent, reason, sequence, position,"
                " part, time_us, tries, parked_at, case when length(data) <= 40000 then data else"
