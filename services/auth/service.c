@@ -51,23 +51,24 @@ static const struct route routes[] = {
 /* A session that is over needs no tokens, and then it needs no row; access tokens end long before.
  */
 static const struct sweep sweeps[] = {
-    {"login_attempts",
-     "delete from login_attempts where subject in"
-     " (select subject from login_attempts where since < $1 order by since limit $2)",
-     US_PER_DAY, "wrong guesses"},
-    {"refresh_tokens",
-     "delete from refresh_tokens where token_hash in"
-     " (select token_hash from refresh_tokens where expires_at < $1 order by expires_at limit $2)",
-     0, "refresh tokens that have expired"},
-    {"revoked_tokens",
-     "delete from refresh_tokens where token_hash in (select r.token_hash from sessions s"
-     " join refresh_tokens r on r.session_id = s.session_id where s.revoked_at < $1 limit $2)",
+    {"login_attempts", "login_attempts", "subject",
+     "select subject from login_attempts where since < $1 order by since", US_PER_DAY,
+     "wrong guesses"},
+    {"refresh_tokens", "refresh_tokens", "token_hash",
+     "select token_hash from refresh_tokens where expires_at < $1 order by expires_at", 0,
+     "refresh tokens that have expired"},
+    {"revoked_tokens", "refresh_tokens", "token_hash",
+     "select r.token_hash from sessions s join refresh_tokens r on r.session_id = s.session_id"
+     " where s.revoked_at < $1 order by s.revoked_at",
      US_PER_DAY, "refresh tokens of sessions that were ended"},
-    {"sessions",
-     "delete from sessions where session_id in (select s.session_id from sessions s"
-     " where (s.expires_at < $1 or s.revoked_at < $1) and not exists"
-     " (select 1 from refresh_tokens r where r.session_id = s.session_id) limit $2)",
+    {"sessions", "sessions", "session_id",
+     "select s.session_id from sessions s where s.expires_at < $1 and not exists"
+     " (select 1 from refresh_tokens r where r.session_id = s.session_id) order by s.expires_at",
      US_PER_DAY, "sessions that are over"},
+    {"revoked_sessions", "sessions", "session_id",
+     "select s.session_id from sessions s where s.revoked_at < $1 and not exists"
+     " (select 1 from refresh_tokens r where r.session_id = s.session_id) order by s.revoked_at",
+     US_PER_DAY, "sessions that were ended"},
     {0},
 };
 

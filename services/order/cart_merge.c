@@ -120,9 +120,8 @@ enum err cart_empty_after(struct ctx *cx, const struct order *o)
 
 /* Their items go with them. */
 const struct sweep order_sweeps[] = {
-    {"carts",
-     "delete from carts where cart_id in (select cart_id from carts where customer_id is null"
-     " and changed_at < $1 order by changed_at limit $2)",
+    {"carts", "carts", "cart_id",
+     "select cart_id from carts where customer_id is null and changed_at < $1 order by changed_at",
      GUEST_KEEP_US, "guests' carts that nobody touched for 30 days"},
     {0},
 };

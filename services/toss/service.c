@@ -31,7 +31,7 @@ static const struct job jobs[] = {
 };
 
 static const struct sweep sweeps[] = {
-    {"keys", "delete from keys where scope in (select scope from keys where created_at < $1 order by created_at limit $2)", KEY_KEEP_US, "answers to idempotency keys"},
+    {"keys", "keys", "scope", "select scope from keys where created_at < $1 order by created_at", KEY_KEEP_US, "answers to idempotency keys"},
     {0},
 };
 /* clang-format on */

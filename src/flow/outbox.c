@@ -95,16 +95,17 @@ static enum err take(struct ctx *cx, struct list *ret)
         cx, outbox_row_fields, ret,
         "with mine as (select o.seq, length(o.data) as size from outbox o where published_at is "
         "null"
-        " and (o.writer = $3 or o.writer is null or o.time_us < $4 or exists (select 1 from outbox "
+        " and (o.writer = $2 or o.writer is null or o.time_us < $3 or exists (select 1 from outbox "
         "m"
         " where m.aggregate_id = o.aggregate_id and m.aggregate_seq > o.aggregate_seq"
-        " and m.published_at is null and m.writer = $3)) order by o.seq limit $1)"
-        " select seq, event_id, type, aggregate_id, aggregate_seq, time_us, traceparent, data"
-        " from outbox where seq in (select seq from (select seq, sum(size) over (order by seq) - "
-        "size"
-        " as before from mine) as sized where before < $2) order by seq",
-        ARGS(db_int(RELAY_BATCH), db_int(RELAY_CHARS), db_uuid(cx->instance),
-             db_int(ctx_now(cx) - ORPHAN_US)));
+        " and m.published_at is null and m.writer = $2)) order by o.seq limit " DB_TEXT(
+            RELAY_BATCH) ") select seq, event_id, type, aggregate_id, aggregate_seq, time_us, "
+                         "traceparent, data"
+                         " from outbox where seq in (select seq from (select seq, sum(size) over "
+                         "(order by seq) - "
+                         "size"
+                         " as before from mine) as sized where before < $1) order by seq",
+        ARGS(db_int(RELAY_CHARS), db_uuid(cx->instance), db_int(ctx_now(cx) - ORPHAN_US)));
 }
 
 enum err outbox_relay(struct ctx *cx, struct bus *bus, size_t *ret_n, bool *ret_more)

@@ -3,18 +3,18 @@
 
 #include "base/fault.h"
 
+#define BATCH DB_TEXT(SWEEP_BATCH)
+
 const struct sweep sweep_inbox = {
-    "inbox",
-    "delete from inbox where event_id in"
-    " (select event_id from inbox where applied_at < $1 order by applied_at limit $2)",
-    INBOX_KEEP_US,
-    "events that the bus cannot deliver again",
+    "inbox",       "inbox",
+    "event_id",    "select event_id from inbox where applied_at < $1 order by applied_at",
+    INBOX_KEEP_US, "events that the bus cannot deliver again",
 };
 const struct sweep sweep_idempotency = {
     "idempotency",
-    "delete from idempotency where (principal, route, key) in"
-    " (select principal, route, key from idempotency where expires_at < $1"
-    " order by expires_at limit $2)",
+    "idempotency",
+    "(principal, route, key)",
+    "select principal, route, key from idempotency where expires_at < $1 order by expires_at",
     0,
     "answers that were kept for their 24 hours",
 };
@@ -24,9 +24,9 @@ const struct sweep sweep_idempotency = {
  * the published ones: that would cost every event a write. What is published later than its
  * neighbours holds up the rows behind the window only until it is old itself.
  */
-#define OLD_EVENTS                                                                                 \
-    "(select seq from (select seq, published_at from outbox order by seq limit $2) as oldest"      \
-    " where published_at < $1)"
+#define OLD_EVENTS(limit)                                                                          \
+    "(select seq from (select seq, published_at from outbox order by seq limit " limit             \
+    ") as oldest where published_at < $1)"
 
 static enum err commit(struct ctx *cx, int64_t rows)
 {
@@ -42,15 +42,24 @@ static enum err commit(struct ctx *cx, int64_t rows)
 static enum err delete_rows(struct ctx *cx, const struct sweep *s, int64_t before_us,
                             int64_t *ret_rows)
 {
+    struct str sql = arena_printf(cx->arena, "delete from %s where %s in (%s limit " BATCH ")",
+                                  s->table, s->key, s->old);
+
     TRY(db_begin(cx));
-    TRY(db_change(cx, ret_rows, s->sql, ARGS(db_int(before_us), db_int(SWEEP_BATCH))));
+    TRY(db_change(cx, ret_rows, sql.p, ARGS(db_int(before_us))));
     return commit(cx, *ret_rows);
 }
 
 enum err sweep_rows(struct ctx *cx, const struct sweep *s, int64_t keep_us, int64_t *ret_rows)
 {
+    struct str look = arena_printf(cx->arena, "select count(*) from (%s limit 1) as old", s->old);
+    int64_t before_us = ctx_now(cx) - keep_us, old = 0;
+
     *ret_rows = 0;
-    enum err e = delete_rows(cx, s, ctx_now(cx) - keep_us, ret_rows);
+    TRY(db_int_of(cx, &old, look.p, ARGS(db_int(before_us))));
+    if (old == 0)
+        return ERR_OK;
+    enum err e = delete_rows(cx, s, before_us, ret_rows);
     if (e != ERR_OK)
         db_rollback(cx);
     return e;
@@ -60,14 +69,15 @@ enum err sweep_rows(struct ctx *cx, const struct sweep *s, int64_t keep_us, int6
 static enum err delete_events(struct ctx *cx, int64_t before_us, int64_t *ret_rows)
 {
     TRY(db_begin(cx));
-    TRY(db_exec(cx,
-                "insert into outbox_swept (aggregate_id, last_seq)"
-                " select aggregate_id, max(aggregate_seq) from outbox where seq in " OLD_EVENTS
-                " group by aggregate_id on conflict (aggregate_id) do update set"
-                " last_seq = excluded.last_seq where outbox_swept.last_seq < excluded.last_seq",
-                ARGS(db_int(before_us), db_int(SWEEP_BATCH))));
-    TRY(db_change(cx, ret_rows, "delete from outbox where seq in " OLD_EVENTS,
-                  ARGS(db_int(before_us), db_int(SWEEP_BATCH))));
+    TRY(db_exec(
+        cx,
+        "insert into outbox_swept (aggregate_id, last_seq)"
+        " select aggregate_id, max(aggregate_seq) from outbox where seq in " OLD_EVENTS(
+            BATCH) " group by aggregate_id on conflict (aggregate_id) do update set"
+                   " last_seq = excluded.last_seq where outbox_swept.last_seq < excluded.last_seq",
+        ARGS(db_int(before_us))));
+    TRY(db_change(cx, ret_rows, "delete from outbox where seq in " OLD_EVENTS(BATCH),
+                  ARGS(db_int(before_us))));
     return commit(cx, *ret_rows);
 }
 
@@ -76,8 +86,8 @@ enum err sweep_outbox(struct ctx *cx, int64_t keep_us, int64_t *ret_rows)
     int64_t before_us = ctx_now(cx) - keep_us, old = 0;
 
     *ret_rows = 0;
-    TRY(db_int_of(cx, &old, "select count(*) from " OLD_EVENTS " as old",
-                  ARGS(db_int(before_us), db_int(1))));
+    TRY(db_int_of(cx, &old, "select count(*) from " OLD_EVENTS("1") " as old",
+                  ARGS(db_int(before_us))));
     if (old == 0)
         return ERR_OK;
     enum err e = delete_events(cx, before_us, ret_rows);

@@ -10,16 +10,18 @@
 
 #include "db/db.h"
 
-#define SWEEP_BATCH                                                                                \
-    200 /* rows of a batch; a row may be 256 KiB, and writers wait for all of them */
+/* Rows of a batch; a row may be 256 KiB, and writers wait for all of them. */
+#define SWEEP_BATCH 200
 #define OUTBOX_KEEP_US US_PER_HOUR      /* after publication; the bus has it for longer */
 #define INBOX_KEEP_US (8 * US_PER_DAY)  /* must outlast what the bus may deliver again */
 #define INBOX_SPARE_US (1 * US_PER_DAY) /* how much later an event may come a second time */
 
 /* Old rows of one table. */
 struct sweep {
-    const char *table; /* NULL ends the table */
-    const char *sql;   /* deletes at most $2 rows that are older than the time $1 */
+    const char *name;        /* in figures; NULL ends the list */
+    const char *table, *key; /* key: one column, or several in brackets */
+    const char
+        *old; /* selects the keys of rows older than the time $1, by an index, oldest first */
     int64_t keep_us;
     const char *doc;
 };

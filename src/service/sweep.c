@@ -55,7 +55,7 @@ static enum err sweep_table(struct ctx *cx, const struct sweep *s, int64_t keep_
         if (i > 0)
             pause_between(cx);
         TRY(s ? sweep_rows(cx, s, keep_us, &rows) : sweep_outbox(cx, keep_us, &rows));
-        count(cx->svc, s ? s->table : "outbox", rows);
+        count(cx->svc, s ? s->name : "outbox", rows);
     }
     *more |= rows == SWEEP_BATCH;
     return ERR_OK;
@@ -104,7 +104,7 @@ static enum err sweep(struct ctx *cx)
     if (!is_far_behind(cx))
         TRY(sweep_table(cx, &sweep_inbox, keep->inbox_us, &more));
     TRY(sweep_table(cx, &sweep_idempotency, sweep_idempotency.keep_us, &more));
-    for (const struct sweep *s = service->sweeps; s && s->table; s++)
+    for (const struct sweep *s = service->sweeps; s && s->name; s++)
         TRY(sweep_table(cx, s, s->keep_us, &more));
     TRY(sweep_bus(cx, &more));
     return more ? ERR_BUSY : ERR_OK;
