@@ -39,8 +39,7 @@ static const struct migration reader_scripts[] = {
     {NULL, NULL},
 };
 static const struct sweep maker_sweeps[] = {
-    {"marks", "delete from marks where n in (select n from marks where at < $1 limit $2)",
-     US_PER_DAY, "old marks"},
+    {"marks", "marks", "n", "select n from marks where at < $1", US_PER_DAY, "old marks"},
     {0},
 };
 static const char *const maker_snapshots[] = {"maker.changed", NULL};
