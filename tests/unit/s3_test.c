@@ -110,6 +110,13 @@ static void addresses(void)
                   "https://s3.amazonaws.com/my.photos/menu/a.png", "us-east-1");
     check_address("//s3.amazonaws.com/photos?style=path&region=eu-west-1", "s3.amazonaws.com",
                   "https://s3.amazonaws.com/photos/menu/a.png", "eu-west-1");
+    check_address("//s3.dualstack.ap-northeast-2.amazonaws.com/photos",
+                  "photos.s3.dualstack.ap-northeast-2.amazonaws.com",
+                  "https://photos.s3.dualstack.ap-northeast-2.amazonaws.com/menu/a.png",
+                  "ap-northeast-2");
+    check_address("//s3-fips.us-west-2.amazonaws.com/photos?style=path",
+                  "s3-fips.us-west-2.amazonaws.com",
+                  "https://s3-fips.us-west-2.amazonaws.com/photos/menu/a.png", "us-west-2");
     check_address("//minio:9000/photos?scheme=http", "minio:9000",
                   "http://minio:9000/photos/menu/a.png", "us-east-1");
     check_address("//minio:443/photos?style=host", "photos.minio",
@@ -184,19 +191,26 @@ static void *fake_main(void *arg)
     return NULL;
 }
 
-static void fake_start(struct fake *f, const char *const *answers)
+/* A listener that nobody accepts from. */
+static void silent_start(struct fake *f)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof at;
 
     memset(f, 0, sizeof *f);
-    f->answers = answers;
     f->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (f->listener < 0 || bind(f->listener, (struct sockaddr *)&at, sizeof at) != 0 ||
-        listen(f->listener, 8) != 0 || getsockname(f->listener, (struct sockaddr *)&at, &n) != 0 ||
-        pthread_create(&f->thread, NULL, fake_main, f) != 0)
+        listen(f->listener, 8) != 0 || getsockname(f->listener, (struct sockaddr *)&at, &n) != 0)
         abort();
     snprintf(f->url, sizeof f->url, "s3://127.0.0.1:%d/photos?scheme=http", ntohs(at.sin_port));
+}
+
+static void fake_start(struct fake *f, const char *const *answers)
+{
+    silent_start(f);
+    f->answers = answers;
+    if (pthread_create(&f->thread, NULL, fake_main, f) != 0)
+        abort();
 }
 
 static int fake_stop(struct fake *f)
@@ -205,6 +219,31 @@ static int fake_stop(struct fake *f)
     pthread_join(f->thread, NULL);
     close(f->listener);
     return f->served;
+}
+
+/* However little is left when it begins: the server is never waited for without an end. */
+static void deadlines(void)
+{
+    struct fake f;
+    struct work w;
+    struct blobs *b = NULL;
+    struct str bytes, type;
+
+    work_init(&w);
+    silent_start(&f);
+    w.cx.deadline_us = clock_monotonic_us() + 20 * US_PER_MS;
+    CHECK_INT(blobs_open(&w.cx, f.url, &keys, &b), ERR_OK);
+    int64_t start = clock_monotonic_us();
+    for (int left_us = 1000; left_us < 1400; left_us += 4) {
+        w.cx.deadline_us = clock_monotonic_us() + left_us;
+        CHECK_INT(blob_get(&w.cx, b, STR("a"), 10, &bytes, &type), ERR_UNAVAILABLE);
+        if (clock_monotonic_us() - start > 3 * US_PER_S)
+            break;
+    }
+    CHECK(clock_monotonic_us() - start < 3 * US_PER_S);
+    close(f.listener);
+    blobs_close(b);
+    arena_release(&w.arena);
 }
 
 #define HEAD(status) "HTTP/1.1 " status "\r\nConnection: close\r\n"
@@ -327,6 +366,7 @@ int main(void)
     RUN(urls_refused);
     RUN(addresses);
     RUN(refused);
+    RUN(deadlines);
     RUN(answers_that_pass);
     RUN(ends_of_uploads);
     return test_end();
