@@ -193,10 +193,9 @@ static enum outcome send_once(struct ctx *cx, struct s3_blobs *s, const struct s
                               struct str payload_hash, int timeout_ms, struct s3_answer *answer)
 {
     struct exchange x = {take_handle(s), answer, call->answer_max};
-    bool uncertain = answer->uncertain;
 
     buf_clear(&answer->body);
-    *answer = (struct s3_answer){.body = answer->body, .uncertain = uncertain};
+    *answer = (struct s3_answer){.body = answer->body};
     answer->body.overflow = false;
     if (!x.curl || FAULT("s3.before_call")) {
         (void)fail(cx, ERR_UNAVAILABLE, x.curl ? "fault: s3.before_call" : "out of memory");
@@ -262,7 +261,6 @@ enum err s3_call(struct ctx *cx, struct s3_blobs *s, const struct s3_call *call,
                         call->answer_max);
         if (outcome == ANSWERED && !put_off && !failed)
             return ERR_OK;
-        ret->uncertain = ret->uncertain || (failed && !put_off);
         bool again = outcome == NOT_SENT || put_off || call->repeat == S3_REPEAT;
         if (again && try + 1 < tries && wait_before(cx, try))
             continue;

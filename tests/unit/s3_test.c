@@ -145,7 +145,8 @@ static void refused(void)
     arena_release(&w.arena);
 }
 
-/* Answers each connection with the next text, then closes it; what a real server seldom says. */
+/* What a real server seldom says: each request gets the next text, on a connection of its own
+ * unless the text before says keep-alive. MARK in a text becomes that of the upload. */
 struct fake {
     const char *const *answers;
     int listener;
@@ -155,7 +156,7 @@ struct fake {
 };
 
 /* Until the whole request is there: closing earlier would reset the connection. */
-static void read_request(int fd)
+static void read_request(int fd, char *mark)
 {
     static char text[65536]; /* the head is in what comes first */
     size_t n = 0, need = SIZE_MAX;
@@ -170,23 +171,43 @@ static void read_request(int fd)
             continue;
         text[n] = '\0';
         const char *end = strstr(text, "\r\n\r\n"), *length = strstr(text, "Content-Length: ");
+        const char *upload = strstr(text, "x-amz-meta-jumun-upload: ");
+        if (end && upload)
+            (void)sscanf(upload + 25, "%32s", mark);
         if (end)
             need = (size_t)(end + 4 - text) + (length ? strtoul(length + 16, NULL, 10) : 0);
     }
 }
 
+static void answer(int fd, const char *text, const char *mark)
+{
+    const char *at = strstr(text, "MARK");
+
+    (void)send(fd, text, at ? (size_t)(at - text) : strlen(text), MSG_NOSIGNAL);
+    if (!at)
+        return;
+    (void)send(fd, mark, strlen(mark), MSG_NOSIGNAL);
+    (void)send(fd, at + 4, strlen(at + 4), MSG_NOSIGNAL);
+}
+
 static void *fake_main(void *arg)
 {
     struct fake *f = arg;
+    char mark[40] = "";
+    int fd = -1;
 
     for (size_t i = 0; f->answers[i]; i++) {
-        int fd = accept(f->listener, NULL, NULL);
+        if (fd < 0)
+            fd = accept(f->listener, NULL, NULL);
         if (fd < 0)
             return NULL;
-        read_request(fd);
+        read_request(fd, mark);
         atomic_fetch_add(&f->served, 1);
-        (void)send(fd, f->answers[i], strlen(f->answers[i]), MSG_NOSIGNAL);
-        close(fd);
+        answer(fd, f->answers[i], mark);
+        if (!strstr(f->answers[i], "keep-alive")) {
+            close(fd);
+            fd = -1;
+        }
     }
     return NULL;
 }
@@ -342,7 +363,15 @@ static void ends_of_uploads(void)
                                            HEAD("200 OK") "x-amz-meta-jumun-upload: other\r\n\r\n",
                                            gone,
                                            NULL};
-    static const char *const surely_gone[] = {LOOKED, begun, part, part, gone, gone, NULL};
+    static const char there[] = HEAD("200 OK") "x-amz-meta-jumun-upload: MARK\r\n\r\n";
+    static const char *const done_before[] = {LOOKED, begun, part, part, "", gone, there, NULL};
+    /* libcurl itself asks again when a connection that was kept ends without a word. */
+    static const char kept_part[] = "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\n"
+                                    "ETag: \"e\"\r\nContent-Length: 0\r\n\r\n";
+    static const char *const asked_again[] = {LOOKED, begun, part,  kept_part,
+                                              "",     gone,  there, NULL};
+    static const char *const never_there[] = {
+        LOOKED, begun, part, part, gone, ERROR_OF("404 Not Found", "NoSuchKey"), gone, NULL};
     struct work w;
     int n;
 
@@ -355,9 +384,13 @@ static void ends_of_uploads(void)
     CHECK_INT(against(&w, not_ours, 9 * MIB, &n), ERR_UNAVAILABLE);
     CHECK(told(&w, "ended without an object"));
     CHECK_INT(n, 7);
-    CHECK_INT(against(&w, surely_gone, 9 * MIB, &n), ERR_UNAVAILABLE);
-    CHECK(told(&w, "NoSuchUpload"));
-    CHECK_INT(n, 5);
+    CHECK_INT(against(&w, done_before, 9 * MIB, &n), ERR_OK);
+    CHECK_INT(n, 6);
+    CHECK_INT(against(&w, asked_again, 9 * MIB, &n), ERR_OK);
+    CHECK_INT(n, 6);
+    CHECK_INT(against(&w, never_there, 9 * MIB, &n), ERR_UNAVAILABLE);
+    CHECK(told(&w, "ended without an object"));
+    CHECK_INT(n, 6);
 }
 
 int main(void)
