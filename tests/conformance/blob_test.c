@@ -85,6 +85,9 @@ static void round_trips(void)
     CHECK_INT(blob_get(&w.cx, b, name, 100, &bytes, &type), ERR_OK);
     CHECK_STR(bytes, "a\nb\n");
     CHECK_STR(type, "text/plain; charset=utf-8");
+    CHECK_INT(blob_put(&w.cx, b, name, STR("text/plain;  charset=utf-8"), STR("a\nb\n")), ERR_OK);
+    CHECK_INT(blob_get(&w.cx, b, name, 100, &bytes, &type), ERR_OK);
+    CHECK_STR(type, "text/plain;  charset=utf-8");
     close_blobs(&w, b);
 
     b = open_blobs(&w); /* still there for the next process */
