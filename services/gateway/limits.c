@@ -23,6 +23,7 @@ struct limits {
     pthread_mutex_t lock;
     struct cache *shared; /* NULL: alone */
     struct ticker ticker;
+    _Atomic bool stop; /* who is not told yet need not be */
     uint32_t listed[SETS * WAYS];
     size_t n_listed;
     struct count counts[SETS * WAYS];
@@ -41,6 +42,7 @@ void limits_close(struct limits *l)
 {
     if (!l)
         return;
+    l->stop = true;
     ticker_stop(&l->ticker);
     pthread_mutex_destroy(&l->lock);
 }
@@ -118,7 +120,7 @@ static void tell(void *arg, struct arena *a)
     pthread_mutex_lock(&l->lock);
     size_t n = l->n_listed;
     pthread_mutex_unlock(&l->lock);
-    while (n-- > 0 && next_listed(l, &c, &at)) {
+    while (!l->stop && n-- > 0 && next_listed(l, &c, &at)) {
         int64_t now_us = ctx_now(&cx), ahead_us = c.tat_us > now_us ? c.tat_us - now_us : 0;
         if (cache_merge(&cx, l->shared, (struct str){c.key, c.key_n}, c.limit, c.window_ms,
                         c.untold, &ahead_us))

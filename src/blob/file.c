@@ -9,16 +9,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define PART_PREFIX ".part-" /* never a blob's name: those have no leading dot */
+#define PART_OLD_S 3600      /* a put takes less */
 
 struct file_blobs {
     struct blobs base;
     int dir;
-    atomic_uint parts;
 };
 
 static enum err system_fail(struct ctx *cx, const char *what, struct str name)
@@ -37,9 +36,12 @@ static void file_close(struct blobs *b)
     free(f);
 }
 
-/* What a crash in the middle of blob_put left behind. */
+/* What a crash in the middle of blob_put left behind: by its age, as other processes may have the
+ * directory too. */
 static void remove_parts(int dir)
 {
+    int64_t old_s = clock_now(&clock_system) / US_PER_S - PART_OLD_S;
+    struct stat st;
     int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
     if (!d) {
@@ -48,7 +50,8 @@ static void remove_parts(int dir)
         return;
     }
     for (struct dirent *entry = readdir(d); entry; entry = readdir(d))
-        if (strncmp(entry->d_name, PART_PREFIX, strlen(PART_PREFIX)) == 0)
+        if (strncmp(entry->d_name, PART_PREFIX, strlen(PART_PREFIX)) == 0 &&
+            fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mtime < old_s)
             (void)unlinkat(dir, entry->d_name, 0);
     closedir(d);
 }
@@ -145,9 +148,7 @@ static enum err file_put(struct ctx *cx, struct blobs *b, struct str name, struc
 {
     struct file_blobs *f = (struct file_blobs *)b;
     const char *path = arena_cstr(cx->arena, name), *parent = NULL;
-    const char *part =
-        arena_printf(cx->arena, PART_PREFIX "%d-%u", (int)getpid(), atomic_fetch_add(&f->parts, 1))
-            .p;
+    const char *part = arena_printf(cx->arena, PART_PREFIX "%s", ctx_uuid_text(cx, ctx_uuid(cx))).p;
     if (!make_parents(cx, f->dir, name, &parent) ||
         !write_part(f->dir, part, content_type, bytes) ||
         renameat(f->dir, part, f->dir, path) != 0) {

@@ -43,7 +43,6 @@ struct s3_call {
 /* s3_answer_release after s3_call, also when it failed. */
 struct s3_answer {
     int status;
-    bool uncertain;  /* a try before this answer may have been done */
     struct buf body; /* on the heap: a try that fails must not cost the arena */
     int64_t date_us; /* the server's clock, 0 when it did not say */
     char type[BLOB_TYPE_MAX + 1], etag[S3_TAG_MAX], mark[S3_TAG_MAX], region[S3_TAG_MAX];

@@ -145,11 +145,10 @@ static struct curl_slist *head_of(struct ctx *cx, const struct s3_blobs *s,
 }
 
 static void set_up(struct ctx *cx, struct s3_blobs *s, const struct s3_call *call,
-                   struct exchange *x, struct curl_slist *head)
+                   struct exchange *x, struct curl_slist *head, int timeout_ms)
 {
     CURL *curl = x->curl;
     struct str query = s3_query(cx->arena, call->query, call->query_n);
-    int timeout_ms = ctx_left_ms(cx, TRY_TIMEOUT_MS);
 
     curl_easy_setopt(curl, CURLOPT_URL, s3_object_url(cx->arena, s, call->name, query));
     curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
@@ -191,13 +190,12 @@ static enum outcome outcome_of(struct exchange *x, CURLcode code)
 
 /* One try; after LOST and NOT_SENT the story says why. */
 static enum outcome send_once(struct ctx *cx, struct s3_blobs *s, const struct s3_call *call,
-                              struct str payload_hash, struct s3_answer *answer)
+                              struct str payload_hash, int timeout_ms, struct s3_answer *answer)
 {
     struct exchange x = {take_handle(s), answer, call->answer_max};
-    bool uncertain = answer->uncertain;
 
     buf_clear(&answer->body);
-    *answer = (struct s3_answer){.body = answer->body, .uncertain = uncertain};
+    *answer = (struct s3_answer){.body = answer->body};
     answer->body.overflow = false;
     if (!x.curl || FAULT("s3.before_call")) {
         (void)fail(cx, ERR_UNAVAILABLE, x.curl ? "fault: s3.before_call" : "out of memory");
@@ -206,7 +204,7 @@ static enum outcome send_once(struct ctx *cx, struct s3_blobs *s, const struct s
         return NOT_SENT;
     }
     struct curl_slist *head = head_of(cx, s, call, payload_hash);
-    set_up(cx, s, call, &x, head);
+    set_up(cx, s, call, &x, head, timeout_ms);
     CURLcode code = curl_easy_perform(x.curl);
     enum outcome outcome = outcome_of(&x, code);
     if (outcome == LOST || outcome == NOT_SENT)
@@ -251,10 +249,11 @@ enum err s3_call(struct ctx *cx, struct s3_blobs *s, const struct s3_call *call,
     memset(ret, 0, sizeof *ret);
     buf_init(&ret->body, ERROR_MAX);
     for (int try = 0;; try++) {
-        if (ctx_left_ms(cx, 1) <= 0)
+        int left_ms = ctx_left_ms(cx, TRY_TIMEOUT_MS);
+        if (left_ms <= 0)
             return fail(cx, ERR_UNAVAILABLE, "no time left to call S3 for %.*s",
                         STR_ARG(call->name));
-        enum outcome outcome = send_once(cx, s, call, payload_hash, ret);
+        enum outcome outcome = send_once(cx, s, call, payload_hash, left_ms, ret);
         bool put_off = outcome == ANSWERED && is_put_off(ret);
         bool failed = outcome == LOST || (outcome == ANSWERED && ret->status >= 500);
         if (outcome == TOO_LARGE)
@@ -262,7 +261,6 @@ enum err s3_call(struct ctx *cx, struct s3_blobs *s, const struct s3_call *call,
                         call->answer_max);
         if (outcome == ANSWERED && !put_off && !failed)
             return ERR_OK;
-        ret->uncertain = ret->uncertain || (failed && !put_off);
         bool again = outcome == NOT_SENT || put_off || call->repeat == S3_REPEAT;
         if (again && try + 1 < tries && wait_before(cx, try))
             continue;

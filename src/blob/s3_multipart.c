@@ -86,7 +86,8 @@ static enum err send_part(struct ctx *cx, struct upload *u, int number, struct s
     return e;
 }
 
-/* After an answer that was lost: is the object that is there now this upload? */
+/* The upload is gone: was it ended by an attempt whose answer was lost, ours or libcurl's own? Then
+ * the object that is there is this upload. */
 static enum err look(struct ctx *cx, struct upload *u)
 {
     const struct s3_call call = {.method = STR("HEAD"), .name = u->name, .answer_max = 16384};
@@ -114,7 +115,7 @@ static enum err finish(struct ctx *cx, struct upload *u)
     enum err e = s3_call(cx, u->s, &call, &answer);
 
     /* S3 sends 200 before it knows; a failure then is in the body. */
-    if (e == ERR_OK && answer.uncertain && s3_refused_as(&answer, STR("NoSuchUpload")))
+    if (e == ERR_OK && s3_refused_as(&answer, STR("NoSuchUpload")))
         e = look(cx, u);
     else if (e == ERR_OK &&
              (answer.status != 200 || s3_element(buf_str(&answer.body), STR("Code")).p))

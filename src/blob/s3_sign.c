@@ -141,6 +141,15 @@ static struct str scope_of(struct arena *a, const struct s3_keys *keys, struct s
     return arena_printf(a, "%.8s/%.*s/s3/aws4_request", timestamp.p, STR_ARG(keys->region));
 }
 
+/* A header's value as it is signed: no space around it, and one where there are several. */
+static void add_value(struct buf *b, struct str value)
+{
+    value = str_trim(value);
+    for (size_t i = 0; i < value.n; i++)
+        if (value.p[i] != ' ' || value.p[i - 1] != ' ')
+            buf_char(b, value.p[i]);
+}
+
 static struct str canonical(struct arena *a, const struct s3_to_sign *what, struct str query,
                             const struct s3_pair *headers, size_t n, struct str payload_hash)
 {
@@ -150,9 +159,11 @@ static struct str canonical(struct arena *a, const struct s3_to_sign *what, stru
     buf_printf(&b, "%.*s\n", STR_ARG(what->method));
     encode(&b, what->path, true);
     buf_printf(&b, "\n%.*s\n", STR_ARG(query));
-    for (size_t i = 0; i < n; i++)
-        buf_printf(&b, "%.*s:%.*s\n", STR_ARG(headers[i].name),
-                   STR_ARG(str_trim(headers[i].value)));
+    for (size_t i = 0; i < n; i++) {
+        buf_printf(&b, "%.*s:", STR_ARG(headers[i].name));
+        add_value(&b, headers[i].value);
+        buf_char(&b, '\n');
+    }
     buf_printf(&b, "\n%.*s\n%.*s", STR_ARG(names_of(a, headers, n)), STR_ARG(payload_hash));
     assert(!b.overflow);
     return buf_str(&b);

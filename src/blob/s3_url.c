@@ -16,16 +16,17 @@ static bool made_of(struct str s, size_t least, size_t most, const char *more)
     return true;
 }
 
-/* Amazon's hosts name their region: "s3.ap-northeast-2.amazonaws.com". */
+/* Amazon's hosts end with their region: "s3.ap-northeast-2.amazonaws.com". */
 static struct str region_of(struct str host)
 {
-    struct str first, rest, region;
+    const struct str domain = STR(".amazonaws.com");
 
-    if (str_ends(host, STR(".amazonaws.com")) && str_cut(host, '.', &first, &rest) &&
-        str_eq(first, STR("s3")) && str_cut(rest, '.', &region, &rest) &&
-        !str_eq(region, STR("amazonaws")))
-        return region;
-    return STR("us-east-1");
+    if (!str_ends(host, domain))
+        return STR("us-east-1");
+    size_t end = host.n - domain.n, at = end;
+    while (at > 0 && host.p[at - 1] != '.')
+        at--;
+    return at > 0 ? (struct str){host.p + at, end - at} : STR("us-east-1");
 }
 
 static enum err read_option(struct ctx *cx, struct s3_blobs *s, struct str option)

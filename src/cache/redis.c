@@ -1,15 +1,19 @@
 /*
  * redis.c -- the cache on a Redis server that several processes share.
  *
- * Connections are blocking, pooled, and give up after COMMAND_TIMEOUT_MS. After a failure nobody
- * asks again for PAUSE_US: a value is then a miss, and limits are counted in this process alone, as
- * strictly as if it were the only one. So a Redis that is gone, slow or flushed costs latency or a
- * looser limit across processes, never a wrong answer. Nothing else shows it: the log says when it
- * goes and when it is back.
+ * Connections are blocking, pooled, and give up after COMMAND_TIMEOUT_MS. After a failure or a
+ * refusal nobody asks again for PAUSE_US, and then one does for all: a value is then a miss, and
+ * limits are counted in this process alone, as strictly as if it were the only one. So a Redis that
+ * is gone, slow or flushed costs latency or a looser limit across processes, never a wrong answer.
+ * A refusal ends all connections too, as after a failover they lead to a server that is no longer
+ * the master. Nothing else shows it: the log says when it goes and when it is back.
  */
 #include "cache/redis.h"
 
 #include "obs/log.h"
+
+#include <errno.h>
+#include <sys/socket.h>
 
 #define CONNECT_TIMEOUT_MS 250
 #define COMMAND_TIMEOUT_MS 100
@@ -57,16 +61,6 @@ static bool is_fine(const redisReply *r)
     return r && r->type != REDIS_REPLY_ERROR;
 }
 
-/* For the log. A command that Redis does not know it quotes with its words, which are not for
- * there. */
-static struct str refusal_of(const redisReply *r)
-{
-    struct str said = {r->str, r->len};
-    size_t quotes = str_find(said, STR(", with args"));
-
-    return quotes == SIZE_MAX ? said : (struct str){said.p, quotes};
-}
-
 static struct str error_of(const redisContext *redis)
 {
     return redis ? str_from(redis->errstr) : STR("out of memory");
@@ -75,24 +69,30 @@ static struct str error_of(const redisContext *redis)
 /* Nobody asks for a while. */
 static void away(struct redis_cache *c, struct str why)
 {
-    int64_t now_us = clock_monotonic_us(), none = 0;
+    int64_t now_us = clock_monotonic_us();
 
     pthread_mutex_lock(&c->mutex);
+    bool was_there = !c->away_since_us;
+    if (was_there)
+        c->away_since_us = now_us;
     c->paused_until_us = now_us + PAUSE_US;
     while (c->free_n)
         redisFree(c->free[--c->free_n]);
     pthread_mutex_unlock(&c->mutex);
-    if (atomic_compare_exchange_strong(&c->away_since_us, &none, now_us))
+    if (was_there)
         log_seldom(NULL, LOG_WARN, c->host,
                    "cache: Redis at %s:%d cannot be asked: %.*s; until it can, each process "
                    "counts by itself",
                    c->host, c->port, STR_ARG(why));
 }
 
+/* Said by the one that looked. */
 static void there(struct redis_cache *c)
 {
-    int64_t since_us = c->away_since_us ? atomic_exchange(&c->away_since_us, 0) : 0;
-
+    pthread_mutex_lock(&c->mutex);
+    int64_t since_us = c->away_since_us;
+    c->away_since_us = c->paused_until_us = 0;
+    pthread_mutex_unlock(&c->mutex);
     if (since_us)
         log_seldom(NULL, LOG_INFO, c->host,
                    "cache: Redis at %s:%d can be asked again, after %.1f s", c->host, c->port,
@@ -136,15 +136,34 @@ static redisContext *connection_open(struct redis_cache *c)
     return NULL;
 }
 
-/* NULL: away, and not to be asked for a while. */
-static redisContext *connection_take(struct redis_cache *c)
+/* Nothing comes on a connection that nobody uses, unless the server closed it. */
+static bool is_quiet(const redisContext *redis)
 {
+    char byte;
+
+    return recv(redis->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+           (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+/* NULL: away, and not to be asked for a while. *ret_looks: we are the one that looks whether it is
+ * back, and the others go on without it. */
+static redisContext *connection_take(struct redis_cache *c, bool *ret_looks)
+{
+    int64_t now_us = clock_monotonic_us();
     redisContext *redis = NULL;
 
     pthread_mutex_lock(&c->mutex);
-    bool paused = clock_monotonic_us() < c->paused_until_us;
-    if (!paused && c->free_n)
+    bool paused = now_us < c->paused_until_us;
+    *ret_looks = !paused && c->away_since_us;
+    if (*ret_looks)
+        c->paused_until_us = now_us + PAUSE_US;
+    while (!paused && !redis && c->free_n) {
         redis = c->free[--c->free_n];
+        if (!is_quiet(redis)) {
+            redisFree(redis);
+            redis = NULL;
+        }
+    }
     pthread_mutex_unlock(&c->mutex);
     return redis || paused ? redis : connection_open(c);
 }
@@ -163,24 +182,21 @@ static void connection_give_back(struct redis_cache *c, redisContext *redis)
 /* One command; the caller frees the reply. NULL: no answer, or an error. */
 static redisReply *ask(struct redis_cache *c, int n, const char **words, const size_t *sizes)
 {
-    redisContext *redis = connection_take(c);
+    bool looks;
+    redisContext *redis = connection_take(c, &looks);
 
     if (!redis)
         return NULL;
     redisReply *r = redisCommandArgv(redis, n, words, sizes);
-    if (!r) { /* the connection is in no known state any more */
-        away(c, error_of(redis));
+    if (!is_fine(r)) { /* nobody knows what comes next on it, or it leads to the wrong one */
+        away(c, r ? refusal_of(r) : error_of(redis));
+        freeReplyObject(r);
         redisFree(redis);
         return NULL;
     }
-    there(c);
+    if (looks)
+        there(c);
     connection_give_back(c, redis);
-    if (r->type == REDIS_REPLY_ERROR) {
-        log_seldom(NULL, LOG_WARN, c->host, "cache: Redis at %s:%d refuses: %.*s", c->host, c->port,
-                   STR_ARG(refusal_of(r)));
-        freeReplyObject(r);
-        return NULL;
-    }
     return r;
 }
 
@@ -298,6 +314,30 @@ static char *copy(struct str s)
     return text;
 }
 
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+/* A user or a password: percent-encoded, as in any URL; what is not encoded is itself. */
+static char *copy_decoded(struct str s)
+{
+    char *text = copy(s);
+    size_t n = 0;
+
+    for (size_t i = 0; i < s.n; i++) {
+        bool encoded = s.p[i] == '%' && s.n - i > 2 && hex_digit(s.p[i + 1]) >= 0 &&
+                       hex_digit(s.p[i + 2]) >= 0;
+        text[n++] = encoded ? (char)(hex_digit(s.p[i + 1]) << 4 | hex_digit(s.p[i + 2])) : s.p[i];
+        i += encoded ? 2 : 0;
+    }
+    text[n] = '\0';
+    return text;
+}
+
 /* "//[[user]:password@]host[:port][/database]" */
 static bool location_parse(struct redis_cache *c, struct str location)
 {
@@ -308,12 +348,14 @@ static bool location_parse(struct redis_cache *c, struct str location)
     if (!str_starts(location, STR("//")))
         return false;
     server = (struct str){location.p + 2, location.n - 2};
-    if (str_find(server, STR("@")) != SIZE_MAX) {
-        str_cut(server, '@', &who, &server);
+    const char *at = memrchr(server.p, '@', server.n); /* a password may hold others */
+    if (at) {
+        who = (struct str){server.p, (size_t)(at - server.p)};
+        server = (struct str){at + 1, server.n - who.n - 1};
         if (!str_cut(who, ':', &user, &password))
             return false;
-        c->user = user.n ? copy(user) : NULL;
-        c->password = copy(password);
+        c->user = user.n ? copy_decoded(user) : NULL;
+        c->password = copy_decoded(password);
     }
     str_cut(server, '/', &place, &path);
     if (path.n && !str_i64(path, 0, 1000000, &c->database))

@@ -5,7 +5,6 @@
 
 #include <hiredis/hiredis.h>
 #include <pthread.h>
-#include <stdatomic.h>
 
 #define REDIS_IDLE_MAX 16
 
@@ -19,13 +18,23 @@ struct redis_cache {
     pthread_mutex_t mutex;
     redisContext *free[REDIS_IDLE_MAX];
     size_t free_n;
-    int64_t paused_until_us;       /* monotonic */
-    _Atomic int64_t away_since_us; /* monotonic; 0: it answers */
+    int64_t paused_until_us; /* monotonic */
+    int64_t away_since_us;   /* monotonic; 0: it answers */
 };
 
 static inline struct redis_cache *redis_of(struct cache *c)
 {
     return (struct redis_cache *)c;
+}
+
+/* For people. A command that Redis does not know it quotes with its words, which are not for them.
+ */
+static inline struct str refusal_of(const redisReply *r)
+{
+    struct str said = {r->str, r->len};
+    size_t quotes = str_find(said, STR(", with args"));
+
+    return quotes == SIZE_MAX ? said : (struct str){said.p, quotes};
 }
 
 /* redis_probe.c: on a connection of its own, with more patience. */

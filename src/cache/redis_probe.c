@@ -21,12 +21,12 @@ static const struct {
     {"", "it answers with an error"},
 };
 
-static enum err refused(struct ctx *cx, const char *said)
+static enum err refused(struct ctx *cx, struct str said)
 {
     size_t i = 0;
-    while (!strstr(said, refusals[i].sign))
+    while (str_find(said, str_from(refusals[i].sign)) == SIZE_MAX)
         i++;
-    return fail(cx, ERR_UNAVAILABLE, "%s (%.120s)", refusals[i].advice, said);
+    return fail(cx, ERR_UNAVAILABLE, "%s (%.*s)", refusals[i].advice, STR_ARG(said));
 }
 
 /* Frees nothing but a reply that is an error; *ret is the caller's to free. */
@@ -39,7 +39,7 @@ static enum err answered(struct ctx *cx, const redisContext *redis, redisReply *
                     "it stopped answering (%s): is that a Redis, and is it overloaded?",
                     redis->errstr);
     if (r->type == REDIS_REPLY_ERROR)
-        e = refused(cx, r->str);
+        e = refused(cx, refusal_of(r));
     if (e == ERR_OK && ret)
         *ret = r;
     else

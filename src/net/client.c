@@ -96,20 +96,13 @@ static void set_up(CURL *curl, const struct http_call *call, struct curl_slist *
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
 }
 
-/*
- * Nothing can have reached the peer. The code alone does not tell: an answer that is not HTTP
- * counts as an unsupported protocol.
- */
-static bool surely_not_sent(CURL *curl, CURLcode code)
+/* Nothing can have reached the peer. The code does not tell: a timeout may be that of connecting,
+ * and an answer that is not HTTP counts as an unsupported protocol. */
+static bool surely_not_sent(CURL *curl)
 {
     long sent = 0;
 
-    curl_easy_getinfo(curl, CURLINFO_REQUEST_SIZE, &sent);
-    if (sent > 0)
-        return false;
-    return code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
-           code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL ||
-           code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PEER_FAILED_VERIFICATION;
+    return curl_easy_getinfo(curl, CURLINFO_REQUEST_SIZE, &sent) == CURLE_OK && sent == 0;
 }
 
 const char *url_shown(struct arena *a, struct str url)
@@ -147,7 +140,7 @@ static enum err perform(struct ctx *cx, const struct http_call *call, CURL *curl
         *ret = (struct http_result){(int)status, buf_str(&answer)};
         return ERR_OK;
     }
-    return fail(cx, surely_not_sent(curl, code) ? ERR_UNAVAILABLE : ERR_PROVIDER, "%s: %s",
+    return fail(cx, surely_not_sent(curl) ? ERR_UNAVAILABLE : ERR_PROVIDER, "%s: %s",
                 url_shown(cx->arena, str_from(call->url)), curl_easy_strerror(code));
 }
 

@@ -19,7 +19,9 @@ struct http_result {
 };
 /*
  * ERR_OK with any status that the peer sent. ERR_UNAVAILABLE: surely not sent (refused, no
- * address); ERR_PROVIDER: sent or perhaps sent, the answer is unknown.
+ * address, no connection in time); ERR_PROVIDER: sent or perhaps sent, the answer is unknown.
+ * The peer may have it twice: libcurl sends anew when a connection that it kept ends without a
+ * word.
  */
 enum err http_call(struct ctx *cx, const struct http_call *call, struct http_result *ret) MUST_USE;
 /* A URL as logs and people may see it: without the user and password that it may hold; in the

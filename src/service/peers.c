@@ -206,6 +206,14 @@ static bool from_pattern(const char *pattern, const char *service, struct peer_a
     return n > 0 && (size_t)n < sizeof ret->url;
 }
 
+/* The lock is held. */
+static const struct addresses *addresses_of(struct peers *p, const char *service)
+{
+    const struct peer *row = row_of(p, str_from(service), false);
+
+    return row && row->found.n ? &row->found : row && row->given.n ? &row->given : &p->pattern;
+}
+
 size_t peers_list(struct peers *p, const char *service, struct peer_address *out, size_t max)
 {
     size_t n = 0;
@@ -213,10 +221,7 @@ size_t peers_list(struct peers *p, const char *service, struct peer_address *out
     if (!is_name(str_from(service)))
         return 0;
     pthread_mutex_lock(&p->lock);
-    const struct peer *row = row_of(p, str_from(service), false);
-    const struct addresses *from = row && row->found.n   ? &row->found
-                                   : row && row->given.n ? &row->given
-                                                         : &p->pattern;
+    const struct addresses *from = addresses_of(p, service);
     size_t first = from->n ? p->turn++ % from->n : 0;
     for (size_t i = 0; i < from->n && n < max; i++) {
         const char *url = from->at[(first + i) % from->n].url;
@@ -232,9 +237,12 @@ size_t peers_list(struct peers *p, const char *service, struct peer_address *out
 
 bool peers_know(struct peers *p, const char *service)
 {
-    struct peer_address one;
-
-    return peers_list(p, service, &one, 1) > 0;
+    if (!is_name(str_from(service)))
+        return false;
+    pthread_mutex_lock(&p->lock);
+    bool known = addresses_of(p, service)->n > 0;
+    pthread_mutex_unlock(&p->lock);
+    return known;
 }
 
 enum err peers_set(struct ctx *cx, struct peers *p, const char *service,

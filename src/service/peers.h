@@ -34,7 +34,7 @@ void peers_close(struct peers *peers); /* NULL is fine */
  * is not always the same.
  */
 size_t peers_list(struct peers *peers, const char *service, struct peer_address *out, size_t max);
-bool peers_know(struct peers *peers, const char *service);
+bool peers_know(struct peers *peers, const char *service); /* takes no turn */
 
 /*
  * From a discovery source: these are the service's addresses now. n == 0 forgets what the source

@@ -7,9 +7,12 @@
 #include "base/fault.h"
 #include "blob/blob.h"
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char *urls[4]; /* the drivers under test */
@@ -85,6 +88,9 @@ static void round_trips(void)
     CHECK_INT(blob_get(&w.cx, b, name, 100, &bytes, &type), ERR_OK);
     CHECK_STR(bytes, "a\nb\n");
     CHECK_STR(type, "text/plain; charset=utf-8");
+    CHECK_INT(blob_put(&w.cx, b, name, STR("text/plain;  charset=utf-8"), STR("a\nb\n")), ERR_OK);
+    CHECK_INT(blob_get(&w.cx, b, name, 100, &bytes, &type), ERR_OK);
+    CHECK_STR(type, "text/plain;  charset=utf-8");
     close_blobs(&w, b);
 
     b = open_blobs(&w); /* still there for the next process */
@@ -214,6 +220,41 @@ static void failures(void)
     CHECK_INT(blob_get(&w.cx, b, name, 100, &bytes, &type), ERR_OK);
     close_blobs(&w, b);
 }
+
+/* Another process with the same directory starts and writes, while a put here is half done. */
+static bool start_another(void *arg, const char *name)
+{
+    bool *started = arg;
+    struct work w;
+
+    if (*started || strcmp(name, "blob.sync") != 0)
+        return false;
+    *started = true;
+    struct blobs *b = open_blobs(&w);
+    CHECK_INT(blob_put(&w.cx, b, STR("of/another"), STR("text/html"), STR("theirs")), ERR_OK);
+    close_blobs(&w, b);
+    return false;
+}
+
+static void two_processes(void)
+{
+    struct work w;
+    struct str bytes, type;
+    bool started = false;
+
+    if (strncmp(url, "file:", 5) != 0)
+        return;
+    struct blobs *b = open_blobs(&w);
+    fault_hook_set(start_another, &started);
+    CHECK_INT(blob_put(&w.cx, b, STR("of/one"), STR("text/plain"), STR("ours")), ERR_OK);
+    fault_hook_set(NULL, NULL);
+    CHECK(started);
+    CHECK_INT(blob_get(&w.cx, b, STR("of/one"), 100, &bytes, &type), ERR_OK);
+    CHECK_STR(bytes, "ours");
+    CHECK_INT(blob_get(&w.cx, b, STR("of/another"), 100, &bytes, &type), ERR_OK);
+    CHECK_STR(bytes, "theirs");
+    close_blobs(&w, b);
+}
 #endif
 
 struct crowd {
@@ -256,9 +297,11 @@ static void many_threads(void)
     close_blobs(&w, crowd.blobs);
 }
 
-/* What a crash left half written is gone after the next start, and was never a blob. */
+/* What a crash left half written goes with a later start, and was never a blob. */
 static void leftovers(void)
 {
+    const struct timespec two_hours_ago[2] = {{.tv_sec = time(NULL) - 7200},
+                                              {.tv_sec = time(NULL) - 7200}};
     if (strncmp(url, "file:", 5) != 0)
         return;
     struct work w;
@@ -267,6 +310,10 @@ static void leftovers(void)
     FILE *f = fopen(path, "w");
     CHECK(f && fputs("text/plain\nhal", f) >= 0 && fclose(f) == 0);
     struct blobs *b = open_blobs(&w);
+    CHECK(access(path, F_OK) == 0); /* perhaps another process is writing it */
+    close_blobs(&w, b);
+    CHECK(utimensat(AT_FDCWD, path, two_hours_ago, 0) == 0);
+    b = open_blobs(&w);
     CHECK(access(path, F_OK) != 0);
     close_blobs(&w, b);
 }
@@ -302,6 +349,7 @@ int main(void)
         RUN(names);
 #ifdef JUMUN_FAULTS
         RUN(failures);
+        RUN(two_processes);
 #endif
         RUN(many_threads);
         RUN(leftovers);

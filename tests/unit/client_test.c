@@ -90,6 +90,31 @@ static void what_was_not_sent_is_unavailable(void)
     end();
 }
 
+/* A host that is gone swallows what is sent to it; here it is a queue that is full. */
+static void a_connection_that_never_came_is_unavailable(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof at;
+    int listener = socket(AF_INET, SOCK_STREAM, 0), queued[4];
+    struct http_result r;
+    struct http_call call = {.method = HTTP_POST, .url = url, .body = STR("x"), .timeout_ms = 200};
+
+    arena_reset(&arena);
+    cx = (struct ctx){.arena = &arena, .clock = &clock_system};
+    CHECK(bind(listener, (struct sockaddr *)&at, sizeof at) == 0 && listen(listener, 0) == 0);
+    CHECK(getsockname(listener, (struct sockaddr *)&at, &size) == 0);
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/", ntohs(at.sin_port));
+    for (size_t i = 0; i < COUNT_OF(queued); i++) {
+        queued[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        (void)connect(queued[i], (struct sockaddr *)&at, sizeof at);
+    }
+    CHECK_INT(http_call(&cx, &call, &r), ERR_UNAVAILABLE);
+    http_clients_close();
+    for (size_t i = 0; i < COUNT_OF(queued); i++)
+        close(queued[i]);
+    close(listener);
+}
+
 static void an_unknown_answer_is_the_providers(void)
 {
     static const char *const broken[] = {
@@ -172,6 +197,7 @@ int main(void)
     RUN(answers_of_any_status_are_results);
     RUN(redirects_are_not_followed);
     RUN(what_was_not_sent_is_unavailable);
+    RUN(a_connection_that_never_came_is_unavailable);
     RUN(an_unknown_answer_is_the_providers);
     RUN(deadlines_cut_the_wait);
     RUN(answers_are_bounded);

@@ -1,9 +1,12 @@
 /* limits_test.c -- the gateway's limits: tokens, bounded memory, many threads. */
 #include "test.h"
 
+#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "gateway/limits.h"
 
@@ -108,11 +111,65 @@ static void threads_share_one_count(void)
     cache_close(cache);
 }
 
+struct slow {
+    int listener;
+    atomic_int told;
+};
+
+/* A Redis that takes 40 ms for each answer. */
+static void *slow_main(void *arg)
+{
+    struct slow *slow = arg;
+    char text[4096];
+
+    for (int fd; (fd = accept(slow->listener, NULL, NULL)) >= 0; close(fd))
+        while (recv(fd, text, sizeof text, 0) > 0) {
+            usleep(40000);
+            slow->told++;
+            (void)send(fd, ":5\r\n", 4, MSG_NOSIGNAL);
+        }
+    return NULL;
+}
+
+static void the_end_does_not_wait_until_all_are_told(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof at;
+    struct slow slow = {.listener = socket(AF_INET, SOCK_STREAM, 0)};
+    struct cache *cache = NULL;
+    pthread_t thread;
+    int64_t retry_ms;
+    int left;
+
+    arena_reset(&arena);
+    cx = (struct ctx){.arena = &arena, .clock = &clock_system};
+    CHECK(bind(slow.listener, (struct sockaddr *)&at, sizeof at) == 0 &&
+          listen(slow.listener, 4) == 0 &&
+          getsockname(slow.listener, (struct sockaddr *)&at, &n) == 0);
+    CHECK(pthread_create(&thread, NULL, slow_main, &slow) == 0);
+    struct str url = arena_printf(&arena, "redis://127.0.0.1:%d", ntohs(at.sin_port));
+    CHECK_INT(cache_open(&cx, url.p, 1000, &cache), ERR_OK);
+    struct limits *l = limits_open(&table, cache);
+    for (int i = 0; i < 100; i++)
+        CHECK(take(l, arena_printf(&arena, "client:%d", i), 10, &left, &retry_ms));
+    CHECK_INT(limits_share(&cx, l), ERR_OK);
+    while (slow.told < 2)
+        usleep(1000);
+    int64_t from_us = clock_monotonic_us();
+    limits_close(l);
+    CHECK(clock_monotonic_us() - from_us < US_PER_S);
+    cache_close(cache);
+    shutdown(slow.listener, SHUT_RDWR);
+    pthread_join(thread, NULL);
+    close(slow.listener);
+}
+
 int main(void)
 {
     arena_init(&arena, 64u << 20);
     arena_init(&table, 64u << 20);
     RUN(tokens_come_back_evenly);
+    RUN(the_end_does_not_wait_until_all_are_told);
     RUN(strangers_do_not_free_who_is_over_the_limit);
     RUN(threads_share_one_count);
     arena_release(&table);

@@ -28,6 +28,9 @@ static void lists_and_pattern(void)
     struct peer_address first = at[0];
     CHECK_INT(peers_list(p, "store", at, 1), 1);
     CHECK(strcmp(first.url, at[0].url) != 0); /* they take turns */
+    CHECK(peers_know(p, "store"));            /* takes no turn */
+    CHECK_INT(peers_list(p, "store", at, 1), 1);
+    CHECK_STR(str_from(at[0].url), first.url);
     CHECK_INT(peers_list(p, "auth", at, COUNT_OF(at)), 1);
     CHECK_STR(str_from(at[0].url), "http://auth.shop:8081");
     CHECK_INT(peers_list(p, "no/name", at, COUNT_OF(at)), 0);

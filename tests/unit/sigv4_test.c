@@ -59,6 +59,23 @@ static void put_with_a_name_to_encode(void)
           "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd");
 }
 
+/* The rule is the specification's; no example of it has a signature to compare with. */
+static void several_spaces_sign_like_one(void)
+{
+    const struct s3_pair one[] = {{STR("content-type"), STR("text/plain; charset=utf-8")}};
+    const struct s3_pair several[] = {{STR("content-type"), STR(" text/plain;   charset=utf-8  ")}};
+    const struct s3_pair none[] = {{STR("content-type"), STR("text/plain;charset=utf-8")}};
+    struct s3_to_sign what = example(STR("PUT"), STR("/a"));
+
+    what.headers_n = 1;
+    what.headers = one;
+    struct str expected = s3_authorization(&arena, &keys, &what);
+    what.headers = several;
+    CHECK(str_eq(s3_authorization(&arena, &keys, &what), expected));
+    what.headers = none;
+    CHECK(!str_eq(s3_authorization(&arena, &keys, &what), expected));
+}
+
 static void parameters(void)
 {
     const struct s3_pair lifecycle[] = {{STR("lifecycle"), STR("")}};
@@ -140,6 +157,7 @@ int main(void)
                             STR("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"), STR("us-east-1")};
     RUN(get_of_a_range);
     RUN(put_with_a_name_to_encode);
+    RUN(several_spaces_sign_like_one);
     RUN(parameters);
     RUN(presigned);
     RUN(encoding);
