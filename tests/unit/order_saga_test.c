@@ -171,6 +171,23 @@ static void the_pin(void)
     world_close();
 }
 
+/* A pin that was long on its way: what it asks for was decided meanwhile. */
+static void a_declined_payment_does_not_pin_again(void)
+{
+    world_open();
+    struct uuid id = place(), declined = new_payment(), next = new_payment();
+    CHECK_INT(pin(id, w.customer, declined, 23000), 200);
+    payment_says("payment.declined", id, declined, 0);
+    CHECK_INT(pin(id, w.customer, declined, 23000), 409);
+    CHECK(said("ORDER_STATE"));
+    CHECK_STATUS(id, AWAITING_PAYMENT);
+    CHECK_INT(pin(id, w.customer, next, 23000), 200);
+    payment_says("payment.declined", id, next, 0);
+    pass(9 * US_PER_MIN);
+    CHECK_STATUS(id, EXPIRED);
+    world_close();
+}
+
 /* A payment that was given up is captured after all, while the next one pays: one pays, one goes
  * back. */
 static void money_that_comes_too_late(void)
@@ -423,6 +440,7 @@ int main(void)
     RUN(unpaid_orders_expire);
     RUN(cancelled_before_payment);
     RUN(the_pin);
+    RUN(a_declined_payment_does_not_pin_again);
     RUN(money_that_comes_too_late);
     RUN(a_cancel_while_confirming);
     RUN(cancelled_after_payment);
