@@ -112,6 +112,9 @@ const struct saga_row order_saga[] = {
     {MANUAL_REVIEW,    RESOLVED_CANCEL, 0, 0,                       CANCELLING,     {REFUND_ALL, GIVE_STOCK_BACK}, ADMIN},
     {MANUAL_REVIEW,    RESOLVED_FAILED, ALL_MONEY_BACK, 0,          PAYMENT_FAILED, {GIVE_STOCK_BACK},            ADMIN},
 
+    /* Refused, but asked twice: the second time there was some, and it is held for nobody. */
+    {REJECTED,         STOCK_RESERVED,  ALL_STOCK_BACK, 0,          STAYS,          {GIVE_STOCK_BACK},            SYSTEM},
+
     /* Answers that come twice or late change nothing. */
     {ANY,              STOCK_RESERVED,  0, 0,                       STAYS,          {0},                          SYSTEM},
     {ANY,              STOCK_REFUSED,   0, 0,                       STAYS,          {0},                          SYSTEM},
