@@ -257,6 +257,24 @@ static void cancelled_after_payment(void)
     world_close();
 }
 
+/* What was cancelled before the printer asked is not cooked. */
+static void no_ticket_of_what_was_cancelled(void)
+{
+    world_open();
+    struct uuid kept = place_paid(), id = place_paid();
+    w.refund = SILENCE;
+    CHECK_INT(customer(w.customer, id, "/cancel", "{}"), 202);
+    CHECK_INT(shop(w.owner, id, "/print", "{}"), 409);
+    CHECK(said("ORDER_STATE"));
+    w.refund = YES;
+    pass(US_PER_MIN);
+    CHECK_STATUS(id, CANCELLED);
+    CHECK_INT(shop(w.owner, id, "/print", "{}"), 409);
+    CHECK_INT(shop(w.owner, kept, "/print", "{}"), 200);
+    CHECK_INT(shop(w.owner, kept, "/print", "{}"), 409);
+    world_close();
+}
+
 static void the_owner_refuses_or_cancels(void)
 {
     world_open();
@@ -444,6 +462,7 @@ int main(void)
     RUN(money_that_comes_too_late);
     RUN(a_cancel_while_confirming);
     RUN(cancelled_after_payment);
+    RUN(no_ticket_of_what_was_cancelled);
     RUN(the_owner_refuses_or_cancels);
     RUN(the_owner_is_silent);
     RUN(only_what_the_state_allows);
