@@ -288,6 +288,45 @@ static bool ask_meanwhile(void *arg, const char *name)
     return false;
 }
 
+/*
+ * Once, while the provider's answer to the confirm is on its way: somebody else, who asked too and
+ * was told otherwise, has given the payment up; and the webhook of the capture is there already,
+ * the only one.
+ */
+static bool give_up_meanwhile(void *arg, const char *name)
+{
+    const struct caller guest = {.role = GUEST};
+    struct str *key = arg;
+
+    if (strcmp(name, "toss.after_call") != 0 || !key->n)
+        return strcmp(name, "simulator.webhook") == 0;
+    struct str body = arena_printf(
+        &w.arena, "{\"eventType\":\"x\",\"data\":{\"paymentKey\":\"%.*s\"}}", STR_ARG(*key));
+    struct ctx cx = ctx_of("payment");
+    *key = STR_NONE;
+    CHECK(db_begin(&cx) == ERR_OK);
+    CHECK(db_exec(&cx, "update payments set status = 'FAILED'", NO_ARGS) == ERR_OK);
+    CHECK(db_commit(&cx) == ERR_OK);
+    CHECK_INT(call(HTTP_POST, 0, "/v1/webhooks/toss", body, &guest), 200);
+    return false;
+}
+
+static void two_are_told_differently(void)
+{
+    world_open();
+    struct uuid id = place();
+    struct str key = authorize(id, "approve"), confirmed = key;
+    fault_hook_set(give_up_meanwhile, &confirmed);
+    CHECK_INT(confirm(id, key), 402);
+    CHECK_INT(confirmed.n, 0);
+    pass(5 * US_PER_S);
+    fault_hook_set(NULL, NULL);
+    CHECK_PAYMENT(id, REFUNDED);
+    CHECK(payment_of(id).is_late);
+    CHECK_INT(w.cancels, 1);
+    world_close();
+}
+
 static void a_refund_is_asked_for_when_the_last_one_is_done(void)
 {
     world_open();
@@ -327,6 +366,7 @@ int main(void)
     RUN(refunds_keep_their_distance);
 #ifdef JUMUN_FAULTS
     RUN(a_refund_is_asked_for_when_the_last_one_is_done);
+    RUN(two_are_told_differently);
 #endif
     return test_end();
 }
