@@ -265,10 +265,14 @@ static const struct field refund_asked_fields[] = {
     F_END(struct refund_asked),
 };
 
+/* Without what came too late: the payment service gives that back unasked, and parks a question for
+ * an order of which it has nothing else. */
 enum err order_ask_refund(struct ctx *cx, const struct order *o, struct str reason)
 {
-    struct refund_asked asked = {
-        .order_id = o->order_id, .amount_won = o->captured_won - o->refunded_won, .reason = reason};
+    int64_t refunded_won = o->refunded_won > o->late_won ? o->refunded_won - o->late_won : 0;
+    struct refund_asked asked = {.order_id = o->order_id,
+                                 .amount_won = o->captured_won - o->late_won - refunded_won,
+                                 .reason = reason};
 
     if (asked.amount_won == 0)
         return ERR_OK;

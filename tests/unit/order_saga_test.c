@@ -431,6 +431,25 @@ static void a_person_decides(void)
     world_close();
 }
 
+/* The payment service gives it back by itself, and has nothing else to give back. */
+static void late_money_is_not_asked_for(void)
+{
+    world_open();
+    struct uuid id = place(), payment_id = new_payment();
+    CHECK_INT(pin(id, w.customer, payment_id, 23000), 200);
+    pass(US_PER_DAY);
+    CHECK_STATUS(id, MANUAL_REVIEW);
+    payment_says("payment.declined", id, payment_id, 0);
+    payment_says("payment.late_captured", id, payment_id, 23000);
+    CHECK_INT(resolve(id, "CANCELLED"), 200);
+    pass(US_PER_MIN);
+    CHECK_STATUS(id, CANCELLING);
+    CHECK_INT(w.refund_asked, 0);
+    payment_says("payment.refunded", id, payment_id, 23000);
+    CHECK_STATUS(id, CANCELLED);
+    world_close();
+}
+
 static void a_refund_that_never_comes(void)
 {
     world_open();
@@ -468,6 +487,7 @@ int main(void)
     RUN(only_what_the_state_allows);
     RUN(others_see_nothing);
     RUN(a_person_decides);
+    RUN(late_money_is_not_asked_for);
     RUN(a_refund_that_never_comes);
     return test_end();
 }
