@@ -6,6 +6,7 @@
  * badly. Limits are asked before the hash: a refused guess costs a lookup.
  */
 #include "auth/auth.h"
+#include "base/fault.h"
 #include "cache/cache.h"
 #include "obs/log.h"
 #include "security/password.h"
@@ -138,6 +139,17 @@ static void merge_cart(struct ctx *cx, const struct request *rq, const struct ac
                    err_row(e)->code);
 }
 
+/* The look at the password took a while: who was banned, or changed it, meanwhile is looked at
+ * again. Written, so that neither can happen beside the session that begins. */
+static enum err expect_unchanged(struct ctx *cx, const struct account *account)
+{
+    return db_expect(cx, 1,
+                     "update accounts set version = version where account_id = $1 and version = $2"
+                     " and password_hash = $3",
+                     ARGS(db_uuid(account->account_id), db_int(account->version),
+                          db_str(account->password_hash)));
+}
+
 enum err auth_login(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     const struct login *in = rq->body;
@@ -164,8 +176,11 @@ enum err auth_login(struct ctx *cx, const struct request *rq, struct reply *rp)
     if (account.banned_at != 0)
         return fail(cx, ERR_FORBIDDEN, "banned account");
     TRY(check_account(cx, &account));
+    if (FAULT("auth.login.verified"))
+        return fail(cx, ERR_UNAVAILABLE, "fault: auth.login.verified");
 
     TRY(db_begin(cx));
+    TRY(expect_unchanged(cx, &account));
     TRY(guess_right(cx, subject));
     TRY(session_begin(cx, &account, &tokens, &ended));
     TRY(db_commit(cx));

@@ -10,6 +10,7 @@
  * time.
  */
 #include "auth/auth.h"
+#include "base/fault.h"
 #include "security/base64.h"
 #include "security/jwt.h"
 #include "security/password.h"
@@ -332,10 +333,15 @@ enum err auth_password(struct ctx *cx, const struct request *rq, struct reply *r
     if (!password_verify(arena_cstr(cx->arena, account.password_hash), in->current_password))
         return guess_wrong(cx, subject);
     TRY(password_hash(cx, in->new_password, hash));
+    if (FAULT("auth.password.verified"))
+        return fail(cx, ERR_UNAVAILABLE, "fault: auth.password.verified");
     TRY(db_begin(cx));
     TRY(guess_right(cx, subject));
-    TRY(db_exec(cx, "update accounts set password_hash = $2, updated_at = $3 where account_id = $1",
-                ARGS(db_uuid(account.account_id), db_str(str_from(hash)), db_int(ctx_now(cx)))));
+    TRY(db_expect(cx, 1, /* of two that know the old one, one changes it */
+                  "update accounts set password_hash = $2, updated_at = $3 where account_id = $1"
+                  " and password_hash = $4",
+                  ARGS(db_uuid(account.account_id), db_str(str_from(hash)), db_int(ctx_now(cx)),
+                       db_str(account.password_hash))));
     TRY(sessions_end(cx, account.account_id, cx->caller.session_id, &ended));
     TRY(db_commit(cx));
     TRY(sessions_forget(cx, &ended));

@@ -25,6 +25,9 @@ const struct field order_status_fields[] = {
  * The payment service has at most one live payment per order, so a second pin by another payment
  * means that the first was declined and its event is still on the way: the new payment takes the
  * pin over, and what comes for the old one changes nothing.
+ *
+ * One that has pinned before gets the answer of before. Above all it does not pin again when it was
+ * declined: that was told already, so nothing would end such a pin but the day of order.unknown.
  */
 static enum err pin(struct ctx *cx, const struct pin_body *in, struct order *o)
 {
@@ -35,8 +38,7 @@ static enum err pin(struct ctx *cx, const struct pin_body *in, struct order *o)
     if (o->total_won != in->amount_won)
         return fail(cx, ERR_PAYMENT_AMOUNT, "order of %" PRId64 " won, not %" PRId64, o->total_won,
                     in->amount_won);
-    if (uuid_eq(o->payment_id, in->payment_id) && o->status != AWAITING_PAYMENT) {
-        /* Asked again, as after a crash: the answer is the same, whatever became of it since. */
+    if (uuid_eq(o->payment_id, in->payment_id)) {
         return o->status == CONFIRMING
                    ? ERR_OK
                    : fail(cx, ERR_ORDER_STATE, "pinned before, now %s", status_names[o->status]);

@@ -112,6 +112,9 @@ const struct saga_row order_saga[] = {
     {MANUAL_REVIEW,    RESOLVED_CANCEL, 0, 0,                       CANCELLING,     {REFUND_ALL, GIVE_STOCK_BACK}, ADMIN},
     {MANUAL_REVIEW,    RESOLVED_FAILED, ALL_MONEY_BACK, 0,          PAYMENT_FAILED, {GIVE_STOCK_BACK},            ADMIN},
 
+    /* Refused, but asked twice: the second time there was some, and it is held for nobody. */
+    {REJECTED,         STOCK_RESERVED,  ALL_STOCK_BACK, 0,          STAYS,          {GIVE_STOCK_BACK},            SYSTEM},
+
     /* Answers that come twice or late change nothing. */
     {ANY,              STOCK_RESERVED,  0, 0,                       STAYS,          {0},                          SYSTEM},
     {ANY,              STOCK_REFUSED,   0, 0,                       STAYS,          {0},                          SYSTEM},
@@ -262,10 +265,14 @@ static const struct field refund_asked_fields[] = {
     F_END(struct refund_asked),
 };
 
+/* Without what came too late: the payment service gives that back unasked, and parks a question for
+ * an order of which it has nothing else. */
 enum err order_ask_refund(struct ctx *cx, const struct order *o, struct str reason)
 {
-    struct refund_asked asked = {
-        .order_id = o->order_id, .amount_won = o->captured_won - o->refunded_won, .reason = reason};
+    int64_t refunded_won = o->refunded_won > o->late_won ? o->refunded_won - o->late_won : 0;
+    struct refund_asked asked = {.order_id = o->order_id,
+                                 .amount_won = o->captured_won - o->late_won - refunded_won,
+                                 .reason = reason};
 
     if (asked.amount_won == 0)
         return ERR_OK;

@@ -180,6 +180,20 @@ static enum err send(struct ctx *cx, const struct payment *p, const struct refun
                  : try_later(cx, r, attempt, STR("NO_CANCEL_IN_ANSWER"));
 }
 
+/* The timer goes, unless one was asked for since we looked: then it is that one's. */
+static enum err nothing_due(struct ctx *cx, struct uuid payment_id)
+{
+    int64_t cleared = 0;
+
+    if (FAULT("payment.refund.none"))
+        return fail(cx, ERR_UNAVAILABLE, "fault: payment.refund.none");
+    return db_once(
+        cx, &cleared,
+        "delete from timers where kind = 'payment.refund' and subject = $1 and not exists"
+        " (select 1 from refunds where payment_id = $1 and status = 'REQUESTED')",
+        ARGS(db_uuid(payment_id)));
+}
+
 enum err when_refund_is_due(struct ctx *cx, struct uuid payment_id, int64_t attempt)
 {
     struct payment p;
@@ -195,9 +209,7 @@ enum err when_refund_is_due(struct ctx *cx, struct uuid payment_id, int64_t atte
         return send(cx, &p, &r, attempt);
     if (e != ERR_NOT_FOUND)
         return e;
-    TRY(db_begin(cx));
-    TRY(timer_clear(cx, "payment.refund", payment_id));
-    return db_commit(cx);
+    return nothing_due(cx, payment_id);
 }
 
 struct admin_refund {

@@ -77,7 +77,10 @@ enum err settle_captured(struct ctx *cx, const struct payment *p, const struct t
         }
         TRY(outbox_append(cx, "payment.captured", p->order_id, money_moved_fields, &moved));
     }
-    TRY(timer_clear(cx, "payment.resolve", p->payment_id));
+    /* Who else pursued it was first. Should that one have given it up, this capture is a late one:
+     * the next look finds out. */
+    TRY(changed == 1 ? timer_clear(cx, "payment.resolve", p->payment_id)
+                     : timer_set(cx, "payment.resolve", p->payment_id, ctx_now(cx)));
     if (FAULT("payment.captured.commit"))
         return fail(cx, ERR_UNAVAILABLE, "fault: payment.captured.commit");
     return db_commit(cx);

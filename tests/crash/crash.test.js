@@ -38,6 +38,8 @@ const ELSEWHERE = {
   'flow.sweep.commit': 'rows are an hour old before they go; the simulation, tests/unit/sweep_test.c',
   'bus.sweep.commit': 'events are an hour old before they go; the simulation, tests/unit/sweep_test.c',
   'timer.fire': 'timers that call nobody are minutes long; the simulation',
+  'auth.password.verified': 'no story changes a password; tests/unit/auth_test.c',
+  'payment.refund.none': 'a second after the last refund was done: the simulation, tests/unit/payment_story_test.c',
   'payment.late.commit': 'a capture after a refusal; the simulation',
   'payment.wrong.commit': 'a capture of another amount, named three times: tests/unit/payment_freeze_test.c tells the story',
   'signing_keys.commit': 'keys are sealed with --keys-secret only: tests/unit/signing_keys_test.c',

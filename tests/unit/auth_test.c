@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "auth/auth.h"
+#include "base/fault.h"
 #include "data/json.h"
 #include "service/ended.h"
 
@@ -256,6 +257,85 @@ static int64_t count(const char *sql)
     return n;
 }
 
+#ifdef JUMUN_FAULTS
+/* What happens between the look at a password and what follows from it. */
+static struct {
+    const char *at;
+    struct str token;     /* of a session that changes the password then */
+    const char *ban_path; /* or the account is banned */
+} meanwhile;
+
+static int64_t live_sessions(void)
+{
+    return count("select count(*) from sessions where revoked_at is null");
+}
+
+static void ban(const char *path)
+{
+    const struct caller admin = {.role = ADMIN, .user_id = {{[15] = 1}}};
+    const struct local_request rq = {
+        .method = HTTP_POST, .path = path, .body = STR("{\"reason\":\"x\"}"), .as = &admin};
+    struct str body;
+    int status = 0;
+
+    CHECK(platform_request(w.p, &w.arena, &rq, &status, &body) == ERR_OK);
+    CHECK_INT(status, 204);
+}
+
+static bool between(void *arg, const char *name)
+{
+    (void)arg;
+    if (!meanwhile.at || strcmp(name, meanwhile.at) != 0)
+        return false;
+    meanwhile.at = NULL;
+    if (meanwhile.ban_path)
+        ban(meanwhile.ban_path);
+    else
+        CHECK_INT(change(meanwhile.token, PASSWORD).status, 204);
+    return false;
+}
+
+/* Who begins a session with a password that is just being changed has none when it is. */
+static void a_login_meets_a_change(void)
+{
+    setup();
+    fault_hook_set(between, NULL);
+    struct answer first = login(PASSWORD);
+    struct str id = text_of(first, "userId");
+    meanwhile.ban_path = NULL;
+    meanwhile.token = text_of(first, "accessToken");
+    meanwhile.at = "auth.login.verified";
+    struct answer late = login(PASSWORD);
+    CHECK(meanwhile.at == NULL);
+    CHECK_STR(text_of(late, "code"), "CREDENTIALS");
+    CHECK_INT(live_sessions(), 1); /* of who changed it */
+
+    meanwhile.ban_path = arena_printf(&w.arena, "/v1/admin/users/%.*s/ban", STR_ARG(id)).p;
+    meanwhile.at = "auth.login.verified";
+    CHECK_INT(login("another-good-1").status, 403);
+    CHECK(meanwhile.at == NULL);
+    CHECK_INT(live_sessions(), 0);
+    fault_hook_set(NULL, NULL);
+    teardown();
+}
+
+/* Of two that know the old one, one changes it. */
+static void two_changes_at_once(void)
+{
+    setup();
+    fault_hook_set(between, NULL);
+    struct str slow = text_of(login(PASSWORD), "accessToken");
+    meanwhile.ban_path = NULL;
+    meanwhile.token = text_of(login(PASSWORD), "accessToken");
+    meanwhile.at = "auth.password.verified";
+    CHECK_STR(text_of(change(slow, PASSWORD), "code"), "CREDENTIALS");
+    CHECK(meanwhile.at == NULL);
+    CHECK_INT(login("another-good-1").status, 200);
+    fault_hook_set(NULL, NULL);
+    teardown();
+}
+#endif
+
 static void sweep_after(int64_t us)
 {
     bool did = true;
@@ -366,6 +446,10 @@ int main(void)
     RUN(a_token_two_steps_back_ends_the_family_at_once);
     RUN(a_twin_gets_nothing_when_the_session_is_over);
     RUN(guesses_at_the_current_password_are_limited);
+#ifdef JUMUN_FAULTS
+    RUN(a_login_meets_a_change);
+    RUN(two_changes_at_once);
+#endif
     RUN(logins_of_one_account_are_limited);
     RUN(logins_of_one_account_are_limited_over_an_hour);
     RUN(sessions_that_are_over_leave_nothing_behind);

@@ -140,6 +140,24 @@ static void doubled_answers(void)
     world_close();
 }
 
+/* Asked twice, since it was slow, a store that was short the first time has some by the second. */
+static void refused_and_then_reserved(void)
+{
+    world_open();
+    w.store = SILENCE;
+    struct uuid id = place();
+    struct ctx cx = ctx_of("store");
+    struct note n = {.order_id = id, .reason = STR("STOCK_SHORT")};
+    CHECK(db_begin(&cx) == ERR_OK);
+    CHECK(outbox_append(&cx, "stock.refused", id, note_fields, &n) == ERR_OK);
+    CHECK(outbox_append(&cx, "stock.reserved", id, note_fields, &n) == ERR_OK);
+    CHECK(db_commit(&cx) == ERR_OK);
+    settle();
+    CHECK_STATUS(id, REJECTED);
+    CHECK_INT(w.release_asked, 1);
+    world_close();
+}
+
 static bool now_and_then(void *arg, const char *name)
 {
     (void)arg, (void)name;
@@ -215,6 +233,7 @@ int main(void)
     RUN(what_cannot_be_applied_waits_for_an_operator);
     RUN(who_withdraws_is_forgotten);
     RUN(doubled_answers);
+    RUN(refused_and_then_reserved);
     RUN(everything_fails_now_and_then);
     return test_end();
 }

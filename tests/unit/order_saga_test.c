@@ -171,6 +171,23 @@ static void the_pin(void)
     world_close();
 }
 
+/* A pin that was long on its way: what it asks for was decided meanwhile. */
+static void a_declined_payment_does_not_pin_again(void)
+{
+    world_open();
+    struct uuid id = place(), declined = new_payment(), next = new_payment();
+    CHECK_INT(pin(id, w.customer, declined, 23000), 200);
+    payment_says("payment.declined", id, declined, 0);
+    CHECK_INT(pin(id, w.customer, declined, 23000), 409);
+    CHECK(said("ORDER_STATE"));
+    CHECK_STATUS(id, AWAITING_PAYMENT);
+    CHECK_INT(pin(id, w.customer, next, 23000), 200);
+    payment_says("payment.declined", id, next, 0);
+    pass(9 * US_PER_MIN);
+    CHECK_STATUS(id, EXPIRED);
+    world_close();
+}
+
 /* A payment that was given up is captured after all, while the next one pays: one pays, one goes
  * back. */
 static void money_that_comes_too_late(void)
@@ -237,6 +254,24 @@ static void cancelled_after_payment(void)
     pass(US_PER_MIN);
     CHECK_STATUS(id, CANCELLED);
     CHECK_INT(load(id).refunded_won, 23000);
+    world_close();
+}
+
+/* What was cancelled before the printer asked is not cooked. */
+static void no_ticket_of_what_was_cancelled(void)
+{
+    world_open();
+    struct uuid kept = place_paid(), id = place_paid();
+    w.refund = SILENCE;
+    CHECK_INT(customer(w.customer, id, "/cancel", "{}"), 202);
+    CHECK_INT(shop(w.owner, id, "/print", "{}"), 409);
+    CHECK(said("ORDER_STATE"));
+    w.refund = YES;
+    pass(US_PER_MIN);
+    CHECK_STATUS(id, CANCELLED);
+    CHECK_INT(shop(w.owner, id, "/print", "{}"), 409);
+    CHECK_INT(shop(w.owner, kept, "/print", "{}"), 200);
+    CHECK_INT(shop(w.owner, kept, "/print", "{}"), 409);
     world_close();
 }
 
@@ -396,6 +431,25 @@ static void a_person_decides(void)
     world_close();
 }
 
+/* The payment service gives it back by itself, and has nothing else to give back. */
+static void late_money_is_not_asked_for(void)
+{
+    world_open();
+    struct uuid id = place(), payment_id = new_payment();
+    CHECK_INT(pin(id, w.customer, payment_id, 23000), 200);
+    pass(US_PER_DAY);
+    CHECK_STATUS(id, MANUAL_REVIEW);
+    payment_says("payment.declined", id, payment_id, 0);
+    payment_says("payment.late_captured", id, payment_id, 23000);
+    CHECK_INT(resolve(id, "CANCELLED"), 200);
+    pass(US_PER_MIN);
+    CHECK_STATUS(id, CANCELLING);
+    CHECK_INT(w.refund_asked, 0);
+    payment_says("payment.refunded", id, payment_id, 23000);
+    CHECK_STATUS(id, CANCELLED);
+    world_close();
+}
+
 static void a_refund_that_never_comes(void)
 {
     world_open();
@@ -423,14 +477,17 @@ int main(void)
     RUN(unpaid_orders_expire);
     RUN(cancelled_before_payment);
     RUN(the_pin);
+    RUN(a_declined_payment_does_not_pin_again);
     RUN(money_that_comes_too_late);
     RUN(a_cancel_while_confirming);
     RUN(cancelled_after_payment);
+    RUN(no_ticket_of_what_was_cancelled);
     RUN(the_owner_refuses_or_cancels);
     RUN(the_owner_is_silent);
     RUN(only_what_the_state_allows);
     RUN(others_see_nothing);
     RUN(a_person_decides);
+    RUN(late_money_is_not_asked_for);
     RUN(a_refund_that_never_comes);
     return test_end();
 }

@@ -2,6 +2,8 @@
  * captures found late. */
 #include "unit/payment_people.h"
 
+#include "base/fault.h"
+
 static void the_hold_ends_while_the_window_is_open(void)
 {
     world_open();
@@ -243,20 +245,25 @@ static void a_refund_is_not_heard_of_for_a_day(void)
     world_close();
 }
 
+static void ask_for_some(struct uuid payment_id)
+{
+    const struct caller admin = {.role = ADMIN, .user_id = w.admin};
+    struct str path = arena_printf(&w.arena, "/v1/admin/payments/%s/refunds", id_text(payment_id));
+
+    CHECK_INT(call(HTTP_POST, 0, path.p,
+                   STR("{\"amountWon\":1000,\"reason\":\"x\",\"payer\":\"store\"}"), &admin),
+              202);
+}
+
 /* The provider takes one cancel per payment and second: ours are spaced, and none is lost. */
 static void refunds_keep_their_distance(void)
 {
     world_open();
-    const struct caller admin = {.role = ADMIN, .user_id = w.admin};
     struct uuid id = place();
     CHECK_INT(confirm(id, authorize(id, "approve")), 200);
     settle();
-    struct str path =
-        arena_printf(&w.arena, "/v1/admin/payments/%s/refunds", id_text(payment_of(id).payment_id));
     for (int i = 0; i < 3; i++)
-        CHECK_INT(call(HTTP_POST, 0, path.p,
-                       STR("{\"amountWon\":1000,\"reason\":\"x\",\"payer\":\"store\"}"), &admin),
-                  202);
+        ask_for_some(payment_of(id).payment_id);
     settle();
     CHECK_INT(number("toss", "select count(*) from cancels"), 1);
     pass(4 * US_PER_S);
@@ -266,6 +273,79 @@ static void refunds_keep_their_distance(void)
     CHECK_INT(order_of(id).refunded_won, 3000);
     world_close();
 }
+
+#ifdef JUMUN_FAULTS
+/* Once, when the timer has found that nothing is left to send. */
+static bool ask_meanwhile(void *arg, const char *name)
+{
+    struct uuid *payment_id = arg;
+
+    if (strcmp(name, "payment.refund.none") == 0 && !uuid_is_nil(*payment_id)) {
+        struct uuid id = *payment_id;
+        *payment_id = UUID_NIL;
+        ask_for_some(id);
+    }
+    return false;
+}
+
+/*
+ * Once, while the provider's answer to the confirm is on its way: somebody else, who asked too and
+ * was told otherwise, has given the payment up; and the webhook of the capture is there already,
+ * the only one.
+ */
+static bool give_up_meanwhile(void *arg, const char *name)
+{
+    const struct caller guest = {.role = GUEST};
+    struct str *key = arg;
+
+    if (strcmp(name, "toss.after_call") != 0 || !key->n)
+        return strcmp(name, "simulator.webhook") == 0;
+    struct str body = arena_printf(
+        &w.arena, "{\"eventType\":\"x\",\"data\":{\"paymentKey\":\"%.*s\"}}", STR_ARG(*key));
+    struct ctx cx = ctx_of("payment");
+    *key = STR_NONE;
+    CHECK(db_begin(&cx) == ERR_OK);
+    CHECK(db_exec(&cx, "update payments set status = 'FAILED'", NO_ARGS) == ERR_OK);
+    CHECK(db_commit(&cx) == ERR_OK);
+    CHECK_INT(call(HTTP_POST, 0, "/v1/webhooks/toss", body, &guest), 200);
+    return false;
+}
+
+static void two_are_told_differently(void)
+{
+    world_open();
+    struct uuid id = place();
+    struct str key = authorize(id, "approve"), confirmed = key;
+    fault_hook_set(give_up_meanwhile, &confirmed);
+    CHECK_INT(confirm(id, key), 402);
+    CHECK_INT(confirmed.n, 0);
+    pass(5 * US_PER_S);
+    fault_hook_set(NULL, NULL);
+    CHECK_PAYMENT(id, REFUNDED);
+    CHECK(payment_of(id).is_late);
+    CHECK_INT(w.cancels, 1);
+    world_close();
+}
+
+static void a_refund_is_asked_for_when_the_last_one_is_done(void)
+{
+    world_open();
+    struct uuid id = place();
+    CHECK_INT(confirm(id, authorize(id, "approve")), 200);
+    settle();
+    struct uuid meanwhile = payment_of(id).payment_id;
+    ask_for_some(meanwhile);
+    fault_hook_set(ask_meanwhile, &meanwhile);
+    pass(5 * US_PER_S);
+    fault_hook_set(NULL, NULL);
+    CHECK(uuid_is_nil(meanwhile));
+    CHECK_INT(payment_of(id).refunded_won, 2000);
+    CHECK_INT(number("payment", "select count(*) from refunds where status = 'REQUESTED'"), 0);
+    pass(5 * US_PER_S);
+    CHECK_INT(number("payment", "select count(*) from timers where kind = 'payment.refund'"), 0);
+    world_close();
+}
+#endif
 
 int main(void)
 {
@@ -284,5 +364,9 @@ int main(void)
     RUN(a_capture_is_found_for_a_dead_order);
     RUN(a_refund_is_not_heard_of_for_a_day);
     RUN(refunds_keep_their_distance);
+#ifdef JUMUN_FAULTS
+    RUN(a_refund_is_asked_for_when_the_last_one_is_done);
+    RUN(two_are_told_differently);
+#endif
     return test_end();
 }

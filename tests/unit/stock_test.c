@@ -258,6 +258,83 @@ static void all_lines_or_none(void)
     CHECK(audit() == ERR_OK);
 }
 
+static void line(struct buf *b, struct uuid id, int n)
+{
+    struct ctx cx = ctx_of_store();
+
+    buf_printf(b, "%s{\"menuItemId\":\"%s\",\"quantity\":%d}", b->n ? "," : "",
+               ctx_uuid_text(&cx, id), n);
+}
+
+/* One dish more, of which there are five. */
+static void add_dish(unsigned number)
+{
+    struct ctx cx = ctx_of_store();
+
+    CHECK(db_begin(&cx) == ERR_OK);
+    CHECK(db_exec(&cx,
+                  "insert into menu_items (menu_item_id, store_id, section_id, name, description,"
+                  " price_won, allergens, origin, position) select $1, store_id, section_id, name,"
+                  " description, price_won, allergens, origin, $3 from menu_items"
+                  " where menu_item_id = $2",
+                  ARGS(db_uuid(item(number)), db_uuid(item(1)), db_int(number))) == ERR_OK);
+    CHECK(stock_open(&cx, demo_id(DEMO_STORE, 1, 0, 0), item(number), false, 5) == ERR_OK);
+    CHECK(db_commit(&cx) == ERR_OK);
+    CHECK(db_durable(&cx) == ERR_OK);
+}
+
+#define FIRST_ADDED 11
+#define LAST_ADDED 50 /* with the ten that were there: as many as a cart has lines */
+
+/* One of each, and so many of the last. */
+static void ask_for_each(struct uuid order, int n_last)
+{
+    struct ctx cx = ctx_of_store();
+    struct buf lines;
+
+    buf_init_arena(&lines, cx.arena, 10000);
+    for (unsigned i = LAST_ADDED; i > 0; i--)
+        line(&lines, item(i), i == LAST_ADDED ? n_last : 1);
+    send("order.stock_requested", UUID_NIL, order,
+         arena_printf(cx.arena, "{\"orderId\":\"%s\",\"storeId\":\"%s\",\"lines\":[%.*s]}",
+                      ctx_uuid_text(&cx, order), ctx_uuid_text(&cx, demo_id(DEMO_STORE, 1, 0, 0)),
+                      STR_ARG(buf_str(&lines)))
+             .p);
+}
+
+static void check_added(int64_t each)
+{
+    for (unsigned i = FIRST_ADDED; i <= LAST_ADDED; i++)
+        CHECK_INT(counts(item(i)), each);
+}
+
+/* More than one exchange reads. */
+static void an_order_of_fifty_dishes(void)
+{
+    struct uuid order = new_order();
+    const char *held = "select count(*) from reservation_lines l join reservations r"
+                       " on r.reservation_id = l.reservation_id where r.order_id = $1";
+
+    for (unsigned i = FIRST_ADDED; i <= LAST_ADDED; i++)
+        add_dish(i);
+    ask_for_each(order, 6); /* the last one is short: nothing is held */
+    CHECK_STR(answer(order).type, "stock.refused");
+    CHECK(says(answer(order), "\"reason\":\"STOCK_SHORT\""));
+    CHECK_INT(number(held, order), 0);
+    check_added(50000);
+    order = new_order();
+    ask_for_each(order, 1);
+    CHECK_STR(answer(order).type, "stock.reserved");
+    CHECK_INT(number(held, order), 50);
+    check_added(40100);
+    CHECK_INT(counts(item(5)), 280101);
+    pay(order);
+    check_added(40001);
+    release(order, true);
+    check_added(50000);
+    CHECK(audit() == ERR_OK);
+}
+
 static void the_same_dish_twice_is_one_claim(void)
 {
     struct uuid order = new_order(), few = item(8);
@@ -587,6 +664,7 @@ int main(void)
     RUN(held_sold_and_returned);
     RUN(cooked_food_does_not_come_back);
     RUN(all_lines_or_none);
+    RUN(an_order_of_fifty_dishes);
     RUN(the_same_dish_twice_is_one_claim);
     RUN(asked_twice_holds_once);
     RUN(a_release_that_comes_first_wins);
