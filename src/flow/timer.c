@@ -78,7 +78,12 @@ static enum err fire(struct ctx *cx, const struct timer_row *row, const struct d
                      bool *ret_mine)
 {
     TRY(db_begin(cx));
-    TRY(claim(cx, row, t, ret_mine));
+    enum err e = claim(cx, row, t, ret_mine);
+    if (e == ERR_CONFLICT) { /* somebody took it, or moved it, at the same moment */
+        db_rollback(cx);
+        return ERR_OK;
+    }
+    TRY(e);
     if (!*ret_mine || row->calls_out) {
         db_soon(cx);
         TRY(db_commit(cx));
@@ -95,7 +100,7 @@ static enum err fire(struct ctx *cx, const struct timer_row *row, const struct d
     return db_commit(cx);
 }
 
-/* 1, 2, 4 ... 60 s: the timer stays, later; unless somebody has moved it meanwhile. */
+/* 1, 2, 4 ... 60 s: the timer stays, later; unless somebody has moved it meanwhile, or runs it. */
 static void put_off(struct ctx *cx, const struct due_timer *t)
 {
     int64_t shift = t->attempt < 6 ? t->attempt : 6;
@@ -106,9 +111,10 @@ static void put_off(struct ctx *cx, const struct due_timer *t)
     if (e == ERR_OK)
         e = db_exec(cx,
                     "update timers set due_us = $3, attempt = attempt + 1, lease_until = 0"
-                    " where kind = $1 and subject = $2 and due_us = $4",
+                    " where kind = $1 and subject = $2 and due_us = $4"
+                    " and (lease_until <= $5 or lease_holder = $6)",
                     ARGS(db_str(t->kind), db_uuid(t->subject), db_int(ctx_now(cx) + wait_us),
-                         db_int(t->due_us)));
+                         db_int(t->due_us), db_int(ctx_now(cx)), db_uuid(cx->instance)));
     if (e == ERR_OK)
         e = db_commit(cx);
     if (e != ERR_OK)

@@ -115,11 +115,23 @@ static enum err fire_moved(struct ctx *cx, struct uuid subject, int64_t attempt)
     return fail(cx, ERR_CONFLICT, "somebody was faster");
 }
 
+/* So long that its lease is over, and another process runs it. */
+static enum err fire_overtaken(struct ctx *cx, struct uuid subject, int64_t attempt)
+{
+    (void)attempt;
+    TRY(db_begin(cx));
+    TRY(db_exec(cx, "update timers set lease_holder = $2, lease_until = $3 where subject = $1",
+                ARGS(db_uuid(subject), db_uuid(beta), db_int(ctx_now(cx) + US_PER_HOUR))));
+    TRY(db_commit(cx));
+    return fail(cx, ERR_PROVIDER, "no answer");
+}
+
 static const struct timer_row table[] = {
     {"mark", fire_mark, false, "leaves a mark"},
     {"again", fire_again, false, "sets itself"},
     {"outside", fire_outside, true, "calls out"},
     {"moved", fire_moved, true, "is moved, then fails"},
+    {"overtaken", fire_overtaken, true, "is another's, then fails"},
     {NULL, NULL, false, NULL},
 };
 
@@ -219,6 +231,15 @@ static void a_timer_that_was_moved_meanwhile_stays_there(void)
 {
     setup_tables();
     set("moved", alpha, 0);
+    CHECK_INT(run_timers(1), US_PER_HOUR);
+    CHECK_INT(count("select attempt from timers"), 0);
+    teardown();
+}
+
+static void a_failure_takes_nobody_elses_lease(void)
+{
+    setup_tables();
+    set("overtaken", alpha, 0);
     CHECK_INT(run_timers(1), US_PER_HOUR);
     CHECK_INT(count("select attempt from timers"), 0);
     teardown();
@@ -478,6 +499,7 @@ int main(void)
     RUN(a_timer_moves_and_goes);
     RUN(a_timer_that_fails_stays_for_later);
     RUN(a_timer_that_was_moved_meanwhile_stays_there);
+    RUN(a_failure_takes_nobody_elses_lease);
     RUN(a_timer_that_calls_out_is_leased);
     RUN(jobs_run_once_per_period);
     RUN(a_job_ends_its_own_lease_only);

@@ -1,0 +1,87 @@
+/* timer_race_test.c -- two processes meet at one timer on a server: one runs it, and keeps it. */
+#include "db_work.h"
+
+#include "flow/migrate.h"
+#include "flow/timer.h"
+
+#define MEETINGS 40
+
+static const struct migration no_scripts[] = {{NULL, NULL}};
+static pthread_barrier_t at_once;
+static atomic_int fired, robbed; /* robbed: the lease was gone while its holder worked */
+
+static enum err fire(struct ctx *cx, struct uuid subject, int64_t attempt)
+{
+    const struct timespec work = {.tv_nsec = 20000000};
+    int64_t lease = 0;
+
+    (void)attempt;
+    fired++;
+    nanosleep(&work, NULL);
+    TRY(db_int_of(cx, &lease, "select lease_until from timers where subject = $1",
+                  ARGS(db_uuid(subject))));
+    robbed += lease == 0;
+    TRY(db_begin(cx));
+    TRY(timer_clear(cx, "meet", subject));
+    return db_commit(cx);
+}
+
+static const struct timer_row table[] = {
+    {"meet", fire, true, "works outside for a while"},
+    {NULL, NULL, false, NULL},
+};
+
+struct side {
+    struct db *db;
+    unsigned char number;
+};
+
+static void set(struct ctx *cx, unsigned char subject)
+{
+    CHECK_INT(db_begin(cx), ERR_OK);
+    CHECK_INT(timer_set(cx, "meet", (struct uuid){{subject}}, ctx_now(cx) - 1), ERR_OK);
+    CHECK_INT(db_commit(cx), ERR_OK);
+}
+
+static void *side_main(void *arg)
+{
+    const struct side *s = arg;
+    struct work w;
+
+    for (int i = 0; i < MEETINGS; i++) {
+        size_t n = 0;
+        int64_t next = 0;
+
+        work_init(&w, s->db);
+        w.cx.instance = (struct uuid){{s->number}};
+        if (s->number == 1)
+            set(&w.cx, (unsigned char)(i + 1));
+        pthread_barrier_wait(&at_once);
+        CHECK_INT(timers_run(&w.cx, table, 10, &n, &next), ERR_OK);
+        pthread_barrier_wait(&at_once);
+        work_release(&w);
+    }
+    return NULL;
+}
+
+int main(void)
+{
+    struct work w;
+    pthread_t thread;
+
+    if (!server_named())
+        return 0;
+    struct side a = {open_db("timer_race"), 1}, b = {open_db("timer_race"), 2};
+    work_init(&w, a.db);
+    CHECK_INT(migrate(&w.cx, no_scripts, false, NULL), ERR_OK);
+    pthread_barrier_init(&at_once, NULL, 2);
+    pthread_create(&thread, NULL, side_main, &b);
+    side_main(&a);
+    pthread_join(thread, NULL);
+    CHECK_INT(fired, MEETINGS);
+    CHECK_INT(robbed, 0);
+    work_release(&w);
+    db_close(a.db);
+    db_close(b.db);
+    return test_end();
+}
