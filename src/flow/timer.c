@@ -178,25 +178,39 @@ static enum err finish_job(struct ctx *cx, const struct job *job, int64_t due_us
     return db_durable(cx);
 }
 
-/* *ret_due_us: when to look again. */
-static enum err run_job(struct ctx *cx, const struct job *job, bool *ret_ran, int64_t *ret_due_us)
+/* Of several that ask at the same moment one gets it; for the others that is a conflict, or a row
+ * that is not due any more. */
+static enum err claim_job(struct ctx *cx, const struct job *job, bool *ret_mine)
 {
     int64_t taken = 0, now = ctx_now(cx);
 
+    *ret_mine = false;
     TRY(db_begin(cx));
     TRY(db_exec(cx,
                 "insert into jobs (name, due_us, lease_until) values ($1, $2, 0) on conflict "
                 "(name) do nothing",
                 ARGS(db_str(str_from(job->name)), db_int(now + job->every_us))));
-    TRY(db_change(cx, &taken,
-                  "update jobs set lease_until = $2, lease_holder = $4"
-                  " where name = $1 and due_us <= $3 and lease_until <= $3",
-                  ARGS(db_str(str_from(job->name)), db_int(now + JOB_LEASE_US), db_int(now),
-                       db_uuid(cx->instance))));
+    enum err e = db_change(cx, &taken,
+                           "update jobs set lease_until = $2, lease_holder = $4"
+                           " where name = $1 and due_us <= $3 and lease_until <= $3",
+                           ARGS(db_str(str_from(job->name)), db_int(now + JOB_LEASE_US),
+                                db_int(now), db_uuid(cx->instance)));
+    if (e == ERR_CONFLICT) {
+        db_rollback(cx);
+        return ERR_OK;
+    }
+    TRY(e);
     TRY(db_commit(cx));
     TRY(db_durable(cx));
-    *ret_ran = taken == 1;
-    *ret_due_us = now + job->every_us;
+    *ret_mine = taken == 1;
+    return ERR_OK;
+}
+
+/* *ret_due_us: when to look again. */
+static enum err run_job(struct ctx *cx, const struct job *job, bool *ret_ran, int64_t *ret_due_us)
+{
+    TRY(claim_job(cx, job, ret_ran));
+    *ret_due_us = ctx_now(cx) + job->every_us;
     if (!*ret_ran)
         return db_int_of(cx, ret_due_us,
                          "select case when lease_until > due_us then lease_until else due_us end"
@@ -206,7 +220,7 @@ static enum err run_job(struct ctx *cx, const struct job *job, bool *ret_ran, in
     if (e != ERR_OK)
         db_rollback(cx);
     if (e == ERR_BUSY)
-        *ret_due_us = now + JOB_AGAIN_US;
+        *ret_due_us = ctx_now(cx) + JOB_AGAIN_US;
     else if (e != ERR_OK)
         log_work(cx, "job", str_from(job->name), e, 0, 0);
     return finish_job(cx, job, *ret_due_us);

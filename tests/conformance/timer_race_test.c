@@ -1,4 +1,5 @@
-/* timer_race_test.c -- two processes meet at one timer on a server: one runs it, and keeps it. */
+/* timer_race_test.c -- two processes meet at one timer, or job, on a server: one runs it, and keeps
+ * it. */
 #include "db_work.h"
 
 #include "flow/migrate.h"
@@ -31,6 +32,20 @@ static const struct timer_row table[] = {
     {NULL, NULL, false, NULL},
 };
 
+static atomic_int jobs_done;
+
+static enum err do_job(struct ctx *cx)
+{
+    (void)cx;
+    jobs_done++;
+    return ERR_OK;
+}
+
+static const struct job jobs[] = {
+    {"meet.job", US_PER_HOUR, do_job, "counts"},
+    {0},
+};
+
 struct side {
     struct db *db;
     unsigned char number;
@@ -40,6 +55,11 @@ static void set(struct ctx *cx, unsigned char subject)
 {
     CHECK_INT(db_begin(cx), ERR_OK);
     CHECK_INT(timer_set(cx, "meet", (struct uuid){{subject}}, ctx_now(cx) - 1), ERR_OK);
+    CHECK_INT(db_exec(cx,
+                      "insert into jobs (name, due_us, lease_until) values ('meet.job', 0, 0)"
+                      " on conflict (name) do update set due_us = 0",
+                      NO_ARGS),
+              ERR_OK);
     CHECK_INT(db_commit(cx), ERR_OK);
 }
 
@@ -58,6 +78,8 @@ static void *side_main(void *arg)
             set(&w.cx, (unsigned char)(i + 1));
         pthread_barrier_wait(&at_once);
         CHECK_INT(timers_run(&w.cx, table, 10, &n, &next), ERR_OK);
+        pthread_barrier_wait(&at_once);
+        CHECK_INT(jobs_run(&w.cx, jobs, &n, &next), ERR_OK);
         pthread_barrier_wait(&at_once);
         work_release(&w);
     }
@@ -80,6 +102,7 @@ int main(void)
     pthread_join(thread, NULL);
     CHECK_INT(fired, MEETINGS);
     CHECK_INT(robbed, 0);
+    CHECK_INT(jobs_done, MEETINGS);
     work_release(&w);
     db_close(a.db);
     db_close(b.db);
