@@ -9,6 +9,7 @@
 #define RELAY_CHARS                                                                                \
     (4 * 1024 * 1024) /* one more event at most; a full batch may not fit in memory */
 #define MARK_MAX 16   /* a power of four */
+#define MARK_TRIES 8
 #define ORPHAN_US (3 * US_PER_S)
 
 struct outbox_row {
@@ -69,19 +70,31 @@ static enum err mark_some(struct ctx *cx, const struct list *rows, size_t from, 
         values[1 + i] = db_int(LIST_AT(struct outbox_row, *rows, at)->seq);
         buf_printf(&sql, "%s$%zu", i ? ", " : "", 2 + i);
     }
-    buf_lit(&sql, ")");
+    buf_lit(&sql, ") and published_at is null");
     buf_char(&sql, '\0');
     return db_exec(cx, sql.p, (struct db_args){values, 1 + length});
 }
 
 /* By row, not by range: a slower writer may have committed a lower number after we read. */
-static enum err mark(struct ctx *cx, const struct list *rows)
+static enum err mark_all(struct ctx *cx, const struct list *rows)
 {
     TRY(db_begin(cx));
     db_soon(cx); /* what is not marked is published again, and the inbox knows it */
     for (size_t i = 0; i < rows->n; i += MARK_MAX)
         TRY(mark_some(cx, rows, i, rows->n - i < MARK_MAX ? rows->n - i : MARK_MAX));
     return db_commit(cx);
+}
+
+/* Another relay that published some of them marks them at the same moment: then the rest. */
+static enum err mark(struct ctx *cx, const struct list *rows)
+{
+    enum err e = mark_all(cx, rows);
+
+    for (int tries = 1; tries < MARK_TRIES && e == ERR_CONFLICT; tries++) {
+        db_rollback(cx);
+        e = mark_all(cx, rows);
+    }
+    return e;
 }
 
 /*

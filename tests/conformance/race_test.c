@@ -1,11 +1,14 @@
-/* timer_race_test.c -- two processes meet at one timer, or job, on a server: one runs it, and keeps
- * it. */
+/* race_test.c -- two processes meet on a server: at a timer, a job, or events that both publish. */
 #include "db_work.h"
 
 #include "flow/migrate.h"
+#include "flow/outbox.h"
 #include "flow/timer.h"
 
+#include <ftw.h>
+
 #define MEETINGS 40
+#define EVENTS 50
 
 static const struct migration no_scripts[] = {{NULL, NULL}};
 static pthread_barrier_t at_once;
@@ -46,6 +49,17 @@ static const struct job jobs[] = {
     {0},
 };
 
+static struct bus *bus;
+static const struct field no_fields[] = {{0}};
+
+static enum err write_events(struct ctx *cx)
+{
+    TRY(db_begin(cx));
+    for (int i = 0; i < EVENTS; i++)
+        TRY(outbox_append(cx, "race.met", ctx_uuid(cx), no_fields, NULL));
+    return db_commit(cx);
+}
+
 struct side {
     struct db *db;
     unsigned char number;
@@ -71,6 +85,7 @@ static void *side_main(void *arg)
     for (int i = 0; i < MEETINGS; i++) {
         size_t n = 0;
         int64_t next = 0;
+        bool more = false;
 
         work_init(&w, s->db);
         w.cx.instance = (struct uuid){{s->number}};
@@ -80,14 +95,30 @@ static void *side_main(void *arg)
         CHECK_INT(timers_run(&w.cx, table, 10, &n, &next), ERR_OK);
         pthread_barrier_wait(&at_once);
         CHECK_INT(jobs_run(&w.cx, jobs, &n, &next), ERR_OK);
+        if (s->number == 1) {
+            w.cx.instance = UUID_NIL; /* of a process that is gone: anybody's */
+            CHECK_INT(write_events(&w.cx), ERR_OK);
+        }
+        pthread_barrier_wait(&at_once);
+        CHECK_INT(outbox_relay(&w.cx, bus, &n, &more), ERR_OK);
         pthread_barrier_wait(&at_once);
         work_release(&w);
     }
     return NULL;
 }
 
+static int forget_file(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
 int main(void)
 {
+    char dir[] = "/tmp/race_test.XXXXXX", at[64];
+    int64_t waiting = 0, oldest = 0;
     struct work w;
     pthread_t thread;
 
@@ -96,6 +127,9 @@ int main(void)
     struct side a = {open_db("timer_race"), 1}, b = {open_db("timer_race"), 2};
     work_init(&w, a.db);
     CHECK_INT(migrate(&w.cx, no_scripts, false, NULL), ERR_OK);
+    CHECK(mkdtemp(dir));
+    snprintf(at, sizeof at, "log:%s", dir);
+    CHECK_INT(bus_open(&w.cx, at, &bus), ERR_OK);
     pthread_barrier_init(&at_once, NULL, 2);
     pthread_create(&thread, NULL, side_main, &b);
     side_main(&a);
@@ -103,6 +137,10 @@ int main(void)
     CHECK_INT(fired, MEETINGS);
     CHECK_INT(robbed, 0);
     CHECK_INT(jobs_done, MEETINGS);
+    CHECK_INT(outbox_lag(&w.cx, &waiting, &oldest), ERR_OK);
+    CHECK_INT(waiting, 0);
+    bus_close(bus);
+    nftw(dir, forget_file, 8, FTW_DEPTH | FTW_PHYS);
     work_release(&w);
     db_close(a.db);
     db_close(b.db);
