@@ -61,7 +61,7 @@ static struct str hash_of(struct ctx *cx, struct str token)
 #define LINES_OF(whose)                                                                            \
     "select cart_item_id, menu_item_id, option_key, quantity, added_at from cart_items"            \
     " where cart_id = (select cart_id from carts where " whose " = $1)"                            \
-    " order by added_at, cart_item_id"
+    " order by cart_item_id"
 #define ITEMS_OF(whose)                                                                            \
     "select " MENU_COPY_COLUMNS " from menu_copies where menu_item_id in"                          \
     " (select i.menu_item_id from cart_items i join carts c on c.cart_id = i.cart_id"              \

@@ -82,16 +82,19 @@ static enum err put_line(struct ctx *cx, struct cart *c, const struct cart_add *
         return fail(cx, ERR_CART_LIMIT, "%" PRId64 " of one line", same->quantity + in->quantity);
     if (!same && c->lines.n >= CART_LINES_MAX)
         return fail(cx, ERR_CART_LIMIT, "%zu lines", c->lines.n);
-    if (same)
+    if (same) {
         same->quantity += in->quantity;
-    else
+        same->added_at = line.added_at;
+    } else {
         add_line(cx, c, &line);
+    }
     return db_exec(
         cx,
         "insert into cart_items (cart_item_id, cart_id, menu_item_id, option_key, quantity, "
         "added_at)"
         " values ($1, $2, $3, $4, $5, $6) on conflict (cart_id, menu_item_id, option_key)"
-        " do update set quantity = cart_items.quantity + excluded.quantity",
+        " do update set quantity = cart_items.quantity + excluded.quantity,"
+        " added_at = excluded.added_at",
         ARGS(db_uuid(line.cart_item_id), db_uuid(c->cart_id), db_uuid(line.menu_item_id),
              db_str(line.option_key), db_int(line.quantity), db_int(line.added_at)));
 }
@@ -153,7 +156,8 @@ static enum err change_line(struct ctx *cx, const struct cart *c, const char *sq
 {
     int64_t changed = 0;
 
-    TRY(db_change(cx, &changed, sql, ARGS(db_uuid(c->cart_id), db_uuid(line), db_int(quantity))));
+    TRY(db_change(cx, &changed, sql,
+                  ARGS(db_uuid(c->cart_id), db_uuid(line), db_int(quantity), db_int(ctx_now(cx)))));
     return changed == 1 ? ERR_OK : fail(cx, ERR_NOT_FOUND, "no such line in this cart");
 }
 
@@ -165,7 +169,8 @@ enum err cart_change(struct ctx *cx, const struct request *rq, struct reply *rp)
     TRY(db_begin(cx));
     TRY(cart_load(cx, rq, &c, NULL, 0));
     TRY(change_line(cx, &c,
-                    "update cart_items set quantity = $3 where cart_id = $1 and cart_item_id = $2",
+                    "update cart_items set quantity = $3, added_at = $4 where cart_id = $1"
+                    " and cart_item_id = $2",
                     rq->id[0], in->quantity));
     return answer(cx, rq, rp, &c);
 }

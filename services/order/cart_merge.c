@@ -47,13 +47,14 @@ static enum err move_lines(struct ctx *cx, struct uuid from, struct uuid to)
 
     TRY(db_exec(
         cx,
-        "update cart_items set quantity = least_of.quantity from (select m.cart_item_id,"
+        "update cart_items set quantity = least_of.quantity, added_at = $3 from"
+        " (select m.cart_item_id,"
         " case when m.quantity + g.quantity > 99 then 99 else m.quantity + g.quantity end as "
         "quantity"
         " from cart_items m join cart_items g on g.menu_item_id = m.menu_item_id"
         " and g.option_key = m.option_key where m.cart_id = $2 and g.cart_id = $1) as least_of"
         " where cart_items.cart_item_id = least_of.cart_item_id",
-        ARGS(db_uuid(from), db_uuid(to))));
+        ARGS(db_uuid(from), db_uuid(to), db_int(ctx_now(cx)))));
     TRY(db_int_of(cx, &lines, "select count(*) from cart_items where cart_id = $1",
                   ARGS(db_uuid(to))));
     return db_exec(cx,

@@ -7,7 +7,6 @@
 #include "service/reply.h"
 #include "service/running.h"
 
-#define CONFLICT_TRIES 8 /* the third has the database for itself, unless others were quick */
 #define SLOW_REQUEST_US US_PER_S
 
 static _Thread_local struct rng thread_rng;

@@ -23,6 +23,7 @@
 #define TOPICS_MAX 16 /* that a service reads */
 #define REQUEST_DEADLINE_US (10 * US_PER_S)
 #define SLOW_DEADLINE_US (40 * US_PER_S)
+#define CONFLICT_TRIES 8 /* the third has the database for itself, unless others were quick */
 #define DEADLINE_HEADER "Jumun-Deadline-Ms" /* of the calling service: what it has left */
 
 enum listener_kind { LISTEN_PUBLIC, LISTEN_INTERNAL, LISTEN_TOSS, LISTENERS };

@@ -86,6 +86,23 @@ describe('the way of an order', () => {
     assert.equal(done.history.at(-1).by, 'owner');
   });
 
+  test('what is put in between order and payment stays, also of a dish that was ordered', async () => {
+    const [first] = shop.items;
+    const placed = await j.order(world, minji, shop, { item: first, quantity: 1 });
+    await j.want(world, 201, 'POST', '/v1/cart/items', { token: minji.token, body: { menuItemId: first.menuItemId, quantity: 2 } });
+    assert.equal((await j.confirm(world, minji, placed, await j.authorize(world, placed))).status, 200);
+    await j.reaches(world, minji, placed.orderId, 'PAID');
+    const cart = await j.want(world, 200, 'GET', '/v1/cart', { token: minji.token });
+    assert.deepEqual(cart.items.map((i) => [i.menuItemId, i.quantity]), [[first.menuItemId, 3]]);
+    const [line] = cart.items;
+    const again = await j.want(world, 201, 'POST', '/v1/orders', { token: minji.token, headers: { prefer: 'wait=5' }, body: { addressId: minji.addressId } });
+    await j.want(world, 200, 'PATCH', `/v1/cart/items/${line.cartItemId}`, { token: minji.token, body: { quantity: 1 } });
+    assert.equal((await j.confirm(world, minji, again, await j.authorize(world, again))).status, 200);
+    await j.reaches(world, minji, again.orderId, 'PAID');
+    assert.deepEqual((await j.want(world, 200, 'GET', '/v1/cart', { token: minji.token })).items.map((i) => i.quantity), [1]);
+    await j.want(world, 204, 'DELETE', '/v1/cart', { token: minji.token });
+  });
+
   test('the owner refuses: the money and the stock come back', async () => {
     const item = shop.items[1];
     const placed = await j.paid(world, minji, shop, { item, quantity: 2 });

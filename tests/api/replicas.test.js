@@ -108,6 +108,23 @@ test('a session that one of them ends is over in all', options, async () => {
   for (const p of replicas) assert.equal((await p.get('/v1/me', { as: stays })).status, 200);
 });
 
+// Each order is pushed on by several processes at the same moment: who comes second finds it done, and says so in no log.
+test('that they meet is no error', options, async () => {
+  const ordering = async (n) => {
+    const p = replicas[n % 3], q = replicas[(n + 1) % 3], as = await p.login(`customer${n}`);
+    for (let i = 0; i < 12; i++) {
+      const added = await p.addToCart(as, 1 + 5 * (n % 5), 6, 9, { replace: true });
+      assert.equal(added.status, 201, JSON.stringify(added.body));
+      const placed = await p.place(as, n);
+      assert.equal(placed.status, 201, JSON.stringify(placed.body));
+      const confirmed = await q.confirm(as, placed.body, await p.authorize(placed.body));
+      assert.equal(confirmed.status, 200, JSON.stringify(confirmed.body));
+    }
+  };
+  await Promise.all([10, 11, 12, 13, 14, 15, 16, 17].map(ordering));
+  for (const p of replicas) assert.deepEqual(p.log.split('\n').filter((l) => /"level":"error"|Z error /.test(l)), []);
+});
+
 test('one is killed under load, the others go on, nothing is lost or doubled', options, async () => {
   const [a, b, c] = replicas;
   let over = false;
