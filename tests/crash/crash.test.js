@@ -23,6 +23,7 @@ const began = Date.now();
 // Points that no story over HTTP passes, with who does.
 const ELSEWHERE = {
   'backup.rename': 'passed by `jumun backup`: a test of its own below',
+  'backup.sync': 'passed by `jumun backup`: tests/api/restore.test.js',
   'keys.write': 'passed at the very first start: a test of its own below',
   'keys.sync': 'passed at the very first start: a test of its own below',
   'keys.rename': 'passed at the very first start: a test of its own below',
