@@ -155,12 +155,12 @@ enum err auth_login(struct ctx *cx, const struct request *rq, struct reply *rp)
                         ARGS(db_str(name)));
     if (e != ERR_OK && e != ERR_NOT_FOUND)
         return e;
-    if (e == ERR_NOT_FOUND || account.withdrawn_at != 0) {
-        password_dummy_verify(in->password);
+    bool known = e == ERR_OK && account.withdrawn_at == 0;
+    struct str hash = known ? account.password_hash : str_from(password_of_nobody);
+    e = password_verify(cx, arena_cstr(cx->arena, hash), in->password);
+    if (e == ERR_CREDENTIALS)
         return guess_wrong(cx, subject);
-    }
-    if (!password_verify(arena_cstr(cx->arena, account.password_hash), in->password))
-        return guess_wrong(cx, subject);
+    TRY(e);
     if (account.banned_at != 0)
         return fail(cx, ERR_FORBIDDEN, "banned account");
     TRY(check_account(cx, &account));

@@ -329,8 +329,11 @@ enum err auth_password(struct ctx *cx, const struct request *rq, struct reply *r
         ctx_field_error(cx, STR("newPassword"), STR("COMMON"), "too easy to guess");
         return fail(cx, ERR_PASSWORD_COMMON, "password change");
     }
-    if (!password_verify(arena_cstr(cx->arena, account.password_hash), in->current_password))
+    enum err e =
+        password_verify(cx, arena_cstr(cx->arena, account.password_hash), in->current_password);
+    if (e == ERR_CREDENTIALS)
         return guess_wrong(cx, subject);
+    TRY(e);
     TRY(password_hash(cx, in->new_password, hash));
     TRY(db_begin(cx));
     TRY(guess_right(cx, subject));

@@ -35,6 +35,7 @@ const ELSEWHERE = {
   's3.answer_lost': 'no story stores a photo; tests/conformance/blob_server_test.c',
   'cache.get': 'a cache holds nothing that a crash could lose; tests/conformance/cache_test.c',
   'cache.put': 'a cache holds nothing that a crash could lose; tests/conformance/cache_test.c',
+  'password.memory': 'nothing is changed there that a crash could lose; tests/unit/auth_test.c',
   'order.resolve.commit': 'MANUAL_REVIEW takes days of unknown answers; the simulation',
   'flow.sweep.commit': 'rows are an hour old before they go; the simulation, tests/unit/sweep_test.c',
   'bus.sweep.commit': 'events are an hour old before they go; the simulation, tests/unit/sweep_test.c',

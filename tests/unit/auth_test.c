@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "auth/auth.h"
+#include "base/fault.h"
 #include "data/json.h"
 #include "service/ended.h"
 
@@ -256,6 +257,31 @@ static int64_t count(const char *sql)
     return n;
 }
 
+static bool no_memory(void *arg, const char *name)
+{
+    (void)arg;
+    return strcmp(name, "password.memory") == 0;
+}
+
+/* Of a user who exists and of one who does not the answer is the same. */
+static void no_memory_is_no_guess(void)
+{
+    setup();
+    struct str token = text_of(login(PASSWORD), "accessToken");
+    fault_hook_set(no_memory, NULL);
+    for (int i = 0; i < 12; i++) {
+        CHECK_INT(login(PASSWORD).status, 503);
+        CHECK_INT(login_of("nobody", PASSWORD).status, 503);
+        CHECK_INT(change(token, PASSWORD).status, 503);
+    }
+    fault_hook_set(NULL, NULL);
+    CHECK_INT(count("select count(*) from login_attempts"), 0);
+    CHECK_INT(login(PASSWORD).status, 200);
+    CHECK_INT(change(token, PASSWORD).status, 204);
+    CHECK_STR(text_of(login_of("nobody", PASSWORD), "code"), "CREDENTIALS");
+    teardown();
+}
+
 static void sweep_after(int64_t us)
 {
     bool did = true;
@@ -366,6 +392,7 @@ int main(void)
     RUN(a_token_two_steps_back_ends_the_family_at_once);
     RUN(a_twin_gets_nothing_when_the_session_is_over);
     RUN(guesses_at_the_current_password_are_limited);
+    RUN(no_memory_is_no_guess);
     RUN(logins_of_one_account_are_limited);
     RUN(logins_of_one_account_are_limited_over_an_hour);
     RUN(sessions_that_are_over_leave_nothing_behind);
