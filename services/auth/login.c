@@ -145,7 +145,7 @@ enum err auth_login(struct ctx *cx, const struct request *rq, struct reply *rp)
     bool by_email = memchr(name.p, '@', name.n) != NULL;
     struct account account;
     struct tokens tokens;
-    struct ended ended = {.n = 0};
+    struct list ended = {NULL, 0};
 
     TRY(check_address(cx, rq->peer));
     TRY(guess_allowed(cx, subject));
@@ -169,7 +169,7 @@ enum err auth_login(struct ctx *cx, const struct request *rq, struct reply *rp)
     TRY(guess_right(cx, subject));
     TRY(session_begin(cx, &account, &tokens, &ended));
     TRY(db_commit(cx));
-    TRY(sessions_forget(cx, &ended));
+    TRY(sessions_forget(cx, ended));
     merge_cart(cx, rq, &account);
     return tokens_reply(cx, rp, &tokens);
 }
