@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "obs/log.h"
+#include "obs/supervisor.h"
 
 extern char **environ;
 
@@ -94,12 +95,18 @@ static bool takes(const struct command *c, const char *setting)
     return false;
 }
 
+/* A start that fails is an error for the journal too. */
+static const char *error_priority(void)
+{
+    return supervisor_reads(STDERR_FILENO) ? "<3>" : "";
+}
+
 int command_misused(const char *command, const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
-    fprintf(stderr, "jumun %s: ", command);
+    fprintf(stderr, "%sjumun %s: ", error_priority(), command);
     vfprintf(stderr, format, args);
     fprintf(stderr, "\nTry `jumun help %s`.\n", command);
     va_end(args);
@@ -109,7 +116,7 @@ int command_misused(const char *command, const char *format, ...)
 int command_failed(struct ctx *cx, const char *command, enum err e)
 {
     /* The titles are for people behind HTTP: "try again" frees no port. */
-    fprintf(stderr, "jumun %s: %s\n", command,
+    fprintf(stderr, "%sjumun %s: %s\n", error_priority(), command,
             cx->story.detail[0] ? cx->story.detail : err_row(e)->en);
     /* An address, a URL, a file: what was given is wrong, and trying again does not mend it. */
     if (e == ERR_INVALID || e == ERR_DAMAGED)

@@ -153,7 +153,7 @@ enum err account_patch(struct ctx *cx, const struct request *rq, struct reply *r
 enum err account_withdraw(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     struct account_event event = {rq->id[0]};
-    struct ended ended = {.n = 0};
+    struct list ended = {NULL, 0};
     const char *id = ctx_uuid_text(cx, rq->id[0]);
     int64_t rows;
 
@@ -169,7 +169,7 @@ enum err account_withdraw(struct ctx *cx, const struct request *rq, struct reply
         TRY(outbox_append(cx, "auth.account.withdrawn", rq->id[0], account_event_fields, &event));
     }
     TRY(db_commit(cx));
-    TRY(sessions_forget(cx, &ended));
+    TRY(sessions_forget(cx, ended));
     return reply_none(cx, rp, 204);
 }
 
@@ -200,7 +200,7 @@ static enum err set_ban(struct ctx *cx, const struct request *rq, struct reply *
 {
     const struct ban *in = rq->body;
     struct account_event event = {rq->id[0]};
-    struct ended ended = {.n = 0};
+    struct list ended = {NULL, 0};
     struct account account;
 
     TRY(db_begin(cx));
@@ -219,7 +219,7 @@ static enum err set_ban(struct ctx *cx, const struct request *rq, struct reply *
     if (banned)
         TRY(sessions_end(cx, rq->id[0], UUID_NIL, &ended));
     TRY(db_commit(cx));
-    TRY(sessions_forget(cx, &ended));
+    TRY(sessions_forget(cx, ended));
     return reply_none(cx, rp, 204);
 }
 

@@ -47,22 +47,18 @@ struct tokens {
     struct session_user user;
 };
 /*
- * Inside a transaction. `ended` collects what must be refused after the commit, by sessions_forget:
- * at once in this process; the others ask for them (ended.c).
+ * Inside a transaction. `ended` (struct ended_session) is what must be refused after the commit, by
+ * sessions_forget: at once in this process; the others ask for them (ended.c).
  */
-struct ended {
-    struct ended_session sessions[SESSIONS_MAX + 1];
-    size_t n;
-};
 /* A new session with its first refresh token, and an access token. */
 enum err session_begin(struct ctx *cx, const struct account *account, struct tokens *ret,
-                       struct ended *ended) MUST_USE;
-enum err session_end(struct ctx *cx, struct uuid session_id, struct ended *ended) MUST_USE;
+                       struct list *ended) MUST_USE;
+enum err session_end(struct ctx *cx, struct uuid session_id, struct list *ended) MUST_USE;
 /* All of an account but one (nil: without exception). */
 enum err sessions_end(struct ctx *cx, struct uuid account_id, struct uuid except,
-                      struct ended *ended) MUST_USE;
+                      struct list *ended) MUST_USE;
 /* Waits until the commit is durable first: who is told "logged out" must stay so. */
-enum err sessions_forget(struct ctx *cx, const struct ended *ended) MUST_USE;
+enum err sessions_forget(struct ctx *cx, struct list ended) MUST_USE;
 /* ended.c, at start: what was ended before the restart and could still be shown to us. */
 enum err sessions_recall(struct ctx *cx) MUST_USE;
 /* Sends tokens with Cache-Control: no-store. */

@@ -157,7 +157,7 @@ enum err auth_login(struct ctx *cx, const struct request *rq, struct reply *rp)
     bool by_email = memchr(name.p, '@', name.n) != NULL;
     struct account account;
     struct tokens tokens;
-    struct ended ended = {.n = 0};
+    struct list ended = {NULL, 0};
 
     TRY(check_address(cx, rq->peer));
     TRY(guess_allowed(cx, subject));
@@ -167,12 +167,12 @@ enum err auth_login(struct ctx *cx, const struct request *rq, struct reply *rp)
                         ARGS(db_str(name)));
     if (e != ERR_OK && e != ERR_NOT_FOUND)
         return e;
-    if (e == ERR_NOT_FOUND || account.withdrawn_at != 0) {
-        password_dummy_verify(in->password);
+    bool known = e == ERR_OK && account.withdrawn_at == 0;
+    struct str hash = known ? account.password_hash : str_from(password_of_nobody);
+    e = password_verify(cx, arena_cstr(cx->arena, hash), in->password);
+    if (e == ERR_CREDENTIALS)
         return guess_wrong(cx, subject);
-    }
-    if (!password_verify(arena_cstr(cx->arena, account.password_hash), in->password))
-        return guess_wrong(cx, subject);
+    TRY(e);
     if (account.banned_at != 0)
         return fail(cx, ERR_FORBIDDEN, "banned account");
     TRY(check_account(cx, &account));
@@ -184,7 +184,7 @@ enum err auth_login(struct ctx *cx, const struct request *rq, struct reply *rp)
     TRY(guess_right(cx, subject));
     TRY(session_begin(cx, &account, &tokens, &ended));
     TRY(db_commit(cx));
-    TRY(sessions_forget(cx, &ended));
+    TRY(sessions_forget(cx, ended));
     merge_cart(cx, rq, &account);
     return tokens_reply(cx, rp, &tokens);
 }

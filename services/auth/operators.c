@@ -28,7 +28,7 @@ static const struct field role_changed_fields[] = {
 enum { AT_CUSTOMER = 0, AT_ADMIN = 3 };
 
 static enum err change_role(struct ctx *cx, const struct account *account, int from, int to,
-                            struct ended *ended)
+                            struct list *ended)
 {
     const struct role_changed event = {account->account_id, to};
 
@@ -53,7 +53,7 @@ static enum err change_role(struct ctx *cx, const struct account *account, int f
 enum err operator_change(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     const struct operator_change *in = rq->body;
-    struct ended ended = {.n = 0};
+    struct list ended = {NULL, 0};
     struct account account;
 
     if (!str_eq(cx->caller.service, STR("operator")))
@@ -66,7 +66,7 @@ enum err operator_change(struct ctx *cx, const struct request *rq, struct reply 
     TRY(in->is_operator ? change_role(cx, &account, AT_CUSTOMER, AT_ADMIN, &ended)
                         : change_role(cx, &account, AT_ADMIN, AT_CUSTOMER, &ended));
     TRY(db_commit(cx));
-    TRY(sessions_forget(cx, &ended));
+    TRY(sessions_forget(cx, ended));
     log_event(cx, LOG_WARN, "%.*s is %s operator", STR_ARG(account.username),
               in->is_operator ? "now an" : "no longer an");
     return reply_none(cx, rp, 204);

@@ -129,22 +129,32 @@ static const struct field session_row_fields[] = {
     F_END(struct session_row),
 };
 
-/* One more is about to begin: the oldest beyond the limit end. */
-static enum err make_room(struct ctx *cx, struct uuid account_id, struct ended *ended)
+/* What the statement ended; by the time it is committed others have been told. */
+static enum err tell_ended(struct ctx *cx, const struct list *ended)
 {
-    struct list live;
-
-    TRY(db_all(cx, session_row_fields, &live,
-               "select session_id from sessions where account_id = $1 and revoked_at is null and "
-               "expires_at > $2 order by created_at desc, session_id desc limit 40",
-               ARGS(db_uuid(account_id), db_int(ctx_now(cx)))));
-    for (size_t i = SESSIONS_MAX - 1; i < live.n; i++)
-        TRY(session_end(cx, LIST_AT(struct session_row, live, i)->session_id, ended));
+    for (size_t i = 0; i < ended->n; i++) {
+        const struct ended_session *event = LIST_AT(struct ended_session, *ended, i);
+        TRY(outbox_append(cx, "auth.session.revoked", event->session_id, ended_session_fields,
+                          event));
+    }
     return ERR_OK;
 }
 
+/* One more is about to begin: the oldest beyond the limit end. */
+static enum err make_room(struct ctx *cx, struct uuid account_id, struct list *ended)
+{
+    TRY(db_all(cx, ended_session_fields, ended,
+               "update sessions set revoked_at = $2 where account_id = $1 and revoked_at is null "
+               "and expires_at > $2 and session_id not in (select session_id from sessions "
+               "where account_id = $1 and revoked_at is null and expires_at > $2 "
+               "order by created_at desc, session_id desc limit $3) "
+               "returning session_id, revoked_at",
+               ARGS(db_uuid(account_id), db_int(ctx_now(cx)), db_int(SESSIONS_MAX - 1))));
+    return tell_ended(cx, ended);
+}
+
 enum err session_begin(struct ctx *cx, const struct account *account, struct tokens *ret,
-                       struct ended *ended)
+                       struct list *ended)
 {
     struct uuid session_id = ctx_uuid(cx);
     int64_t now = ctx_now(cx), expires_at = now + REFRESH_LIVE_US;
@@ -160,44 +170,33 @@ enum err session_begin(struct ctx *cx, const struct account *account, struct tok
     return access_token(cx, account, session_id, ret);
 }
 
-enum err session_end(struct ctx *cx, struct uuid session_id, struct ended *ended)
+enum err session_end(struct ctx *cx, struct uuid session_id, struct list *ended)
 {
-    struct ended_session event = {session_id, ctx_now(cx)};
-    int64_t rows;
-
-    TRY(db_change(
-        cx, &rows,
-        "update sessions set revoked_at = $2 where session_id = $1 and revoked_at is null",
-        ARGS(db_uuid(session_id), db_int(event.revoked_at))));
-    if (rows == 0)
-        return ERR_OK; /* ended before: the event was written then */
-    assert(ended->n < COUNT_OF(ended->sessions));
-    ended->sessions[ended->n++] = event;
-    return outbox_append(cx, "auth.session.revoked", session_id, ended_session_fields, &event);
+    TRY(db_all(cx, ended_session_fields, ended,
+               "update sessions set revoked_at = $2 where session_id = $1 and revoked_at is null "
+               "returning session_id, revoked_at",
+               ARGS(db_uuid(session_id), db_int(ctx_now(cx)))));
+    return tell_ended(cx, ended); /* nothing if it ended before: the event was written then */
 }
 
+/* Without a bound: logins at the same moment do not see each other's sessions, so that there may be
+ * more than SESSIONS_MAX. No session has the account's id. */
 enum err sessions_end(struct ctx *cx, struct uuid account_id, struct uuid except,
-                      struct ended *ended)
+                      struct list *ended)
 {
-    struct list live;
-
-    TRY(db_all(cx, session_row_fields, &live,
-               "select session_id from sessions where account_id = $1 and revoked_at is null and "
-               "expires_at > $2 order by created_at desc limit 21",
-               ARGS(db_uuid(account_id), db_int(ctx_now(cx)))));
-    for (size_t i = 0; i < live.n; i++) {
-        struct uuid id = LIST_AT(struct session_row, live, i)->session_id;
-        if (!uuid_eq(id, except))
-            TRY(session_end(cx, id, ended));
-    }
-    return ERR_OK;
+    TRY(db_all(cx, ended_session_fields, ended,
+               "update sessions set revoked_at = $2 where account_id = $1 and revoked_at is null "
+               "and expires_at > $2 and session_id <> coalesce($3, account_id) "
+               "returning session_id, revoked_at",
+               ARGS(db_uuid(account_id), db_int(ctx_now(cx)), db_uuid(except))));
+    return tell_ended(cx, ended);
 }
 
-enum err sessions_forget(struct ctx *cx, const struct ended *ended)
+enum err sessions_forget(struct ctx *cx, struct list ended)
 {
     TRY(db_durable(cx));
-    for (size_t i = 0; i < ended->n; i++)
-        ended_forget(cx, &ended->sessions[i]);
+    for (size_t i = 0; i < ended.n; i++)
+        ended_forget(cx, LIST_AT(struct ended_session, ended, i));
     return ERR_OK;
 }
 
@@ -211,11 +210,11 @@ enum err tokens_reply(struct ctx *cx, struct reply *rp, const struct tokens *tok
  */
 static enum err reused(struct ctx *cx, struct uuid session_id)
 {
-    struct ended ended = {.n = 0};
+    struct list ended = {NULL, 0};
 
     TRY(session_end(cx, session_id, &ended));
     TRY(db_commit(cx));
-    TRY(sessions_forget(cx, &ended));
+    TRY(sessions_forget(cx, ended));
     return fail(cx, ERR_TOKEN_REUSED, "session %s", ctx_uuid_text(cx, session_id));
 }
 
@@ -291,32 +290,32 @@ enum err auth_refresh(struct ctx *cx, const struct request *rq, struct reply *rp
 
 enum err auth_logout(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
-    struct ended ended = {.n = 0};
+    struct list ended = {NULL, 0};
 
     (void)rq;
     TRY(db_begin(cx));
     TRY(session_end(cx, cx->caller.session_id, &ended));
     TRY(db_commit(cx));
-    TRY(sessions_forget(cx, &ended));
+    TRY(sessions_forget(cx, ended));
     return reply_none(cx, rp, 204);
 }
 
 enum err auth_logout_all(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
-    struct ended ended = {.n = 0};
+    struct list ended = {NULL, 0};
 
     (void)rq;
     TRY(db_begin(cx));
     TRY(sessions_end(cx, cx->caller.user_id, UUID_NIL, &ended));
     TRY(db_commit(cx));
-    TRY(sessions_forget(cx, &ended));
+    TRY(sessions_forget(cx, ended));
     return reply_none(cx, rp, 204);
 }
 
 enum err auth_password(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     const struct password_change *in = rq->body;
-    struct ended ended = {.n = 0};
+    struct list ended = {NULL, 0};
     struct account account;
     char hash[PASSWORD_TEXT];
 
@@ -330,8 +329,11 @@ enum err auth_password(struct ctx *cx, const struct request *rq, struct reply *r
         ctx_field_error(cx, STR("newPassword"), STR("COMMON"), "too easy to guess");
         return fail(cx, ERR_PASSWORD_COMMON, "password change");
     }
-    if (!password_verify(arena_cstr(cx->arena, account.password_hash), in->current_password))
+    enum err e =
+        password_verify(cx, arena_cstr(cx->arena, account.password_hash), in->current_password);
+    if (e == ERR_CREDENTIALS)
         return guess_wrong(cx, subject);
+    TRY(e);
     TRY(password_hash(cx, in->new_password, hash));
     if (FAULT("auth.password.verified"))
         return fail(cx, ERR_UNAVAILABLE, "fault: auth.password.verified");
@@ -344,6 +346,6 @@ enum err auth_password(struct ctx *cx, const struct request *rq, struct reply *r
                        db_str(account.password_hash))));
     TRY(sessions_end(cx, account.account_id, cx->caller.session_id, &ended));
     TRY(db_commit(cx));
-    TRY(sessions_forget(cx, &ended));
+    TRY(sessions_forget(cx, ended));
     return reply_none(cx, rp, 204);
 }

@@ -66,6 +66,13 @@ static enum err open_front(struct ctx *cx, const char *address, int *ret_port)
     return ERR_OK;
 }
 
+static int64_t front_turned_us(const struct svc *svc)
+{
+    const struct gateway *g = svc_state(svc);
+
+    return proxy_turned_us(g->proxy);
+}
+
 static void close_front(struct svc *svc, int timeout_ms)
 {
     struct gateway *g = svc_state(svc);
@@ -93,7 +100,8 @@ static void stop(struct svc *svc)
     arena_release(&arena);
 }
 
-static const struct front front = {.open = open_front, .close = close_front};
+static const struct front front = {
+    .open = open_front, .turned_us = front_turned_us, .close = close_front};
 
 const struct service gateway_service = {
     .name = "gateway",

@@ -99,19 +99,25 @@ enum err store_commit(struct ctx *cx, struct reply *rp, struct uuid store_id)
     return db_commit(cx);
 }
 
+/* A store that is there, at the version of If-Match. */
+enum err store_expect(struct ctx *cx, const struct request *rq)
+{
+    int64_t version = 0;
+
+    TRY(db_int_of(cx, &version,
+                  "select version from stores where store_id = $1 and deleted_at is null",
+                  ARGS(db_uuid(rq->id[0]))));
+    return request_expects(cx, rq, 'v', version);
+}
+
 enum err hours_put(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     const struct hours_body *in = rq->body;
-    int64_t version = 0, changed = 0;
 
-    TRY(request_version(cx, rq, &version));
     TRY(db_begin(cx));
-    TRY(db_change(cx, &changed,
-                  "update stores set version = version + 1"
-                  " where store_id = $1 and deleted_at is null and ($2 = 0 or version = $2)",
-                  ARGS(db_uuid(rq->id[0]), db_int(version))));
-    if (changed == 0)
-        return fail(cx, ERR_PRECONDITION, "store is not at version %" PRId64, version);
+    TRY(store_expect(cx, rq));
+    TRY(db_exec(cx, "update stores set version = version + 1 where store_id = $1",
+                ARGS(db_uuid(rq->id[0]))));
     TRY(hours_replace(cx, rq->id[0], in->hours));
     return store_commit(cx, rp, rq->id[0]);
 }

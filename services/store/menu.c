@@ -199,17 +199,11 @@ static int64_t held_version(const struct request *rq)
 
 enum err menu_expect(struct ctx *cx, const struct request *rq)
 {
-    struct str tag = rq->head ? http_field(rq->head, STR("If-Match")) : STR_NONE;
-    int64_t changed = 0;
+    int64_t version = 0;
 
-    if (!tag.p || str_eq(tag, STR("*")))
-        return ERR_OK;
-    /* An update, so that nobody else's edit comes between this look and ours. */
-    TRY(db_change(cx, &changed,
-                  "update stores set menu_version = menu_version"
-                  " where store_id = $1 and menu_version = $2",
-                  ARGS(db_uuid(rq->id[0]), db_int(tag_version(tag)))));
-    return changed == 1 ? ERR_OK : fail(cx, ERR_PRECONDITION, "the menu is not at that version");
+    TRY(db_int_of(cx, &version, "select menu_version from stores where store_id = $1",
+                  ARGS(db_uuid(rq->id[0]))));
+    return request_expects(cx, rq, 'm', version);
 }
 
 static enum err reply_menu(struct ctx *cx, struct reply *rp, const struct menu_hit *hit)

@@ -189,49 +189,36 @@ enum err menu_item_create(struct ctx *cx, const struct request *rq, struct reply
     return menu_commit_larger(cx, NULL, rq->id[0]);
 }
 
-enum err menu_item_patch(struct ctx *cx, const struct request *rq, struct reply *rp)
+static enum err expect_item(struct ctx *cx, const struct request *rq)
 {
-    const struct item_body *in = rq->body;
-    int64_t version = 0, changed = 0, found = 0;
+    int64_t version = 0;
 
-    TRY(request_version(cx, rq, &version));
-    TRY(db_begin(cx));
-    TRY(check_section(cx, rq->id[0], in->section_id));
-    TRY(db_int_of(cx, &found,
+    TRY(db_int_of(cx, &version,
                   "select version from menu_items"
                   " where store_id = $1 and menu_item_id = $2 and deleted_at is null",
                   ARGS(db_uuid(rq->id[0]), db_uuid(rq->id[1]))));
-    TRY(db_change(cx, &changed,
-                  "update menu_items set section_id = coalesce($3, section_id),"
-                  " name = coalesce($4, name), description = coalesce($5, description),"
-                  " price_won = coalesce($6, price_won), allergens = coalesce($7, allergens),"
-                  " origin = coalesce($8, origin), sold_out = coalesce($9, sold_out),"
-                  " version = version + 1 where store_id = $1 and menu_item_id = $2"
-                  " and ($10 = 0 or version = $10)",
-                  ARGS(db_uuid(rq->id[0]), db_uuid(rq->id[1]), db_uuid(in->section_id),
-                       db_str(in->name), db_str(in->description),
-                       db_opt_int(in->has_price_won, in->price_won), db_str(in->allergens),
-                       db_str(in->origin), db_opt_int(in->has_sold_out, in->sold_out),
-                       db_int(version))));
-    if (changed == 0)
-        return fail(cx, ERR_PRECONDITION, "menu item is at version %" PRId64, found);
-    TRY(reply_item(cx, rp, 200, rq->id[1]));
-    return menu_commit_larger(cx, NULL, rq->id[0]);
+    return request_expects(cx, rq, 'v', version);
 }
 
-/* An update, so that nobody else's edit comes between this look and ours. */
-static enum err expect_item(struct ctx *cx, const struct request *rq)
+enum err menu_item_patch(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
-    int64_t version = 0, changed = 0;
+    const struct item_body *in = rq->body;
 
-    TRY(request_version(cx, rq, &version));
-    if (version == 0)
-        return ERR_OK;
-    TRY(db_change(cx, &changed,
-                  "update menu_items set version = version where store_id = $1"
-                  " and menu_item_id = $2 and deleted_at is null and version = $3",
-                  ARGS(db_uuid(rq->id[0]), db_uuid(rq->id[1]), db_int(version))));
-    return changed == 1 ? ERR_OK : fail(cx, ERR_PRECONDITION, "the item is not at that version");
+    TRY(db_begin(cx));
+    TRY(expect_item(cx, rq));
+    TRY(check_section(cx, rq->id[0], in->section_id));
+    TRY(change_one(cx,
+                   "update menu_items set section_id = coalesce($3, section_id),"
+                   " name = coalesce($4, name), description = coalesce($5, description),"
+                   " price_won = coalesce($6, price_won), allergens = coalesce($7, allergens),"
+                   " origin = coalesce($8, origin), sold_out = coalesce($9, sold_out),"
+                   " version = version + 1 where store_id = $1 and menu_item_id = $2",
+                   ARGS(db_uuid(rq->id[0]), db_uuid(rq->id[1]), db_uuid(in->section_id),
+                        db_str(in->name), db_str(in->description),
+                        db_opt_int(in->has_price_won, in->price_won), db_str(in->allergens),
+                        db_str(in->origin), db_opt_int(in->has_sold_out, in->sold_out))));
+    TRY(reply_item(cx, rp, 200, rq->id[1]));
+    return menu_commit_larger(cx, NULL, rq->id[0]);
 }
 
 /* Soft: held and sold lines still point to it. */

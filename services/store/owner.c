@@ -193,53 +193,46 @@ enum err owner_store_get(struct ctx *cx, const struct request *rq, struct reply 
 enum err owner_store_patch(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     const struct store_body *in = rq->body;
-    int64_t version = 0, changed = 0;
 
-    TRY(request_version(cx, rq, &version));
     TRY(check_category(cx, in->category));
     TRY(db_begin(cx));
-    TRY(db_change(cx, &changed,
-                  "update stores set name = coalesce($3, name), category = coalesce($4, category),"
-                  " description = coalesce($5, description), phone = coalesce($6, phone),"
-                  " address = coalesce($7, address), zip_code = coalesce($8, zip_code),"
-                  " region_code = coalesce($9, region_code),"
-                  " business_number = coalesce($10, business_number),"
-                  " notice = coalesce($11, notice), origin = coalesce($12, origin),"
-                  " latitude = coalesce($13, latitude), longitude = coalesce($14, longitude),"
-                  " radius_m = coalesce($15, radius_m),"
-                  " minimum_order_won = coalesce($16, minimum_order_won),"
-                  " delivery_fee_won = coalesce($17, delivery_fee_won),"
-                  " cook_minutes = coalesce($18, cook_minutes),"
-                  " search_text = coalesce($19, search_text), version = version + 1"
-                  " where store_id = $1 and deleted_at is null and ($2 = 0 or version = $2)",
-                  ARGS(db_uuid(rq->id[0]), db_int(version), db_str(in->name), db_str(in->category),
-                       db_str(in->description), db_str(in->phone), db_str(in->address),
-                       db_str(in->zip_code), db_str(in->region_code), db_str(in->business_number),
-                       db_str(in->notice), db_str(in->origin),
-                       db_opt_int(in->has_latitude, in->latitude),
-                       db_opt_int(in->has_longitude, in->longitude),
-                       db_opt_int(in->has_radius_m, in->radius_m),
-                       db_opt_int(in->has_minimum_order_won, in->minimum_order_won),
-                       db_opt_int(in->has_delivery_fee_won, in->delivery_fee_won),
-                       db_opt_int(in->has_cook_minutes, in->cook_minutes),
-                       db_str(in->name.p ? search_text(cx, in->name) : STR_NONE))));
-    if (changed == 0)
-        return fail(cx, ERR_PRECONDITION, "store is not at version %" PRId64, version);
+    TRY(store_expect(cx, rq));
+    TRY(db_exec(cx,
+                "update stores set name = coalesce($2, name), category = coalesce($3, category),"
+                " description = coalesce($4, description), phone = coalesce($5, phone),"
+                " address = coalesce($6, address), zip_code = coalesce($7, zip_code),"
+                " region_code = coalesce($8, region_code),"
+                " business_number = coalesce($9, business_number),"
+                " notice = coalesce($10, notice), origin = coalesce($11, origin),"
+                " latitude = coalesce($12, latitude), longitude = coalesce($13, longitude),"
+                " radius_m = coalesce($14, radius_m),"
+                " minimum_order_won = coalesce($15, minimum_order_won),"
+                " delivery_fee_won = coalesce($16, delivery_fee_won),"
+                " cook_minutes = coalesce($17, cook_minutes),"
+                " search_text = coalesce($18, search_text), version = version + 1"
+                " where store_id = $1",
+                ARGS(db_uuid(rq->id[0]), db_str(in->name), db_str(in->category),
+                     db_str(in->description), db_str(in->phone), db_str(in->address),
+                     db_str(in->zip_code), db_str(in->region_code), db_str(in->business_number),
+                     db_str(in->notice), db_str(in->origin),
+                     db_opt_int(in->has_latitude, in->latitude),
+                     db_opt_int(in->has_longitude, in->longitude),
+                     db_opt_int(in->has_radius_m, in->radius_m),
+                     db_opt_int(in->has_minimum_order_won, in->minimum_order_won),
+                     db_opt_int(in->has_delivery_fee_won, in->delivery_fee_won),
+                     db_opt_int(in->has_cook_minutes, in->cook_minutes),
+                     db_str(in->name.p ? search_text(cx, in->name) : STR_NONE))));
     return store_commit(cx, rp, rq->id[0]);
 }
 
 enum err owner_store_delete(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
-    int64_t version = 0, changed = 0;
-
-    TRY(request_version(cx, rq, &version));
     TRY(db_begin(cx));
-    TRY(db_change(cx, &changed,
-                  "update stores set deleted_at = $3, version = version + 1"
-                  " where store_id = $1 and deleted_at is null and ($2 = 0 or version = $2)",
-                  ARGS(db_uuid(rq->id[0]), db_int(version), db_int(ctx_now(cx)))));
-    if (changed == 0)
-        return fail(cx, ERR_PRECONDITION, "store is not at version %" PRId64, version);
+    TRY(store_expect(cx, rq));
+    TRY(db_exec(cx,
+                "update stores set deleted_at = $2, version = version + 1"
+                " where store_id = $1",
+                ARGS(db_uuid(rq->id[0]), db_int(ctx_now(cx)))));
     TRY(store_announce(cx, rq->id[0]));
     TRY(menu_commit(cx, NULL, rq->id[0])); /* its menu answers 410 from now on */
     return reply_none(cx, rp, 204);

@@ -85,13 +85,8 @@ static enum err load(struct ctx *cx, const struct request *rq, struct stock_repl
 /* The same, and against the version of If-Match: a count that was read may be a count of before. */
 static enum err load_expected(struct ctx *cx, const struct request *rq, struct stock_reply *ret)
 {
-    int64_t version = 0;
-
-    TRY(request_version(cx, rq, &version));
     TRY(load(cx, rq, ret));
-    return version == 0 || version == ret->version
-               ? ERR_OK
-               : fail(cx, ERR_PRECONDITION, "stock is at version %" PRId64, ret->version);
+    return request_expects(cx, rq, 'v', ret->version);
 }
 
 static bool ran_out(const struct stock_reply *s)

@@ -82,6 +82,8 @@ enum err hours_put(struct ctx *cx, const struct request *rq, struct reply *rp) M
 enum err store_pause(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
 enum err store_busy(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
 enum err store_resume(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
+/* Inside a transaction: ERR_NOT_FOUND, or ERR_PRECONDITION when If-Match names other versions. */
+enum err store_expect(struct ctx *cx, const struct request *rq) MUST_USE;
 /* Inside a transaction: announces the store, fills the reply, commits. */
 enum err store_commit(struct ctx *cx, struct reply *rp, struct uuid store_id) MUST_USE;
 extern const struct field hours_body_fields[], pause_body_fields[], busy_body_fields[];

@@ -179,7 +179,7 @@ enum err address_change(struct ctx *cx, const struct request *rq, struct reply *
     TRY(db_begin(cx));
     TRY(lock_book(cx));
     TRY(address_of(cx, cx->caller.user_id, rq->id[0], &now));
-    TRY(version_check(cx, rq, now.version));
+    TRY(request_expects(cx, rq, 'v', now.version));
     if (in->has_is_default && !in->is_default && now.is_default) {
         ctx_field_error(cx, STR("isDefault"), STR("LAST"), "make another one the default instead");
         return fail(cx, ERR_INVALID, "the default cannot just stop being it");
@@ -231,7 +231,7 @@ enum err address_remove(struct ctx *cx, const struct request *rq, struct reply *
     TRY(db_begin(cx));
     TRY(lock_book(cx));
     TRY(address_of(cx, cx->caller.user_id, rq->id[0], &gone));
-    TRY(version_check(cx, rq, gone.version));
+    TRY(request_expects(cx, rq, 'v', gone.version));
     TRY(db_exec(cx, "delete from addresses where address_id = $1", ARGS(db_uuid(rq->id[0]))));
     TRY(db_exec(cx, "update address_books set addresses = addresses - 1 where user_id = $1",
                 ARGS(db_uuid(cx->caller.user_id))));

@@ -53,16 +53,6 @@ const struct field account_gone_fields[] = {
     F_END(struct account_gone),
 };
 
-enum err version_check(struct ctx *cx, const struct request *rq, int64_t version)
-{
-    int64_t wanted;
-
-    TRY(request_version(cx, rq, &wanted));
-    return wanted == 0 || wanted == version
-               ? ERR_OK
-               : fail(cx, ERR_PRECONDITION, "version %" PRId64 " is %" PRId64, wanted, version);
-}
-
 static const char *account_path(struct ctx *cx)
 {
     return arena_cstr(cx->arena, arena_printf(cx->arena, "/internal/v1/accounts/%s",
@@ -91,8 +81,12 @@ enum err me_patch(struct ctx *cx, const struct request *rq, struct reply *rp)
     struct me_patch patch = *(const struct me_patch *)rq->body;
     struct me me;
 
-    TRY(request_version(cx, rq, &patch.version));
-    patch.has_version = patch.version != 0;
+    if (rq->head && http_field(rq->head, STR("If-Match")).p) {
+        TRY(me_load(cx, &me));
+        TRY(request_expects(cx, rq, 'v', me.version));
+        patch.version = me.version; /* auth looks again: it may have changed meanwhile */
+        patch.has_version = true;
+    }
     TRY(call_service(cx, "auth", HTTP_PATCH, account_path(cx), account_patch_fields, &patch,
                      me_fields, &me));
     reply_version(cx, rp, me.version);

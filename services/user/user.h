@@ -51,6 +51,3 @@ extern const struct field me_fields[], me_patch_fields[], me_export_fields[];
 extern const struct field account_gone_fields[];
 /* Inside a transaction: addresses and favourites of one who has withdrawn. */
 enum err user_on_withdrawn(struct ctx *cx, const struct event *e, const void *data);
-
-/* If-Match against the version there is: ERR_PRECONDITION. No If-Match: fine. */
-enum err version_check(struct ctx *cx, const struct request *rq, int64_t version) MUST_USE;

@@ -8,11 +8,14 @@
  */
 #include "bus/kafka.h"
 
+#include <unistd.h>
+
 #include "obs/log.h"
 #include "obs/metrics.h"
 
 #define ASK_MS 5000            /* one question to the broker */
 #define JOIN_AGAIN_US US_PER_S /* topics could not be made: the broker is away */
+#define START_AGAIN_MS 100     /* the database refused to say where to go on */
 #define BATCH_BYTES (4u * 1024 * 1024)
 /* How far behind we are is asked for by whoever looks at metrics, and they wait for it. */
 #define END_MS 500
@@ -363,8 +366,10 @@ enum err kafka_poll(struct bus_reader *base, struct arena *a, int timeout_ms, st
 
     *ret_n = 0;
     r->moved = false;
-    if (!is_ready(r) && r->joined)
-        return ERR_OK; /* reading on from the wrong place would leave something out */
+    if (!is_ready(r) && r->joined) { /* reading on from the wrong place would leave something out */
+        usleep(1000u * (unsigned)(timeout_ms < START_AGAIN_MS ? timeout_ms : START_AGAIN_MS));
+        return ERR_OK;
+    }
     while (*ret_n < max && bytes < BATCH_BYTES) {
         rd_kafka_message_t *m = rd_kafka_consumer_poll(r->rk, *ret_n ? 0 : timeout_ms);
         if (!m)

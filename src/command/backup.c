@@ -76,6 +76,20 @@ static enum err copy_file(struct ctx *cx, const char *from, const char *to)
     return e;
 }
 
+/* What a power loss must not take: the names in a directory, which its files' own fsync leaves out.
+ */
+static enum err sync_directory(struct ctx *cx, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    enum err e = ERR_OK;
+
+    if (fd < 0 || FAULT("backup.sync") || fsync(fd) != 0)
+        e = fail(cx, ERR_UNAVAILABLE, "cannot sync %s: %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return e;
+}
+
 /* The plain files of a folder, one level; of a missing one an empty one is made. */
 static enum err copy_folder(struct ctx *cx, const char *from, const char *to)
 {
@@ -87,16 +101,15 @@ static enum err copy_folder(struct ctx *cx, const char *from, const char *to)
         return fail(cx, ERR_UNAVAILABLE, "cannot read %s: %s", from, strerror(errno));
     if (mkdir(to, 0700) != 0)
         e = fail(cx, ERR_UNAVAILABLE, "cannot make %s: %s", to, strerror(errno));
-    if (!dir)
-        return e;
-    while (e == ERR_OK && (entry = readdir(dir)) != NULL) {
+    while (dir && e == ERR_OK && (entry = readdir(dir)) != NULL) {
         struct stat st;
         const char *path = join(cx, from, entry->d_name);
         if (entry->d_name[0] != '.' && stat(path, &st) == 0 && S_ISREG(st.st_mode))
             e = copy_file(cx, path, join(cx, to, entry->d_name));
     }
-    closedir(dir);
-    return e;
+    if (dir)
+        closedir(dir);
+    return e == ERR_OK ? sync_directory(cx, to) : e;
 }
 
 static enum err copy_database(struct ctx *cx, struct str data, const char *name, const char *to,
@@ -173,6 +186,21 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
     return remove(path);
 }
 
+/* Its last part: the name, which is durable when the parent is. */
+static enum err put_in_place(struct ctx *cx, struct place to)
+{
+    const char *slash = strrchr(to.path, '/');
+    size_t n = slash == to.path ? 1 : slash ? (size_t)(slash - to.path) : 0;
+
+    if (FAULT("backup.rename") || rename(to.part, to.path) != 0)
+        return fail(cx, ERR_UNAVAILABLE, "cannot rename %s to %s: %s", to.part, to.path,
+                    strerror(errno));
+    enum err e = sync_directory(cx, n ? arena_cstr(cx->arena, (struct str){to.path, n}) : ".");
+    if (e != ERR_OK && rename(to.path, to.part) != 0)
+        fprintf(stderr, "jumun: cannot rename %s back: %s\n", to.path, strerror(errno));
+    return e;
+}
+
 /* Whole, in the place of nothing or of an empty directory; or nothing of it stays. */
 static enum err copy_to(struct ctx *cx, const struct settings *s, struct str from, struct place to)
 {
@@ -182,9 +210,10 @@ static enum err copy_to(struct ctx *cx, const struct settings *s, struct str fro
                           to.part)
                    : fail(cx, ERR_UNAVAILABLE, "cannot make %s: %s", to.part, strerror(errno));
     enum err e = copy_all(cx, s, from, to.part);
-    if (e == ERR_OK && (FAULT("backup.rename") || rename(to.part, to.path) != 0))
-        e = fail(cx, ERR_UNAVAILABLE, "cannot rename %s to %s: %s", to.part, to.path,
-                 strerror(errno));
+    if (e == ERR_OK)
+        e = sync_directory(cx, to.part);
+    if (e == ERR_OK)
+        e = put_in_place(cx, to);
     if (e != ERR_OK && nftw(to.part, remove_one, 8, FTW_DEPTH | FTW_PHYS) != 0)
         fprintf(stderr, "jumun: cannot remove %s: %s\n", to.part, strerror(errno));
     return e;

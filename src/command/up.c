@@ -12,6 +12,7 @@
 #include "obs/log.h"
 #include "obs/supervisor.h"
 #include "obs/trace.h"
+#include "service/watchdog.h"
 #include "services.h"
 
 #define DRAIN_MS 10000
@@ -192,6 +193,7 @@ static int run_services(struct ctx *cx, const struct settings *s, const char *co
         .evict_always = s->discovery_evict_always,
     };
     struct signals signals = {.came = false};
+    struct watchdog watchdog;
     struct platform *p;
     int signal_number;
 
@@ -235,9 +237,13 @@ static int run_services(struct ctx *cx, const struct settings *s, const char *co
     }
     print_ready(p, s);
     supervisor_tell("READY=1");
+    e = watchdog_start(cx, p, &watchdog);
+    if (e != ERR_OK)
+        log_event(cx, LOG_ERROR, "%s", cx->story.detail);
     sigwait(&signals.set, &signal_number);
     log_event(NULL, LOG_INFO, "stopping: finishing what is in flight");
     supervisor_tell("STOPPING=1");
+    watchdog_stop(&watchdog);
     discovery_leave(member); /* before the doors close: nobody is to be sent here any more */
     platform_stop(p, DRAIN_MS);
     trace_export_stop();

@@ -270,7 +270,8 @@ static enum err open_loop(struct ctx *cx, struct proxy *p, struct loop *l)
     struct epoll_event on_wake = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
 
     l->proxy = p;
-    l->now_us = l->swept_us = clock_monotonic_us();
+    l->now_us = clock_monotonic_us();
+    l->swept_us = l->now_us;
     arena_init(&l->arena, ARENA_MAX);
     l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -341,6 +342,15 @@ enum err proxy_start(struct ctx *cx, const struct proxy_options *options, struct
 int proxy_port(const struct proxy *p)
 {
     return p->port;
+}
+
+int64_t proxy_turned_us(const struct proxy *p)
+{
+    int64_t oldest_us = INT64_MAX;
+
+    for (int i = 0; i < p->n_loops; i++)
+        oldest_us = p->loops[i].swept_us < oldest_us ? p->loops[i].swept_us : oldest_us;
+    return oldest_us;
 }
 
 static void wake_all(struct proxy *p)

@@ -75,6 +75,8 @@ struct proxy_options {
 enum err proxy_start(struct ctx *cx, const struct proxy_options *options,
                      struct proxy **ret) MUST_USE;
 int proxy_port(const struct proxy *p);
+/* When the thread that was silent for longest last came round, monotonic. */
+int64_t proxy_turned_us(const struct proxy *p);
 /* Stops accepting, finishes what is in flight, closes idle connections and event streams, waits at
  * most timeout_ms, frees. */
 void proxy_stop(struct proxy *p, int timeout_ms);

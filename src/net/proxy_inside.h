@@ -129,7 +129,8 @@ struct loop {
         struct http_head head;
         struct http_response response;
     };
-    int64_t now_us, swept_us;
+    int64_t now_us;
+    _Atomic int64_t swept_us;
     bool is_draining;
 };
 

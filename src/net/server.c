@@ -301,6 +301,7 @@ enum err server_start(struct ctx *cx, const struct server_options *options, stru
         return fail(cx, ERR_UNAVAILABLE, "out of memory");
     s->options = *options;
     s->listen_fd = s->epoll_fd = s->stop_fd = -1;
+    s->next_sweep_us = clock_monotonic_us();
     pthread_mutex_init(&s->table_lock, NULL);
     s->open = metric_get(METRIC_GAUGE, "jumun_connections", "Open connections.", "listener",
                          options->name, NULL, NULL);
@@ -318,6 +319,11 @@ enum err server_start(struct ctx *cx, const struct server_options *options, stru
 int server_port(const struct server *s)
 {
     return s->port;
+}
+
+int64_t server_turned_us(const struct server *s)
+{
+    return s->next_sweep_us - SWEEP_US;
 }
 
 /* Nothing read and nothing sent that we have not read yet: closing it loses no request. */

@@ -32,6 +32,9 @@ struct server_options {
 enum err server_start(struct ctx *cx, const struct server_options *options,
                       struct server **ret) MUST_USE;
 int server_port(const struct server *s);
+/* When a worker last came round, monotonic: some quarter of a second ago, unless all of them hang.
+ */
+int64_t server_turned_us(const struct server *s);
 /* Stops accepting, answers what is in flight, closes idle and streams, waits at most timeout_ms,
  * frees. */
 void server_stop(struct server *s, int timeout_ms);

@@ -7,17 +7,23 @@
 
 #include "base/buf.h"
 #include "obs/log_seldom.h"
+#include "obs/supervisor.h"
 #include "obs/trace.h"
 
 #define LINE_MAX_BYTES 2048
 
 static _Atomic int least_level = LOG_INFO, line_format = LOG_HUMAN;
+static _Atomic bool to_journal;
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
+/* syslog's, as the journal takes them off a line's head: sd-daemon(3) */
+static const char *const priorities[] = {"<7>", "<6>", "<4>", "<3>"};
+#define PRIORITY_SIZE 3
 
 void log_configure(enum log_level least, enum log_format format)
 {
     least_level = least;
     line_format = format;
+    to_journal = supervisor_reads(STDERR_FILENO);
 }
 
 static size_t put_escaped(char *out, size_t room, const char *text)
@@ -41,25 +47,26 @@ static int64_t now_us(const struct ctx *cx)
 static void write_line(const struct ctx *cx, enum log_level level, const char *message)
 {
     char line[LINE_MAX_BYTES], stamp[TIME_TEXT_SIZE], trace_id[33] = "";
-    size_t n;
+    size_t head = to_journal ? PRIORITY_SIZE : 0, n = head;
 
     time_format(now_us(cx), stamp);
     if (cx)
         trace_id_text(&cx->trace, trace_id);
+    memcpy(line, priorities[level], head);
     if (line_format == LOG_JSON) {
-        n = (size_t)snprintf(line, sizeof line,
-                             "{\"at\":\"%s\",\"level\":\"%s\",\"traceId\":\"%s\",\"message\":\"",
-                             stamp, level_names[level], trace_id);
+        n += (size_t)snprintf(line + n, sizeof line - n,
+                              "{\"at\":\"%s\",\"level\":\"%s\",\"traceId\":\"%s\",\"message\":\"",
+                              stamp, level_names[level], trace_id);
         n += put_escaped(line + n, sizeof line - n - 4, message);
         memcpy(line + n, "\"}\n", 3);
         n += 3;
     } else {
-        n = (size_t)snprintf(line, sizeof line - 1, "%.19sZ %-5s %s%s%s%s", stamp,
-                             level_names[level], message, *trace_id ? " [" : "", trace_id,
-                             *trace_id ? "]" : "");
+        n += (size_t)snprintf(line + n, sizeof line - n - 1, "%.19sZ %-5s %s%s%s%s", stamp,
+                              level_names[level], message, *trace_id ? " [" : "", trace_id,
+                              *trace_id ? "]" : "");
         if (n > sizeof line - 2)
             n = sizeof line - 2;
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = head; i < n; i++)
             if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
                 line[i] = ' '; /* nobody forges a line or moves the terminal's cursor */
         line[n++] = '\n';

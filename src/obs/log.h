@@ -1,5 +1,5 @@
-/* log.h -- one line per event on stderr: human on a terminal, JSON otherwise. No personal data, no
- * secrets. */
+/* log.h -- one line per event on stderr: human on a terminal, JSON otherwise; for the journal
+ * behind its priority ("<4>"). No personal data, no secrets. */
 #pragma once
 
 #include "base/ctx.h"

@@ -1,10 +1,13 @@
 /* supervisor.c -- sd_notify's one datagram. */
 #include "obs/supervisor.h"
 
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -24,4 +27,16 @@ void supervisor_tell(const char *state)
     (void)sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&to,
                  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
     close(fd);
+}
+
+bool supervisor_reads(int fd)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    char ours[48];
+    struct stat st;
+
+    if (!stream || fstat(fd, &st) != 0)
+        return false;
+    snprintf(ours, sizeof ours, "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+    return strcmp(stream, ours) == 0;
 }

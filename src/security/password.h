@@ -7,14 +7,15 @@
 #define PASSWORD_BYTES_MAX 512 /* 128 code points */
 
 /*
- * Each of the three costs tens of milliseconds of CPU and 19 MiB: call them on the slow pool only,
- * after every cheaper check. ERR_BUSY when there is no memory; ERR_INVALID beyond
+ * Both cost tens of milliseconds of CPU and 19 MiB: call them on the slow pool only, after every
+ * cheaper check. ERR_BUSY when there is no memory, which is no guess; ERR_INVALID beyond
  * PASSWORD_BYTES_MAX.
  */
 enum err password_hash(struct ctx *cx, struct str password, char out[PASSWORD_TEXT]) MUST_USE;
-bool password_verify(const char *hash, struct str password) MUST_USE;
-/* The same work for a user who does not exist, so that the answer's time tells nothing. */
-void password_dummy_verify(struct str password);
+/* ERR_CREDENTIALS: another password, or no hash at all. */
+enum err password_verify(struct ctx *cx, const char *hash, struct str password) MUST_USE;
+/* For a user who does not exist: the same work, so that the answer's time tells nothing. */
+extern const char password_of_nobody[];
 
 /*
  * One of the usual ones, a keyboard walk, a counting row, a short repetition, a well-known word

@@ -69,3 +69,20 @@ bool health_answer(struct platform *p, const struct http_head *head, struct aren
     ret->body = buf_str(&b);
     return true;
 }
+
+int64_t platform_turned_us(const struct platform *p)
+{
+    int64_t oldest_us = INT64_MAX, us;
+
+    for (size_t i = 0; i < p->n_services; i++) {
+        const struct front *front = p->services[i].service->front;
+        if (front && (us = front->turned_us(&p->services[i])) < oldest_us)
+            oldest_us = us;
+    }
+    for (int i = 0; i < LISTENERS; i++) {
+        const struct server *server = p->listeners[i].server;
+        if (server && (us = server_turned_us(server)) < oldest_us)
+            oldest_us = us;
+    }
+    return oldest_us;
+}

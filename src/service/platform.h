@@ -67,6 +67,9 @@ void platform_stop(struct platform *p, int timeout_ms); /* drains; then closes e
 
 const struct platform_options *platform_options(const struct platform *p);
 int platform_port(const struct platform *p, int listener); /* 0: public, 1: internal, 2: toss */
+/* When the listener that was silent for longest last came round, monotonic; each that is not stuck
+ * does four times a second. After platform_start, before platform_stop. */
+int64_t platform_turned_us(const struct platform *p);
 struct svc *platform_service(struct platform *p, const char *name); /* NULL: not here */
 struct db *platform_db(struct platform *p, const char *name); /* of a service; NULL: not here */
 struct jwt_keys *platform_keys(struct platform *p);

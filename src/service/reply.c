@@ -73,17 +73,24 @@ void reply_version(struct ctx *cx, struct reply *rp, int64_t version)
     reply_header(cx, rp, STR("ETag"), "\"v%" PRId64 "\"", version);
 }
 
-enum err request_version(struct ctx *cx, const struct request *rq, int64_t *ret)
+/* Of several lines of the same name the list goes on in the next (RFC 9110 5.3). */
+enum err request_expects(struct ctx *cx, const struct request *rq, char kind, int64_t version)
 {
-    struct str tag = rq->head ? http_field(rq->head, STR("If-Match")) : STR_NONE;
+    struct str ours = arena_printf(cx->arena, "\"%c%" PRId64 "\"", kind, version), tags, tag;
+    bool asked = false;
 
-    *ret = 0;
-    if (!tag.p || str_eq(tag, STR("*")))
-        return ERR_OK;
-    if (str_starts(tag, STR("\"v")) && str_ends(tag, STR("\"")) && tag.n > 3 &&
-        str_i64((struct str){tag.p + 2, tag.n - 3}, 1, INT64_MAX, ret))
-        return ERR_OK;
-    return fail(cx, ERR_PRECONDITION, "If-Match is not one of our tags");
+    for (size_t i = 0; rq->head && i < rq->head->n_fields; i++) {
+        if (!str_eq_nocase(rq->head->fields[i].name, STR("If-Match")))
+            continue;
+        asked = true;
+        tags = rq->head->fields[i].value;
+        if (str_eq(tags, STR("*")))
+            return ERR_OK;
+        while (http_list_next(&tags, &tag))
+            if (str_eq(tag, ours))
+                return ERR_OK;
+    }
+    return asked ? fail(cx, ERR_PRECONDITION, "it is at %.*s", STR_ARG(ours)) : ERR_OK;
 }
 
 /* The next page of what was asked for: the same query, but for its cursor. */

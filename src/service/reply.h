@@ -19,9 +19,13 @@ void reply_header(struct ctx *cx, struct reply *rp, struct str name, const char 
 
 /* The version of what the reply shows, as its entity tag. */
 void reply_version(struct ctx *cx, struct reply *rp, int64_t version);
-/* The version that If-Match names; 0: none, or "*". ERR_PRECONDITION: not a tag that we gave out.
+/*
+ * If-Match against the version there is, read in the same transaction as the change (RFC
+ * 9110 13.1.1: any of a list, compared strongly). kind: the letter of the tag, 'v' as reply_version
+ * gives it. ERR_PRECONDITION: it names others only. Without the field: fine.
  */
-enum err request_version(struct ctx *cx, const struct request *rq, int64_t *ret) MUST_USE;
+enum err request_expects(struct ctx *cx, const struct request *rq, char kind,
+                         int64_t version) MUST_USE;
 
 /* Cursor pages: query fields `cursor` and `limit`. The cursor is opaque: base64url of the last key.
  */

@@ -77,6 +77,8 @@ struct route {
 struct front {
     /* When all else is there. *ret_port: where it listens. */
     enum err (*open)(struct ctx *cx, const char *address, int *ret_port);
+    /* When the thread that was silent for longest last came round, monotonic. */
+    int64_t (*turned_us)(const struct svc *svc);
     /* Finishes what is in flight, at most timeout_ms; also when it was never opened. */
     void (*close)(struct svc *svc, int timeout_ms);
 };

@@ -12,7 +12,8 @@ const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-test-'));
 const at = (...names) => path.join(dir, ...names);
 test.after(() => fs.rmSync(dir, { recursive: true }));
 
-const run = (...args) => spawnSync(binary(), args, { cwd: dir, encoding: 'utf8', timeout: 20000, env: { PATH: process.env.PATH } });
+const run = (env, ...args) => (typeof env === 'string' ? run({}, env, ...args)
+  : spawnSync(binary(), args, { cwd: dir, encoding: 'utf8', timeout: 20000, env: { PATH: process.env.PATH, ...env } }));
 const done = (...args) => {
   const r = run(...args);
   assert.equal(r.status, 0, `${args.join(' ')}: ${r.stderr}`);
@@ -73,4 +74,20 @@ test('what cannot be restored says why and leaves nothing behind', () => {
   const left = run('restore', 'copy', '--data', 'new');
   assert.match(left.stderr, /new\.part is left of a copy that did not end; remove it first/);
   assert.deepEqual(ls('new.part'), []);
+});
+
+// Of each the keys, the photos, the copy itself and the directory in which it gets its name.
+test('a copy that a power loss could take is none', () => {
+  const before = ls();
+  for (const args of [['backup', 'kept', '--data', 'data'], ['restore', 'copy', '--data', 'kept']]) {
+    for (const n of [1, 2, 3, 4]) {
+      const failed = run({ JUMUN_FAULT: `backup.sync:${n}:fail` }, ...args);
+      assert.equal(failed.status, 75, `${args[0]}, ${n}: ${failed.stderr}`);
+      assert.match(failed.stderr, [/kept\.part\/keys/, /kept\.part\/photos/, /sync kept\.part:/, /sync \.:/][n - 1]);
+      assert.deepEqual(ls(), before);
+    }
+    const made = run({ JUMUN_FAULT: 'backup.sync:5:fail' }, ...args);
+    assert.equal(made.status, 0, made.stderr);
+    fs.rmSync(at('kept'), { recursive: true });
+  }
 });

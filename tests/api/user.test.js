@@ -114,6 +114,27 @@ describe('addresses', () => {
     const last = await p.patch(where, { isDefault: false });
     assert.deepEqual([last.status, last.fields], [400, { isDefault: 'LAST' }]);
   });
+  test('any tag of a list is the version it was made for, and * is each', async () => {
+    const p = await j.newcomer();
+    const made = await p.post('/v1/me/addresses', place());
+    const where = `/v1/me/addresses/${made.json.addressId}`;
+    let n = 0;
+    const change = (tags) => p.patch(where, { address2: `${++n}층` }, { headers: { 'if-match': tags } });
+    let tag = made.header('etag');
+    for (const tags of [(t) => `${t}, "v999"`, (t) => `"other,one", ${t}`, (t) => `W/${t},,${t}`, () => '*', (t) => ['"v999"', t]]) {
+      for (const wrong of [`W/${tag}`, '"v998", "v999"', `W/${tag}, "v999"`, tag.slice(1), '', '"*"']) {
+        const no = await change(wrong);
+        assert.deepEqual([no.status, no.code], [412, 'PRECONDITION'], wrong);
+      }
+      const rp = await change(tags(tag));
+      assert.equal(rp.status, 200, `${tags(tag)}: ${rp.text}`);
+      tag = rp.header('etag');
+    }
+    const me = await p.get('/v1/me');
+    assert.equal((await p.patch('/v1/me', { name: '누구' }, { headers: { 'if-match': `"v999", ${me.header('etag')}` } })).status, 200);
+    assert.equal((await p.patch('/v1/me', { name: '누구' }, { headers: { 'if-match': `"v999", ${me.header('etag')}` } })).status, 412);
+    assert.equal((await p.patch('/v1/me', { name: '누구' }, { headers: { 'if-match': '*' } })).status, 200);
+  });
   test('twenty are enough, also when they come at once', async () => {
     const p = await j.newcomer();
     const all = await Promise.all(Array.from({ length: 25 }, () => p.post('/v1/me/addresses', place({ isDefault: true }))));

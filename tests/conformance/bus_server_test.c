@@ -187,6 +187,61 @@ static void late_broker(void)
     arena_release(&w.arena);
 }
 
+struct refusal {
+    int asked;
+    bool over;
+};
+
+static int64_t refused(void *arg, struct str topic, int partition)
+{
+    struct refusal *f = arg;
+
+    (void)topic, (void)partition;
+    f->asked++;
+    return f->over ? BUS_FROM_START : BUS_NOT_KNOWN;
+}
+
+/* A database that is away and says so at once: its reader waits, and goes on when it is back. */
+static void unknown_starts_cost_nothing(void)
+{
+    struct work w;
+    struct bus *bus = NULL;
+    struct bus_reader *r = NULL;
+    struct refusal f = {0};
+    const char *topic = "refused";
+    struct event got[4];
+    size_t n = 0;
+    int polls = 0;
+
+    work_init(&w);
+    CHECK_INT(bus_open(&w.cx, url, &bus), ERR_OK);
+    struct event e = {.id = ctx_uuid(&w.cx),
+                      .type = STR("a.b"),
+                      .source = STR("refused"),
+                      .key = key_of(1),
+                      .sequence = 1,
+                      .time_us = 1,
+                      .data = STR("{}")};
+    CHECK_INT(bus_publish(&w.cx, bus, &e, 1), ERR_OK);
+    CHECK_INT(bus_subscribe(bus, "refused", &topic, 1, refused, &f, &r), ERR_OK);
+    for (int i = 0; i < 300 && f.asked == 0; i++)
+        CHECK_INT(bus_poll(r, &w.arena, 100, got, 4, &n), ERR_OK);
+    for (int64_t until = clock_monotonic_us() + US_PER_S; clock_monotonic_us() < until; polls++)
+        CHECK_INT(bus_poll(r, &w.arena, 1000, got, 4, &n), ERR_OK);
+    printf("# %d polls in a second, %d questions\n", polls, f.asked);
+    CHECK(f.asked > 0 && polls > 2 && polls <= 12);
+    int64_t before = clock_monotonic_us();
+    CHECK_INT(bus_poll(r, &w.arena, 0, got, 4, &n), ERR_OK); /* who waits for nothing does not */
+    CHECK(clock_monotonic_us() - before < 50 * US_PER_MS);
+    f.over = true;
+    for (int i = 0; i < 300 && n == 0; i++)
+        CHECK_INT(bus_poll(r, &w.arena, 100, got, 4, &n), ERR_OK);
+    CHECK(n == 1 && uuid_eq(got[0].id, e.id));
+    bus_unsubscribe(r);
+    bus_close(bus);
+    arena_release(&w.arena);
+}
+
 static rd_kafka_t *client_of(rd_kafka_type_t type)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -318,6 +373,7 @@ int main(void)
     snprintf(url, sizeof(url), "kafka://%s?partitions=3&prefix=harm.", address);
     RUN(topics_are_made_as_stated);
     RUN(a_clock_that_is_ahead);
+    RUN(unknown_starts_cost_nothing);
     RUN(harms);
     RUN(late_broker);
     return test_end();

@@ -23,6 +23,7 @@ const began = Date.now();
 // Points that no story over HTTP passes, with who does.
 const ELSEWHERE = {
   'backup.rename': 'passed by `jumun backup`: a test of its own below',
+  'backup.sync': 'passed by `jumun backup`: tests/api/restore.test.js',
   'keys.write': 'passed at the very first start: a test of its own below',
   'keys.sync': 'passed at the very first start: a test of its own below',
   'keys.rename': 'passed at the very first start: a test of its own below',
@@ -34,6 +35,7 @@ const ELSEWHERE = {
   's3.answer_lost': 'no story stores a photo; tests/conformance/blob_server_test.c',
   'cache.get': 'a cache holds nothing that a crash could lose; tests/conformance/cache_test.c',
   'cache.put': 'a cache holds nothing that a crash could lose; tests/conformance/cache_test.c',
+  'password.memory': 'nothing is changed there that a crash could lose; tests/unit/auth_test.c',
   'order.resolve.commit': 'MANUAL_REVIEW takes days of unknown answers; the simulation',
   'flow.sweep.commit': 'rows are an hour old before they go; the simulation, tests/unit/sweep_test.c',
   'bus.sweep.commit': 'events are an hour old before they go; the simulation, tests/unit/sweep_test.c',

@@ -335,6 +335,76 @@ static void two_changes_at_once(void)
     teardown();
 }
 #endif
+static bool no_memory(void *arg, const char *name)
+{
+    (void)arg;
+    return strcmp(name, "password.memory") == 0;
+}
+
+/* Of a user who exists and of one who does not the answer is the same. */
+static void no_memory_is_no_guess(void)
+{
+    setup();
+    struct str token = text_of(login(PASSWORD), "accessToken");
+    fault_hook_set(no_memory, NULL);
+    for (int i = 0; i < 12; i++) {
+        CHECK_INT(login(PASSWORD).status, 503);
+        CHECK_INT(login_of("nobody", PASSWORD).status, 503);
+        CHECK_INT(change(token, PASSWORD).status, 503);
+    }
+    fault_hook_set(NULL, NULL);
+    CHECK_INT(count("select count(*) from login_attempts"), 0);
+    CHECK_INT(login(PASSWORD).status, 200);
+    CHECK_INT(change(token, PASSWORD).status, 204);
+    CHECK_STR(text_of(login_of("nobody", PASSWORD), "code"), "CREDENTIALS");
+    teardown();
+}
+
+/* As logins at the same moment leave them on a server, where none sees the others' sessions. */
+static void however_many_sessions_all_end(void)
+{
+    struct uuid account;
+    struct ctx cx;
+
+    setup();
+    struct answer oldest = login(PASSWORD);
+    struct str token = text_of(oldest, "accessToken");
+    CHECK(uuid_parse(text_of(oldest, "userId"), &account));
+    w.clock.virtual_us += US_PER_S;
+    platform_ctx(w.p, platform_service(w.p, "auth"), &w.arena, &cx);
+    CHECK_INT(db_begin(&cx), ERR_OK);
+    for (int i = 0; i < 100; i++)
+        CHECK_INT(db_exec(&cx,
+                          "insert into sessions (session_id, account_id, created_at, expires_at) "
+                          "values ($1, $2, $3, $4)",
+                          ARGS(db_uuid(ctx_uuid(&cx)), db_uuid(account), db_int(ctx_now(&cx)),
+                               db_int(ctx_now(&cx) + US_PER_DAY))),
+                  ERR_OK);
+    CHECK_INT(db_commit(&cx), ERR_OK);
+    CHECK_INT(change(token, PASSWORD).status, 204);
+    CHECK_INT(count("select count(*) from sessions where revoked_at is null"), 1); /* our own */
+    CHECK_INT(refresh(text_of(oldest, "refreshToken")).status, 200);
+    CHECK_INT(ask(HTTP_POST, "/v1/auth/logout-all", token, "%s", "").status, 204);
+    CHECK_INT(count("select count(*) from sessions where revoked_at is null"), 0);
+    CHECK_INT(count("select count(*) from outbox where type = 'auth.session.revoked'"), 101);
+    teardown();
+}
+
+static void one_more_ends_the_oldest(void)
+{
+    setup();
+    struct str oldest = text_of(login(PASSWORD), "refreshToken");
+    w.clock.virtual_us += US_PER_S;
+    struct str second = text_of(login(PASSWORD), "refreshToken");
+    for (int i = 2; i < SESSIONS_MAX; i++)
+        CHECK_INT(login(PASSWORD).status, 200);
+    CHECK_INT(count("select count(*) from sessions where revoked_at is null"), SESSIONS_MAX);
+    CHECK_INT(login(PASSWORD).status, 200);
+    CHECK_INT(count("select count(*) from sessions where revoked_at is null"), SESSIONS_MAX);
+    CHECK_STR(text_of(refresh(oldest), "code"), "UNAUTHENTICATED");
+    CHECK_INT(refresh(second).status, 200);
+    teardown();
+}
 
 static void sweep_after(int64_t us)
 {
@@ -450,6 +520,9 @@ int main(void)
     RUN(a_login_meets_a_change);
     RUN(two_changes_at_once);
 #endif
+    RUN(no_memory_is_no_guess);
+    RUN(however_many_sessions_all_end);
+    RUN(one_more_ends_the_oldest);
     RUN(logins_of_one_account_are_limited);
     RUN(logins_of_one_account_are_limited_over_an_hour);
     RUN(sessions_that_are_over_leave_nothing_behind);

@@ -2,6 +2,9 @@
  */
 #include "peer.h"
 
+#include <inttypes.h>
+#include <sys/stat.h>
+
 #include "data/json.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
@@ -259,6 +262,40 @@ static void a_flood_is_a_line_a_second(void)
     CHECK_INT(lines(logged(write_seldom)), 2);
 }
 
+static void write_to_journal(void)
+{
+    char stream[64];
+    struct stat st;
+
+    CHECK_INT(fstat(STDERR_FILENO, &st), 0);
+    snprintf(stream, sizeof stream, "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+    log_configure(LOG_DEBUG, LOG_JSON);
+    log_event(&cx, LOG_ERROR, "bad");
+    log_event(&cx, LOG_WARN, "odd");
+    log_configure(LOG_DEBUG, LOG_HUMAN);
+    log_event(&cx, LOG_INFO, "done");
+    log_event(&cx, LOG_DEBUG, "seen");
+    write_long();
+}
+
+static void the_journal_hears_how_bad_it_is(void)
+{
+    static const char *const begins[] = {"<3>{\"at\":\"", "<4>{\"at\":\"", "<6>20", "<7>20",
+                                         "<3>20"};
+
+    fresh();
+    struct str text = logged(write_to_journal), line;
+    CHECK_INT(lines(text), COUNT_OF(begins));
+    for (size_t i = 0; i < COUNT_OF(begins); i++) {
+        (void)str_cut(text, '\n', &line, &text);
+        CHECK(str_starts(line, str_from(begins[i])));
+    }
+    log_configure(LOG_INFO, LOG_HUMAN); /* of another stream now, whatever the variable says */
+    CHECK(logged(write_works).p[0] == '2');
+    unsetenv("JOURNAL_STREAM");
+}
+
 static void a_log_line_is_one_line(void)
 {
     fresh();
@@ -358,6 +395,7 @@ int main(void)
     RUN(spans_arrive_as_otlp);
     RUN(spans_that_cannot_be_sent_are_counted);
     RUN(a_log_line_is_one_line);
+    RUN(the_journal_hears_how_bad_it_is);
     RUN(a_flood_is_a_line_a_second);
     RUN(metrics_add_up_and_print);
     arena_release(&arena);

@@ -8,6 +8,7 @@
 #include <openssl/hmac.h>
 #include <openssl/pem.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -987,24 +988,49 @@ static void passwords(void)
 
     CHECK_INT(password_hash(&cx, STR("correct horse battery"), hash), ERR_OK);
     CHECK(strncmp(hash, "$argon2id$v=19$m=19456,t=2,p=1$", 31) == 0);
-    CHECK(password_verify(hash, STR("correct horse battery")));
-    CHECK(!password_verify(hash, STR("correct horse batterz")));
-    CHECK(!password_verify(hash, STR("")));
-    CHECK(!password_verify("", STR("correct horse battery")));
-    CHECK(!password_verify("$argon2id$garbage", STR("correct horse battery")));
-    CHECK(!password_verify(hash, (struct str){large, 1000}));
+    CHECK_INT(password_verify(&cx, hash, STR("correct horse battery")), ERR_OK);
+    CHECK_INT(password_verify(&cx, hash, STR("correct horse batterz")), ERR_CREDENTIALS);
+    CHECK_INT(password_verify(&cx, hash, STR("")), ERR_CREDENTIALS);
+    CHECK_INT(password_verify(&cx, "", STR("correct horse battery")), ERR_CREDENTIALS);
+    CHECK_INT(password_verify(&cx, "$argon2id$garbage", STR("correct horse battery")),
+              ERR_CREDENTIALS);
+    CHECK_INT(password_verify(&cx, hash, (struct str){large, 1000}), ERR_CREDENTIALS);
     CHECK_INT(password_hash(&cx, STR("correct horse battery"), again), ERR_OK);
     CHECK(strcmp(hash, again) != 0);
     CHECK_INT(password_hash(&cx, (struct str){large, 1000}, again), ERR_INVALID);
     CHECK_INT(password_hash(&cx, STR(""), again), ERR_INVALID);
     int64_t t0 = clock_monotonic_us();
-    bool ok = password_verify(hash, STR("wrong horse battery"));
+    enum err wrong = password_verify(&cx, hash, STR("wrong horse battery"));
     int64_t real = clock_monotonic_us() - t0;
     t0 = clock_monotonic_us();
-    password_dummy_verify(STR("wrong horse battery"));
+    enum err nobody = password_verify(&cx, password_of_nobody, STR("wrong horse battery"));
     int64_t dummy = clock_monotonic_us() - t0;
-    CHECK(!ok && dummy > real / 4 && dummy < real * 4);
+    CHECK(wrong == ERR_CREDENTIALS && nobody == ERR_CREDENTIALS);
+    CHECK(dummy > real / 4 && dummy < real * 4);
     printf("# argon2id: %lld us, for nobody %lld us\n", (long long)real, (long long)dummy);
+}
+
+/* As a container at its limit: for all but those 19 MiB there is room. */
+static void no_memory_is_no_wrong_password(void)
+{
+    char hash[PASSWORD_TEXT];
+    struct rlimit before, limit;
+    unsigned long pages = 0;
+
+    CHECK_INT(password_hash(&cx, STR("correct horse battery"), hash), ERR_OK);
+    FILE *f = fopen("/proc/self/statm", "r");
+    CHECK(f && fscanf(f, "%lu", &pages) == 1);
+    fclose(f);
+    CHECK_INT(getrlimit(RLIMIT_AS, &before), 0);
+    limit = before;
+    limit.rlim_cur = pages * (unsigned long)sysconf(_SC_PAGESIZE) + (8u << 20);
+    CHECK_INT(setrlimit(RLIMIT_AS, &limit), 0);
+    enum err right = password_verify(&cx, hash, STR("correct horse battery"));
+    enum err nobody = password_verify(&cx, password_of_nobody, STR("correct horse battery"));
+    CHECK_INT(setrlimit(RLIMIT_AS, &before), 0);
+    CHECK_INT(right, ERR_BUSY);
+    CHECK_INT(nobody, ERR_BUSY);
+    CHECK_INT(password_verify(&cx, hash, STR("correct horse battery")), ERR_OK);
 }
 
 static void common_passwords(void)
@@ -1067,6 +1093,7 @@ int main(void)
     RUN(keys_that_are_only_read);
     RUN(many_threads_at_once);
     RUN(passwords);
+    RUN(no_memory_is_no_wrong_password);
     RUN(common_passwords);
     teardown();
     return test_end();

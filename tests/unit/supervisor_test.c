@@ -3,9 +3,11 @@
 
 #include "obs/supervisor.h"
 
+#include <inttypes.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -64,10 +66,37 @@ static void nobody(void)
     CHECK(true); /* still here */
 }
 
+/* The device and inode that decide, not that there is such a variable. */
+static void the_journal_is_its_stream(void)
+{
+    int pipes[2][2];
+    char stream[64];
+    struct stat st;
+
+    CHECK(pipe(pipes[0]) == 0 && pipe(pipes[1]) == 0);
+    CHECK_INT(fstat(pipes[0][1], &st), 0);
+    unsetenv("JOURNAL_STREAM");
+    CHECK(!supervisor_reads(pipes[0][1]));
+    snprintf(stream, sizeof stream, "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+    CHECK(supervisor_reads(pipes[0][1]));
+    CHECK(!supervisor_reads(pipes[1][1])); /* redirected */
+    CHECK(!supervisor_reads(-1));
+    static const char *const wrong[] = {"", ":", "8", "8:", "8:1x"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        setenv("JOURNAL_STREAM", wrong[i], 1);
+        CHECK(!supervisor_reads(pipes[0][1]));
+    }
+    unsetenv("JOURNAL_STREAM");
+    for (int i = 0; i < 4; i++)
+        close(pipes[i / 2][i % 2]);
+}
+
 int main(void)
 {
     RUN(by_path);
     RUN(by_abstract_name);
     RUN(nobody);
+    RUN(the_journal_is_its_stream);
     return test_end();
 }
