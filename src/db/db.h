@@ -49,14 +49,6 @@ struct db_args {
                       sizeof((const struct db_value[]){__VA_ARGS__}) / sizeof(struct db_value)})
 #define NO_ARGS ((struct db_args){NULL, 0})
 
-/*
- * A number in the text of a statement, for the limit of a select inside another statement: there
- * PostgreSQL, which plans without arguments, would take an argument for a tenth of the table and
- * read all of that from end to end.
- */
-#define DB_TEXT_(number) #number
-#define DB_TEXT(number) DB_TEXT_(number)
-
 struct db_value db_int(int64_t v);
 struct db_value db_bool(bool v);
 struct db_value db_str(struct str s);   /* STR_NONE is null */

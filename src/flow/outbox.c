@@ -3,6 +3,7 @@
 
 #include "base/fault.h"
 #include "data/json.h"
+#include "db/text.h"
 #include "obs/trace.h"
 
 #define RELAY_BATCH 256

@@ -2,6 +2,7 @@
 #include "flow/sweep.h"
 
 #include "base/fault.h"
+#include "db/text.h"
 
 #define BATCH DB_TEXT(SWEEP_BATCH)
 
