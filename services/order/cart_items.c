@@ -151,13 +151,11 @@ static enum err answer(struct ctx *cx, const struct request *rq, struct reply *r
 }
 
 /* A line of another's cart is not found: the cart is the caller's. */
-static enum err change_line(struct ctx *cx, const struct cart *c, const char *sql, struct uuid line,
-                            int64_t quantity)
+static enum err change_line(struct ctx *cx, const char *sql, struct db_args args)
 {
     int64_t changed = 0;
 
-    TRY(db_change(cx, &changed, sql,
-                  ARGS(db_uuid(c->cart_id), db_uuid(line), db_int(quantity), db_int(ctx_now(cx)))));
+    TRY(db_change(cx, &changed, sql, args));
     return changed == 1 ? ERR_OK : fail(cx, ERR_NOT_FOUND, "no such line in this cart");
 }
 
@@ -168,10 +166,11 @@ enum err cart_change(struct ctx *cx, const struct request *rq, struct reply *rp)
 
     TRY(db_begin(cx));
     TRY(cart_load(cx, rq, &c, NULL, 0));
-    TRY(change_line(cx, &c,
-                    "update cart_items set quantity = $3, added_at = $4 where cart_id = $1"
-                    " and cart_item_id = $2",
-                    rq->id[0], in->quantity));
+    TRY(change_line(
+        cx,
+        "update cart_items set quantity = $3, added_at = $4 where cart_id = $1"
+        " and cart_item_id = $2",
+        ARGS(db_uuid(c.cart_id), db_uuid(rq->id[0]), db_int(in->quantity), db_int(ctx_now(cx)))));
     return answer(cx, rq, rp, &c);
 }
 
@@ -181,10 +180,8 @@ enum err cart_remove(struct ctx *cx, const struct request *rq, struct reply *rp)
 
     TRY(db_begin(cx));
     TRY(cart_load(cx, rq, &c, NULL, 0));
-    TRY(change_line(
-        cx, &c,
-        "delete from cart_items where cart_id = $1 and cart_item_id = $2 and quantity >= $3",
-        rq->id[0], 0));
+    TRY(change_line(cx, "delete from cart_items where cart_id = $1 and cart_item_id = $2",
+                    ARGS(db_uuid(c.cart_id), db_uuid(rq->id[0]))));
     return answer(cx, rq, rp, &c);
 }
 
