@@ -43,13 +43,8 @@ static const char flow_4[] = "alter table outbox add column writer uuid;";
 
 /* A stored answer carries the entity tag of the first one. */
 static const char flow_5[] = "alter table idempotency add column etag text;";
-
-/* The next timer that is due is found without a look at all of them. They are as many as orders
- * under way, so that the index is there in a moment. */
-static const char flow_6[] =
-    "create index timers_leased on timers (lease_until) where lease_until > 0;";
 /* clang-format on */
 
-const struct migration flow_migrations[7] = {
-    {"flow_1", flow_1}, {"flow_2", flow_2}, {"flow_3", flow_3}, {"flow_4", flow_4},
-    {"flow_5", flow_5}, {"flow_6", flow_6}, {NULL, NULL}};
+const struct migration flow_migrations[6] = {{"flow_1", flow_1}, {"flow_2", flow_2},
+                                             {"flow_3", flow_3}, {"flow_4", flow_4},
+                                             {"flow_5", flow_5}, {NULL, NULL}};

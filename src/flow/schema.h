@@ -3,4 +3,4 @@
 
 #include "flow/migrate.h"
 
-extern const struct migration flow_migrations[7];
+extern const struct migration flow_migrations[6];

@@ -2,11 +2,13 @@
 #include "flow/timer.h"
 
 #include "base/fault.h"
+#include "db/text.h"
 #include "obs/log.h"
 
 /* How long a timer that calls out may run before another process may take it. */
 #define TIMER_LEASE_US (60 * US_PER_S)
 #define JOB_LEASE_US (10 * US_PER_MIN)
+#define RUNNING_MAX 32
 #define JOB_AGAIN_US (200 * US_PER_MS) /* timers, requests and other jobs come in between */
 
 struct due_timer {
@@ -121,17 +123,37 @@ static void put_off(struct ctx *cx, const struct due_timer *t)
         db_rollback(cx); /* it is still due: the next round tries again */
 }
 
-/* Each half by an index of its own: timers may be many, leased are those that run just now. */
+struct waiting {
+    int64_t due_us, lease_until;
+};
+static const struct field waiting_fields[] = {
+    F_INT(struct waiting, due_us, "dueUs", 0, 0, INT64_MAX, "when"),
+    F_INT(struct waiting, lease_until, "leaseUntil", 0, 0, INT64_MAX, "running until"),
+    F_END(struct waiting),
+};
+
+/* The first of their index that nobody runs, or the end of a lease before it: timers are many,
+ * those that run just now are few. */
 static enum err next_due(struct ctx *cx, int64_t *ret_next_us)
 {
-    int64_t next = 0;
+    struct list rows = {NULL, 0};
+    int64_t next = INT64_MAX;
 
-    TRY(db_int_of(cx, &next,
-                  "select min(at) from (select min(due_us) as at from timers where lease_until = 0"
-                  " union all select min(case when lease_until > due_us then lease_until else"
-                  " due_us end) from timers where lease_until > 0) as halves",
-                  NO_ARGS));
-    *ret_next_us = next ? next : INT64_MAX;
+    TRY(db_all(cx, waiting_fields, &rows,
+               "select due_us, lease_until from timers order by due_us limit " DB_TEXT(RUNNING_MAX),
+               NO_ARGS));
+    for (size_t i = 0; i < rows.n; i++) {
+        const struct waiting *w = LIST_AT(struct waiting, rows, i);
+        bool runs = w->lease_until > w->due_us;
+        int64_t at = runs ? w->lease_until : w->due_us;
+        if (at < next)
+            next = at;
+        if (!runs)
+            break;
+        if (i + 1 == RUNNING_MAX && next > ctx_now(cx) + US_PER_S)
+            next = ctx_now(cx) + US_PER_S; /* there may be others behind them */
+    }
+    *ret_next_us = next;
     return ERR_OK;
 }
 
