@@ -76,6 +76,17 @@ size_t str_find(struct str s, struct str needle)
     return at ? (size_t)(at - s.p) : SIZE_MAX;
 }
 
+int str_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
 bool str_i64(struct str s, int64_t min, int64_t max, int64_t *ret)
 {
     bool negative = s.n > 0 && s.p[0] == '-';

@@ -27,6 +27,8 @@ struct str str_trim(struct str s); /* SP and HTAB at both ends */
 bool str_cut(struct str s, char separator, struct str *ret_head, struct str *ret_tail);
 /* Index of the first occurrence of needle, or SIZE_MAX. An empty needle is at 0. */
 size_t str_find(struct str s, struct str needle);
+/* What a digit of base 16 stands for, of either case; -1: it is none. */
+int str_hex_digit(char c);
 /* Strict decimal: optional '-', no '+', no leading zeros, within [min, max]. */
 bool str_i64(struct str s, int64_t min, int64_t max, int64_t *ret);
 /* Well-formed UTF-8 (RFC 3629: no overlongs, no surrogates, <= U+10FFFF)? */

@@ -18,17 +18,6 @@ struct uuid uuid_v7(int64_t now_us, struct rng *r)
     return u;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 bool uuid_parse(struct str s, struct uuid *ret)
 {
     struct uuid u;
@@ -40,7 +29,7 @@ bool uuid_parse(struct str s, struct uuid *ret)
         if (i == 4 || i == 6 || i == 8 || i == 10)
             if (s.p[at++] != '-')
                 return false;
-        int high = hex_digit(s.p[at]), low = hex_digit(s.p[at + 1]);
+        int high = str_hex_digit(s.p[at]), low = str_hex_digit(s.p[at + 1]);
         if (high < 0 || low < 0)
             return false;
         u.b[i] = (unsigned char)(high << 4 | low);

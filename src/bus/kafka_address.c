@@ -63,14 +63,6 @@ static bool read_number(struct kafka_bus *b, struct str name, struct str value)
     return true;
 }
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* A name or password: %XX is a byte, such as %40 for '@'. */
 static bool decode(struct str s, char *out, size_t size)
 {
@@ -81,8 +73,8 @@ static bool decode(struct str s, char *out, size_t size)
         out[n++] = s.p[i];
         if (s.p[i] != '%')
             continue;
-        if (s.n - i < 3 || (high = hex(s.p[i + 1])) < 0 || (low = hex(s.p[i + 2])) < 0 ||
-            high + low == 0)
+        if (s.n - i < 3 || (high = str_hex_digit(s.p[i + 1])) < 0 ||
+            (low = str_hex_digit(s.p[i + 2])) < 0 || high + low == 0)
             return false;
         out[n - 1] = (char)(high * 16 + low);
         i += 2;

@@ -314,14 +314,6 @@ static char *copy(struct str s)
     return text;
 }
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* A user or a password: percent-encoded, as in any URL; what is not encoded is itself. */
 static char *copy_decoded(struct str s)
 {
@@ -329,9 +321,10 @@ static char *copy_decoded(struct str s)
     size_t n = 0;
 
     for (size_t i = 0; i < s.n; i++) {
-        bool encoded = s.p[i] == '%' && s.n - i > 2 && hex_digit(s.p[i + 1]) >= 0 &&
-                       hex_digit(s.p[i + 2]) >= 0;
-        text[n++] = encoded ? (char)(hex_digit(s.p[i + 1]) << 4 | hex_digit(s.p[i + 2])) : s.p[i];
+        bool encoded = s.p[i] == '%' && s.n - i > 2 && str_hex_digit(s.p[i + 1]) >= 0 &&
+                       str_hex_digit(s.p[i + 2]) >= 0;
+        text[n++] =
+            encoded ? (char)(str_hex_digit(s.p[i + 1]) << 4 | str_hex_digit(s.p[i + 2])) : s.p[i];
         i += encoded ? 2 : 0;
     }
     text[n] = '\0';

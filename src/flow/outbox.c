@@ -7,6 +7,7 @@
 #include "obs/trace.h"
 
 #define RELAY_BATCH 256
+#define BATCH DB_TEXT(RELAY_BATCH)
 #define RELAY_CHARS                                                                                \
     (4 * 1024 * 1024) /* one more event at most; a full batch may not fit in memory */
 #define MARK_MAX 16   /* a power of four */
@@ -107,18 +108,15 @@ static enum err take(struct ctx *cx, struct list *ret)
 {
     return db_all(
         cx, outbox_row_fields, ret,
-        "with mine as (select o.seq, length(o.data) as size from outbox o where published_at is "
-        "null"
-        " and (o.writer = $2 or o.writer is null or o.time_us < $3 or exists (select 1 from outbox "
-        "m"
-        " where m.aggregate_id = o.aggregate_id and m.aggregate_seq > o.aggregate_seq"
-        " and m.published_at is null and m.writer = $2)) order by o.seq limit " DB_TEXT(
-            RELAY_BATCH) ") select seq, event_id, type, aggregate_id, aggregate_seq, time_us, "
-                         "traceparent, data"
-                         " from outbox where seq in (select seq from (select seq, sum(size) over "
-                         "(order by seq) - "
-                         "size"
-                         " as before from mine) as sized where before < $1) order by seq",
+        "with mine as (select o.seq, length(o.data) as size from outbox o where published_at is"
+        " null and (o.writer = $2 or o.writer is null or o.time_us < $3"
+        " or exists (select 1 from outbox m where m.aggregate_id = o.aggregate_id"
+        " and m.aggregate_seq > o.aggregate_seq and m.published_at is null and m.writer = $2))"
+        " order by o.seq limit " BATCH ")"
+        " select seq, event_id, type, aggregate_id, aggregate_seq, time_us, traceparent, data"
+        " from outbox where seq in (select seq from (select seq,"
+        " sum(size) over (order by seq) - size as before from mine) as sized where before < $1)"
+        " order by seq",
         ARGS(db_int(RELAY_CHARS), db_uuid(cx->instance), db_int(ctx_now(cx) - ORPHAN_US)));
 }
 

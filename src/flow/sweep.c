@@ -28,6 +28,7 @@ const struct sweep sweep_idempotency = {
 #define OLD_EVENTS(limit)                                                                          \
     "(select seq from (select seq, published_at from outbox order by seq limit " limit             \
     ") as oldest where published_at < $1)"
+#define OLD_BATCH OLD_EVENTS(BATCH)
 
 static enum err commit(struct ctx *cx, int64_t rows)
 {
@@ -70,14 +71,13 @@ enum err sweep_rows(struct ctx *cx, const struct sweep *s, int64_t keep_us, int6
 static enum err delete_events(struct ctx *cx, int64_t before_us, int64_t *ret_rows)
 {
     TRY(db_begin(cx));
-    TRY(db_exec(
-        cx,
-        "insert into outbox_swept (aggregate_id, last_seq)"
-        " select aggregate_id, max(aggregate_seq) from outbox where seq in " OLD_EVENTS(
-            BATCH) " group by aggregate_id on conflict (aggregate_id) do update set"
-                   " last_seq = excluded.last_seq where outbox_swept.last_seq < excluded.last_seq",
-        ARGS(db_int(before_us))));
-    TRY(db_change(cx, ret_rows, "delete from outbox where seq in " OLD_EVENTS(BATCH),
+    TRY(db_exec(cx,
+                "insert into outbox_swept (aggregate_id, last_seq)"
+                " select aggregate_id, max(aggregate_seq) from outbox where seq in " OLD_BATCH
+                " group by aggregate_id on conflict (aggregate_id) do update set"
+                " last_seq = excluded.last_seq where outbox_swept.last_seq < excluded.last_seq",
+                ARGS(db_int(before_us))));
+    TRY(db_change(cx, ret_rows, "delete from outbox where seq in " OLD_BATCH,
                   ARGS(db_int(before_us))));
     return commit(cx, *ret_rows);
 }

@@ -8,7 +8,7 @@
 /* How long a timer that calls out may run before another process may take it. */
 #define TIMER_LEASE_US (60 * US_PER_S)
 #define JOB_LEASE_US (10 * US_PER_MIN)
-#define RUNNING_MAX 32
+#define RUNNING_MAX 32                 /* timers looked at for the next one that nobody runs */
 #define JOB_AGAIN_US (200 * US_PER_MS) /* timers, requests and other jobs come in between */
 
 struct due_timer {

@@ -5,14 +5,6 @@
 #define CHUNK_EXTENSION_MAX 4096
 #define TRAILER_MAX 8192
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 enum chunk_state {
     SIZE_FIRST, /* the first digit of a size */
     SIZE,
@@ -32,7 +24,7 @@ enum chunk_state {
 /* A byte of the size line. 0: go on. */
 static int size_byte(struct http_chunked *c, char byte, size_t max_body)
 {
-    int digit = hex_value(byte);
+    int digit = str_hex_digit(byte);
 
     if (c->state == SIZE_LF) {
         if (byte != '\n')
@@ -153,9 +145,9 @@ bool http_percent_decode(struct arena *a, struct str s, bool plus_is_space, stru
         if (c == '+' && plus_is_space)
             c = ' ';
         if (c == '%') {
-            if (s.n - i < 3 || hex_value(s.p[i + 1]) < 0 || hex_value(s.p[i + 2]) < 0)
+            if (s.n - i < 3 || str_hex_digit(s.p[i + 1]) < 0 || str_hex_digit(s.p[i + 2]) < 0)
                 return false;
-            c = (char)(hex_value(s.p[i + 1]) << 4 | hex_value(s.p[i + 2]));
+            c = (char)(str_hex_digit(s.p[i + 1]) << 4 | str_hex_digit(s.p[i + 2]));
             /* In a path these would be read as structure by somebody behind us. */
             if (c == '\0' || (!plus_is_space && (c == '/' || c == '\\')))
                 return false;
