@@ -13,11 +13,14 @@
 #define MARK_MAX 16   /* a power of four */
 #define MARK_TRIES 8
 #define ORPHAN_US (3 * US_PER_S)
+#define WHOLE_US US_PER_S          /* from a look at all rows to the next */
+#define BEGIN_US (250 * US_PER_MS) /* what commits faster is never behind where a look begins */
 
 struct outbox_row {
     int64_t seq, aggregate_seq, time_us;
     struct uuid event_id, aggregate_id;
     struct str type, traceparent, data;
+    bool is_behind; /* the event before it of its aggregate waits, too, where we did not look */
 };
 
 static const struct field outbox_row_fields[] = {
@@ -30,6 +33,7 @@ static const struct field outbox_row_fields[] = {
     F_STR(struct outbox_row, type, "type", 0, 0, 200, "event type"),
     F_STR(struct outbox_row, traceparent, "traceparent", 0, 0, 100, "W3C trace context"),
     F_STR(struct outbox_row, data, "data", 0, 0, BUS_EVENT_MAX, "payload"),
+    F_BOOL(struct outbox_row, is_behind, "isBehind", 0, "not the first that waits"),
     F_END(struct outbox_row),
 };
 
@@ -102,32 +106,75 @@ static enum err mark(struct ctx *cx, const struct list *rows)
 /*
  * What this process wrote, and before it what others wrote of the same aggregates, since their
  * order counts; beside that what nobody has published for a while, because its writer is gone. Two
- * that publish the same event do no harm.
+ * that publish the same event do no harm. From the row after `begin`.
  */
-static enum err take(struct ctx *cx, struct list *ret)
+static enum err take(struct ctx *cx, int64_t begin, struct list *ret)
 {
     return db_all(
         cx, outbox_row_fields, ret,
-        "with mine as (select o.seq, length(o.data) as size from outbox o where published_at is"
-        " null and (o.writer = $2 or o.writer is null or o.time_us < $3"
+        "with mine as (select o.seq, length(o.data) as size from outbox o where o.seq > $4"
+        " and published_at is null and (o.writer = $2 or o.writer is null or o.time_us < $3"
         " or exists (select 1 from outbox m where m.aggregate_id = o.aggregate_id"
         " and m.aggregate_seq > o.aggregate_seq and m.published_at is null and m.writer = $2))"
         " order by o.seq limit " BATCH ")"
-        " select seq, event_id, type, aggregate_id, aggregate_seq, time_us, traceparent, data"
-        " from outbox where seq in (select seq from (select seq,"
+        " select seq, event_id, type, aggregate_id, aggregate_seq, time_us, traceparent, data,"
+        " exists (select 1 from outbox b where b.aggregate_id = w.aggregate_id"
+        " and b.aggregate_seq = w.aggregate_seq - 1 and b.seq <= $4 and b.published_at is null)"
+        " as is_behind"
+        " from outbox w where seq in (select seq from (select seq,"
         " sum(size) over (order by seq) - size as before from mine) as sized where before < $1)"
         " order by seq",
-        ARGS(db_int(RELAY_CHARS), db_uuid(cx->instance), db_int(ctx_now(cx) - ORPHAN_US)));
+        ARGS(db_int(RELAY_CHARS), db_uuid(cx->instance), db_int(ctx_now(cx) - ORPHAN_US),
+             db_int(begin)));
 }
 
-enum err outbox_relay(struct ctx *cx, struct bus *bus, size_t *ret_n, bool *ret_more)
+static bool any_is_behind(const struct list *rows)
+{
+    for (size_t i = 0; i < rows->n; i++)
+        if (LIST_AT(struct outbox_row, *rows, i)->is_behind)
+            return true;
+    return false;
+}
+
+/* Behind where the last looks ended; all there is once a second, and where an order demands it. */
+static enum err look(struct ctx *cx, struct relay *r, struct list *ret)
+{
+    int64_t now = ctx_now(cx);
+
+    if (now >= r->whole_us && now - r->whole_us < WHOLE_US) {
+        TRY(take(cx, r->begin, ret));
+        if (!any_is_behind(ret))
+            return ERR_OK;
+        *ret = (struct list){NULL, 0};
+    }
+    TRY(take(cx, 0, ret));
+    r->whole_us = now;
+    return ERR_OK;
+}
+
+/* Everything up to `last` has been seen. Others may commit a lower number a moment later. */
+static void move_on(struct ctx *cx, struct relay *r, int64_t last)
+{
+    int64_t now = ctx_now(cx);
+
+    if (last > r->last)
+        r->last = last;
+    if (now >= r->moved_us && now - r->moved_us < BEGIN_US)
+        return;
+    r->begin = r->next_begin;
+    r->next_begin = r->last;
+    r->moved_us = now;
+}
+
+enum err outbox_relay(struct ctx *cx, struct relay *r, struct bus *bus, size_t *ret_n,
+                      bool *ret_more)
 {
     struct list rows = {NULL, 0};
     size_t bytes = 0;
 
     *ret_n = 0;
     *ret_more = false;
-    TRY(take(cx, &rows));
+    TRY(look(cx, r, &rows));
     if (rows.n == 0)
         return ERR_OK;
 
@@ -157,6 +204,7 @@ enum err outbox_relay(struct ctx *cx, struct bus *bus, size_t *ret_n, bool *ret_
     /* The next round reads what is durable: without this it would find, and publish, these again.
      */
     TRY(db_durable(cx));
+    move_on(cx, r, LIST_AT(struct outbox_row, rows, rows.n - 1)->seq);
     *ret_n = rows.n;
     *ret_more = rows.n == RELAY_BATCH || bytes >= RELAY_CHARS;
     return ERR_OK;
@@ -173,13 +221,24 @@ enum err outbox_waits(struct ctx *cx, struct uuid aggregate_id, bool *ret)
     return ERR_OK;
 }
 
+struct lag {
+    int64_t rows, oldest_us;
+};
+static const struct field lag_fields[] = {
+    F_INT(struct lag, rows, "rows", 0, 0, INT64_MAX, "events that wait"),
+    F_INT(struct lag, oldest_us, "oldestUs", 0, 0, INT64_MAX, "when the oldest was written"),
+    F_END(struct lag),
+};
+
 enum err outbox_lag(struct ctx *cx, int64_t *ret_rows, int64_t *ret_age_us)
 {
-    int64_t oldest = 0;
+    struct lag lag = {0};
 
-    TRY(db_int_of(cx, ret_rows, "select count(*) from outbox where published_at is null", NO_ARGS));
-    TRY(db_int_of(cx, &oldest, "select min(time_us) from outbox where published_at is null",
-                  NO_ARGS));
-    *ret_age_us = oldest ? ctx_now(cx) - oldest : 0;
+    TRY(db_one(cx, lag_fields, &lag,
+               "select count(*) as rows, min(time_us) as oldest_us from outbox"
+               " where published_at is null",
+               NO_ARGS));
+    *ret_rows = lag.rows;
+    *ret_age_us = lag.oldest_us ? ctx_now(cx) - lag.oldest_us : 0;
     return ERR_OK;
 }

@@ -107,7 +107,7 @@ static void *relay_main(void *arg)
         bool more = false;
         int64_t begun_us = clock_monotonic_us();
         platform_ctx(s->platform, s, &arena, &cx);
-        enum err e = outbox_relay(&cx, s->platform->bus, &n, &more);
+        enum err e = outbox_relay(&cx, &s->relay, s->platform->bus, &n, &more);
         db_rollback(&cx);
         if (e != ERR_OK)
             log_work(&cx, "relay", str_from(s->service->name), e, 0, 0);
@@ -492,7 +492,7 @@ enum err pump_turn(struct svc *s, int kind, bool *ret_did)
     if (!s->db)
         n = 0;
     else if (kind == TURN_RELAY)
-        e = outbox_relay(&cx, s->platform->bus, &n, &(bool){false});
+        e = outbox_relay(&cx, &s->relay, s->platform->bus, &n, &(bool){false});
     else if (kind == TURN_CONSUME)
         e = s->reader ? consume(s, &arena, 0, &n) : ERR_OK;
     else if (kind == TURN_TIMERS)

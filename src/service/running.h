@@ -8,6 +8,7 @@
 #include "bus/bus.h"
 #include "cache/cache.h"
 #include "flow/idempotency.h"
+#include "flow/outbox.h"
 #include "net/router.h"
 #include "net/server.h"
 #include "obs/metrics.h"
@@ -58,6 +59,7 @@ struct svc {
     struct bus_reader *reader, *watcher;
     int passed; /* events of no interest since the position was stored */
     struct bell relay_bell, timer_bell;
+    struct relay relay;
     pthread_t relay_thread, consume_thread, timer_thread, watch_thread;
     bool has_threads, has_consumer_thread;
     _Atomic bool stop;

@@ -80,6 +80,7 @@ static void set(struct ctx *cx, unsigned char subject)
 static void *side_main(void *arg)
 {
     const struct side *s = arg;
+    struct relay relay = {0};
     struct work w;
 
     for (int i = 0; i < MEETINGS; i++) {
@@ -100,7 +101,7 @@ static void *side_main(void *arg)
             CHECK_INT(write_events(&w.cx), ERR_OK);
         }
         pthread_barrier_wait(&at_once);
-        CHECK_INT(outbox_relay(&w.cx, bus, &n, &more), ERR_OK);
+        CHECK_INT(outbox_relay(&w.cx, &relay, bus, &n, &more), ERR_OK);
         pthread_barrier_wait(&at_once);
         work_release(&w);
     }

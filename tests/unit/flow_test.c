@@ -36,6 +36,7 @@ static struct {
     struct ctx cx;
     struct db *db;
     struct bus *bus;
+    struct relay relay;
     char dir[64];
     /* what the consumers below refuse */
     int64_t refuse, unavailable;
@@ -54,6 +55,7 @@ static void open_world(void)
 
     arena_init(&w.arena, 64u << 20);
     w.cx = (struct ctx){.arena = &w.arena, .clock = &w.clock, .rng = &w.rng};
+    w.relay = (struct relay){0};
     snprintf(url, sizeof url, "sqlite:%s", w.dir);
     enum err e = db_open(&w.cx, url, "order", &options, &w.db);
     w.cx.db = w.db;
@@ -156,7 +158,7 @@ static enum err pump(void)
     enum err e = ERR_OK;
 
     while (n > 0)
-        TRY(outbox_relay(&w.cx, w.bus, &n, &(bool){false}));
+        TRY(outbox_relay(&w.cx, &w.relay, w.bus, &n, &(bool){false}));
     TRY(db_durable(&w.cx));
     TRY(bus_subscribe(w.bus, "self", topics, 1, start_of, NULL, &reader));
     for (n = 1; n > 0 && e == ERR_OK;) {
@@ -196,13 +198,89 @@ static void a_backlog_of_large_events_is_relayed_in_parts(void)
         cx = w.cx;
         cx.arena = &relay;
         n = 0;
-        CHECK_INT(outbox_relay(&cx, w.bus, &n, &(bool){false}), ERR_OK);
+        CHECK_INT(outbox_relay(&cx, &w.relay, w.bus, &n, &(bool){false}), ERR_OK);
         arena_reset(&relay);
         w.cx.ticket = cx.ticket;
     }
     CHECK(rounds > 10 && rounds < 100);
     CHECK_INT(count("select count(*) from outbox where published_at is null"), 0);
     arena_release(&relay);
+    teardown();
+}
+
+/* What the relay published in one round. */
+static size_t relayed(void)
+{
+    size_t n = 0;
+
+    CHECK_INT(outbox_relay(&w.cx, &w.relay, w.bus, &n, &(bool){false}), ERR_OK);
+    CHECK_INT(db_durable(&w.cx), ERR_OK);
+    return n;
+}
+
+/* As if it had been given its number then and been committed only now. */
+static void commit_late(int64_t seq, int key, int64_t n, struct uuid writer)
+{
+    struct uuid id = uuid_v7(w.clock.virtual_us, &w.rng);
+
+    CHECK_INT(db_begin(&w.cx), ERR_OK);
+    CHECK_INT(db_exec(&w.cx, "delete from outbox where seq = $1", ARGS(db_int(seq))), ERR_OK);
+    CHECK_INT(db_exec(&w.cx,
+                      "insert into outbox (seq, event_id, type, aggregate_id, aggregate_seq,"
+                      " time_us, traceparent, data, writer)"
+                      " values ($1, $2, 'order.noted', $3, $4, $5, '', '{\"n\":1}', $6)",
+                      ARGS(db_int(seq), db_uuid(id), db_uuid(key_of(key)), db_int(n),
+                           db_int(w.clock.virtual_us), db_uuid(writer))),
+              ERR_OK);
+    CHECK_INT(db_commit(&w.cx), ERR_OK);
+    CHECK_INT(db_durable(&w.cx), ERR_OK);
+}
+
+/* Looks begin at 1 after this: there are four published rows, the newest seen two moves ago. */
+static void look_from_behind(void)
+{
+    setup();
+    w.cx.instance = key_of(76);
+    for (int i = 1; i <= 4; i++) {
+        append(i, 1);
+        CHECK_INT(relayed(), 1);
+        w.clock.virtual_us += 300 * US_PER_MS;
+    }
+    append(5, 1);
+    CHECK_INT(relayed(), 1);
+    CHECK(w.relay.begin >= 1);
+}
+
+static void a_row_that_was_committed_late_is_found_within_a_second(void)
+{
+    look_from_behind();
+    commit_late(1, 9, 1, key_of(76));
+    w.clock.virtual_us += 100 * US_PER_MS;
+    CHECK_INT(relayed(), 0); /* behind where this look begins */
+    w.clock.virtual_us += US_PER_S;
+    CHECK_INT(relayed(), 1);
+    teardown();
+}
+
+/* Another process has numbered it and not published it; its follower is ours. */
+static void a_row_behind_goes_before_what_follows_it(void)
+{
+    struct event events[8];
+    struct bus_reader *reader;
+    size_t n = 0, at = 0;
+    static const char *const topics[] = {"order"};
+
+    look_from_behind();
+    commit_late(1, 9, 1, key_of(77));
+    append(9, 1); /* the second of its aggregate */
+    CHECK_INT(relayed(), 2);
+    CHECK_INT(bus_subscribe(w.bus, "self", topics, 1, start_of, NULL, &reader), ERR_OK);
+    CHECK_INT(bus_poll(reader, &w.arena, 20, events, COUNT_OF(events), &n), ERR_OK);
+    for (size_t i = 0; i < n; i++)
+        if (uuid_eq(events[i].key, key_of(9)))
+            CHECK_INT(events[i].sequence, ++at);
+    CHECK_INT(at, 2);
+    bus_unsubscribe(reader);
     teardown();
 }
 
@@ -546,6 +624,8 @@ static void a_failure_that_may_pass_is_offered_again(void)
 int main(void)
 {
     RUN(outbox_numbers_and_publishes);
+    RUN(a_row_that_was_committed_late_is_found_within_a_second);
+    RUN(a_row_behind_goes_before_what_follows_it);
     RUN(a_backlog_of_large_events_is_relayed_in_parts);
 #ifdef JUMUN_FAULTS
     RUN(a_crash_anywhere_loses_and_doubles_nothing);

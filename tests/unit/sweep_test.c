@@ -23,6 +23,7 @@ static struct {
     struct ctx cx;
     struct db *db;
     struct bus *bus;
+    struct relay relay;
     char dir[64];
 } w;
 
@@ -122,7 +123,7 @@ static void publish_all(void)
     size_t n = 1;
 
     while (n > 0)
-        CHECK_INT(outbox_relay(&w.cx, w.bus, &n, &(bool){false}), ERR_OK);
+        CHECK_INT(outbox_relay(&w.cx, &w.relay, w.bus, &n, &(bool){false}), ERR_OK);
 }
 
 /* All there is to sweep, in batches; how many rows that was. */
