@@ -168,22 +168,39 @@ static enum err answer_again(struct ctx *cx, const struct confirm *in, const str
 }
 
 /*
- * Another request was faster: with this key, it is the double click; with another, it pays. Looked
- * up in a transaction, which sees what is committed but not durable yet (a new one: the one that
- * met it may not see it); its commit makes our answer wait until it is.
+ * It was refused: was the key used before, by a request that was faster or whose answer was lost?
+ * Looked up in a transaction, which sees what is committed but not durable yet (a new one: the one
+ * that met it may not see it); its commit makes our answer wait until it is.
  */
-static enum err answer_rival(struct ctx *cx, const struct confirm *in, struct reply *rp)
+static enum err answer_refused(struct ctx *cx, const struct confirm *in, enum err refusal,
+                               struct reply *rp)
 {
+    struct story why = cx->story;
     struct payment p = {0};
 
     db_rollback(cx);
     TRY(db_begin(cx));
     enum err e = find_by_key(cx, in->payment_key, &p);
-    if (e == ERR_NOT_FOUND)
-        return fail(cx, ERR_PAYMENT_STATE, "the order has a live payment");
+    if (e == ERR_NOT_FOUND) {
+        cx->story = why;
+        return refusal;
+    }
     TRY(e);
     TRY(db_commit(cx));
+    cx->story = (struct story){0};
     return answer_again(cx, in, &p, rp);
+}
+
+/* As it is to be paid now. */
+static enum err check_order(struct ctx *cx, const struct confirm *in, struct checkout *ret)
+{
+    TRY(ask_order(cx, in->order_id, ret));
+    if (ret->amount_won != in->amount_won)
+        return fail(cx, ERR_PAYMENT_AMOUNT, "order of %" PRId64 " won, not %" PRId64,
+                    ret->amount_won, in->amount_won);
+    if (!str_eq(ret->status, STR("AWAITING_PAYMENT")) && !str_eq(ret->status, STR("CONFIRMING")))
+        return fail(cx, ERR_ORDER_STATE, "confirm of an order that is %.*s", STR_ARG(ret->status));
+    return ERR_OK;
 }
 
 /* ERR_DUPLICATE, at the latest from the commit: the key was used, or the order has a live payment.
@@ -235,7 +252,7 @@ static enum err pin(struct ctx *cx, const struct payment *p)
     return call_service(cx, "order", HTTP_POST, path.p, pin_fields, &body, NULL, NULL);
 }
 
-static enum err settle(struct ctx *cx, const struct payment *p, enum answer what,
+static enum err settle(struct ctx *cx, struct payment *p, enum answer what,
                        const struct toss_payment *a, bool is_repeat)
 {
     switch (what) {
@@ -256,7 +273,7 @@ static enum err settle(struct ctx *cx, const struct payment *p, enum answer what
     return fail(cx, ERR_INTERNAL, "unknown answer %d", (int)what);
 }
 
-enum err payment_pursue(struct ctx *cx, const struct payment *p, bool is_repeat)
+enum err payment_pursue(struct ctx *cx, struct payment *p, bool is_repeat)
 {
     struct toss_payment a = {0};
 
@@ -290,21 +307,13 @@ enum err payment_confirm(struct ctx *cx, const struct request *rq, struct reply 
     struct payment p = {0};
 
     TRY(check_key(cx, in->payment_key));
-    enum err e = find_by_key(cx, in->payment_key, &p);
+    enum err e = check_order(cx, in, &c);
     if (e == ERR_OK)
-        return answer_again(cx, in, &p, rp);
-    if (e != ERR_NOT_FOUND)
-        return e;
-    TRY(ask_order(cx, in->order_id, &c));
-    if (c.amount_won != in->amount_won)
-        return fail(cx, ERR_PAYMENT_AMOUNT, "order of %" PRId64 " won, not %" PRId64, c.amount_won,
-                    in->amount_won);
-    if (!str_eq(c.status, STR("AWAITING_PAYMENT")) && !str_eq(c.status, STR("CONFIRMING")))
-        return fail(cx, ERR_ORDER_STATE, "confirm of an order that is %.*s", STR_ARG(c.status));
-    e = insert(cx, in, &c, &p);
+        e = insert(cx, in, &c, &p);
     if (e == ERR_DUPLICATE)
-        return answer_rival(cx, in, rp);
-    TRY(e);
+        e = fail(cx, ERR_PAYMENT_STATE, "the order has a live payment");
+    if (e != ERR_OK)
+        return answer_refused(cx, in, e, rp);
     e = payment_pursue(cx, &p, false);
     if (e != ERR_OK) {
         /* We do not know: the answer is 202, and the timer looks at once. */
@@ -314,5 +323,6 @@ enum err payment_confirm(struct ctx *cx, const struct request *rq, struct reply 
         TRY(timer_set(cx, "payment.resolve", p.payment_id, ctx_now(cx) + 2 * US_PER_S));
         TRY(db_commit(cx));
     }
-    return answer(cx, rp, p.payment_id);
+    return p.status == CAPTURED ? reply_data(cx, rp, 200, payment_fields, &p)
+                                : answer(cx, rp, p.payment_id);
 }

@@ -92,7 +92,8 @@ void provider_cancel(struct ctx *cx, const struct payment *p, const struct refun
 
 /* settle.c: the ends of a payment; each opens and commits its own transaction and is harmless when
  * repeated. */
-enum err settle_captured(struct ctx *cx, const struct payment *p,
+/* *p is CAPTURED afterwards if it was this call that ended it, and as before otherwise. */
+enum err settle_captured(struct ctx *cx, struct payment *p,
                          const struct toss_payment *answer) MUST_USE;
 enum err settle_failed(struct ctx *cx, const struct payment *p, struct str code,
                        struct str message) MUST_USE;
@@ -111,8 +112,9 @@ enum err ledger_write(struct ctx *cx, struct uuid transaction_id, struct uuid or
 /* confirm.c */
 enum err payment_counts_start(struct ctx *cx) MUST_USE; /* the series are there from the start */
 /* Pin and confirm, as often as needed: the same keys each time. is_repeat: an earlier confirm of
- * this payment may be under way still. ERR_OK: settled; otherwise it is still unknown. */
-enum err payment_pursue(struct ctx *cx, const struct payment *p, bool is_repeat) MUST_USE;
+ * this payment may be under way still. ERR_OK: settled, *p as after settle_captured; otherwise it
+ * is still unknown. */
+enum err payment_pursue(struct ctx *cx, struct payment *p, bool is_repeat) MUST_USE;
 
 /* freeze.c */
 /* A look-up said ANSWER_WRONG. ERR_OK: it has said so often enough, and is settled as that. */

@@ -47,7 +47,7 @@ static enum err done(struct ctx *cx, struct uuid payment_id)
 
 /* Asks first, so that what is done already is only read; what is open is pursued with the same
  * keys. */
-static enum err resolve(struct ctx *cx, const struct payment *p)
+static enum err resolve(struct ctx *cx, struct payment *p)
 {
     struct toss_payment a = {0};
 

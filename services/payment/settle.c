@@ -42,31 +42,36 @@ static struct db_value or_null(struct str s)
     return db_str(s.n ? s : STR_NONE);
 }
 
-/* With the amount that was captured, which is the one agreed, or another. */
+/* With the amount that was captured, which is the one agreed, or another. ret_changed NULL: it is
+ * to change the one row, see db_expect. */
 static enum err write_captured(struct ctx *cx, const struct payment *p,
                                const struct toss_payment *a, bool is_late, int64_t *ret_changed)
 {
-    return db_change(
-        cx, ret_changed,
+    static const char sql[] =
         "update payments set status = 'CAPTURED', is_late = $2, method = $3, card_company = $4,"
         " card_last4 = $5, receipt_url = $6, approved_at = $7, changed_at = $8,"
         " asked_won = case when amount_won <> $10 then amount_won end, amount_won = $10"
-        " where payment_id = $1 and status = $9",
+        " where payment_id = $1 and status = $9";
+    struct db_args args =
         ARGS(db_uuid(p->payment_id), db_bool(is_late), or_null(a->method), or_null(a->card_company),
              or_null(last_four(a->card_number)), or_null(a->receipt_url),
              db_opt_int(a->approved_at != 0, a->approved_at), db_int(ctx_now(cx)),
              db_str(str_from(payment_status_names[is_late ? FAILED : CONFIRMING])),
-             db_int(a->total_won)));
+             db_int(a->total_won));
+
+    return ret_changed ? db_change(cx, ret_changed, sql, args) : db_expect(cx, 1, sql, args);
 }
 
-enum err settle_captured(struct ctx *cx, const struct payment *p, const struct toss_payment *answer)
+/* surely: it is still CONFIRMING, as far as anybody knows; otherwise ERR_CONFLICT. */
+static enum err record_captured(struct ctx *cx, const struct payment *p,
+                                const struct toss_payment *answer, bool surely)
 {
     const struct money_moved moved = {
         .order_id = p->order_id, .payment_id = p->payment_id, .amount_won = p->amount_won};
-    int64_t changed = 0;
+    int64_t changed = 1;
 
     TRY(db_begin(cx));
-    TRY(write_captured(cx, p, answer, false, &changed));
+    TRY(write_captured(cx, p, answer, false, surely ? NULL : &changed));
     if (changed == 1) {
         TRY(ledger_write(cx, p->payment_id, p->order_id, p->amount_won));
         if (MUTANT(MUTANT_EVENT_APART)) {
@@ -84,6 +89,25 @@ enum err settle_captured(struct ctx *cx, const struct payment *p, const struct t
     if (FAULT("payment.captured.commit"))
         return fail(cx, ERR_UNAVAILABLE, "fault: payment.captured.commit");
     return db_commit(cx);
+}
+
+/* Nearly always it is still open, and nothing has to wait for the answer to that. */
+enum err settle_captured(struct ctx *cx, struct payment *p, const struct toss_payment *a)
+{
+    enum err e = record_captured(cx, p, a, true);
+
+    if (e == ERR_CONFLICT) { /* somebody else ended it, or was about to */
+        db_rollback(cx);
+        return record_captured(cx, p, a, false);
+    }
+    TRY(e);
+    p->status = CAPTURED;
+    p->method = a->method;
+    p->card_company = a->card_company;
+    p->card_last4 = last_four(a->card_number);
+    p->receipt_url = a->receipt_url;
+    p->approved_at = a->approved_at;
+    return ERR_OK;
 }
 
 enum err settle_failed(struct ctx *cx, const struct payment *p, struct str code, struct str message)

@@ -93,6 +93,8 @@ describe('what is asked for', () => {
     const first = await till.confirm(order, paymentKey, { key });
     captured(first);
     assert.deepEqual((await till.confirm(order, paymentKey, { key })).body, first.body, 'the same answer again');
+    assert.deepEqual((await till.confirm(order, paymentKey)).body, first.body, 'and asked with another key');
+    assert.deepEqual(await till.paymentsOf(order), [first.body], 'which is what is kept');
     refused(await till.confirm(order, paymentKey, { key, amount: order.totalWon + 1 }), 422, 'IDEMPOTENCY_KEY_REUSED');
     refused(await till.confirm(order, paymentKey, { key: false }), 400, 'IDEMPOTENCY_KEY_MISSING');
     await till.reaches(order, 'PAID');
