@@ -115,6 +115,14 @@ enum err order_load(struct ctx *cx, struct uuid order_id, struct order *ret)
     return ERR_OK;
 }
 
+void order_read_ahead(struct ctx *cx, struct uuid order_id, struct order *o, struct reads *r)
+{
+    reads_add(
+        cx, r,
+        (struct db_read){
+            .fields = order_row_fields, .one = o, .sql = ROW_SQL, .args = ARGS(db_uuid(order_id))});
+}
+
 static struct str role_name(int64_t role)
 {
     switch (role) {
@@ -176,28 +184,22 @@ static void work_out(struct order *o)
     o->payment_status = payment_status(o);
 }
 
-#define SHOWN_AT_ONCE (DB_READS_MAX / 2)
-
 enum err order_show_all(struct ctx *cx, struct list orders)
 {
-    struct db_value of[SHOWN_AT_ONCE];
-    struct db_read reads[DB_READS_MAX];
+    struct reads reads = {0};
 
-    for (size_t at = 0, n = 0; at < orders.n; at += n) {
-        for (n = 0; n < SHOWN_AT_ONCE && at + n < orders.n; n++) {
-            struct order *o = LIST_AT(struct order, orders, at + n);
-            of[n] = db_uuid(o->order_id);
-            reads[2 * n] = (struct db_read){.fields = order_line_fields,
-                                            .all = &o->lines,
-                                            .sql = LINES_SQL,
-                                            .args = {&of[n], 1}};
-            reads[2 * n + 1] = (struct db_read){.fields = history_row_fields,
-                                                .all = &o->history,
-                                                .sql = HISTORY_SQL,
-                                                .args = {&of[n], 1}};
-        }
-        TRY(db_read(cx, reads, 2 * n));
+    for (size_t i = 0; i < orders.n; i++) {
+        struct order *o = LIST_AT(struct order, orders, i);
+        struct db_args of = ARGS(db_uuid(o->order_id));
+        reads_add(cx, &reads,
+                  (struct db_read){
+                      .fields = order_line_fields, .all = &o->lines, .sql = LINES_SQL, .args = of});
+        reads_add(
+            cx, &reads,
+            (struct db_read){
+                .fields = history_row_fields, .all = &o->history, .sql = HISTORY_SQL, .args = of});
     }
+    TRY(reads_make(cx, &reads));
     for (size_t i = 0; i < orders.n; i++)
         work_out(LIST_AT(struct order, orders, i));
     return ERR_OK;

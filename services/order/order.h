@@ -2,6 +2,7 @@
  * stores. */
 #pragma once
 
+#include "db/reads.h"
 #include "flow/outbox.h"
 #include "flow/saga.h"
 #include "flow/timer.h"
@@ -122,6 +123,8 @@ extern const struct field order_row_fields[], order_fields[], order_line_fields[
 extern const struct field history_row_fields[], history_fields[], chosen_option_fields[];
 /* The row only; inside a transaction when it is to be changed. ERR_NOT_FOUND. */
 enum err order_load(struct ctx *cx, struct uuid order_id, struct order *ret) MUST_USE;
+/* The same among others, into an order that is all zero; it stays so when there is none. */
+void order_read_ahead(struct ctx *cx, struct uuid order_id, struct order *o, struct reads *r);
 enum err order_load_lines(struct ctx *cx, struct order *o) MUST_USE;
 /* Adds lines and history, works out what is not stored. */
 enum err order_show(struct ctx *cx, struct order *o) MUST_USE;

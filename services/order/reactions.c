@@ -10,6 +10,7 @@
 struct stock_answer {
     struct uuid order_id, menu_item_id;
     struct str reason;
+    struct order order; /* read ahead */
 };
 static const struct field stock_answer_fields[] = {
     F_UUID(struct stock_answer, order_id, "orderId", REQUIRED, "order"),
@@ -22,6 +23,7 @@ struct money_moved {
     struct uuid order_id, payment_id;
     int64_t amount_won;
     struct str code;
+    struct order order; /* read ahead */
 };
 static const struct field money_moved_fields[] = {
     F_UUID(struct money_moved, order_id, "orderId", REQUIRED, "order"),
@@ -41,13 +43,37 @@ static enum err step(struct ctx *cx, struct order *o, enum step what, struct str
     return order_step(cx, o, &in);
 }
 
+static void stock_ahead(struct ctx *cx, void *data, struct reads *r)
+{
+    struct stock_answer *in = data;
+
+    order_read_ahead(cx, in->order_id, &in->order, r);
+}
+
+static void money_ahead(struct ctx *cx, void *data, struct reads *r)
+{
+    struct money_moved *in = data;
+
+    order_read_ahead(cx, in->order_id, &in->order, r);
+}
+
+/* As it was read ahead, or else as it is. */
+static enum err load(struct ctx *cx, struct uuid order_id, const struct order *ahead,
+                     struct order *ret)
+{
+    if (uuid_is_nil(ahead->order_id))
+        return order_load(cx, order_id, ret);
+    *ret = *ahead;
+    return ERR_OK;
+}
+
 static enum err on_stock_reserved(struct ctx *cx, const struct event *e, const void *data)
 {
     const struct stock_answer *in = data;
     struct order o;
 
     (void)e;
-    TRY(order_load(cx, in->order_id, &o));
+    TRY(load(cx, in->order_id, &in->order, &o));
     return step(cx, &o, STOCK_RESERVED, STR_NONE);
 }
 
@@ -57,7 +83,7 @@ static enum err on_stock_refused(struct ctx *cx, const struct event *e, const vo
     struct order o;
 
     (void)e;
-    TRY(order_load(cx, in->order_id, &o));
+    TRY(load(cx, in->order_id, &in->order, &o));
     if (o.status == STOCK_PENDING)
         o.stock_back = true; /* nothing was taken */
     TRY(step(cx, &o, STOCK_REFUSED, in->reason));
@@ -71,7 +97,7 @@ static enum err on_stock_released(struct ctx *cx, const struct event *e, const v
     struct order o;
 
     (void)e;
-    TRY(order_load(cx, in->order_id, &o));
+    TRY(load(cx, in->order_id, &in->order, &o));
     o.stock_back = true;
     return step(cx, &o, STOCK_BACK, STR_NONE);
 }
@@ -82,7 +108,7 @@ static enum err on_captured(struct ctx *cx, const struct event *e, const void *d
     struct order o;
 
     (void)e;
-    TRY(order_load(cx, in->order_id, &o));
+    TRY(load(cx, in->order_id, &in->order, &o));
     o.captured_won += in->amount_won;
     o.payment_id = in->payment_id;
     TRY(step(cx, &o, CAPTURED, in->code)); /* code: why it is not what was agreed */
@@ -97,7 +123,7 @@ static enum err on_declined(struct ctx *cx, const struct event *e, const void *d
 
     (void)e;
     count_money(MONEY_DECLINED, 0);
-    TRY(order_load(cx, in->order_id, &o));
+    TRY(load(cx, in->order_id, &in->order, &o));
     if (!uuid_eq(o.payment_id, in->payment_id))
         return ERR_OK; /* another payment has the pin by now */
     return step(cx, &o, DECLINED, in->code);
@@ -109,7 +135,7 @@ static enum err on_refunded(struct ctx *cx, const struct event *e, const void *d
     struct order o;
 
     (void)e;
-    TRY(order_load(cx, in->order_id, &o));
+    TRY(load(cx, in->order_id, &in->order, &o));
     o.refunded_won += in->amount_won;
     TRY(step(cx, &o, MONEY_BACK, STR_NONE));
     count_money(MONEY_REFUNDED, in->amount_won);
@@ -123,7 +149,7 @@ static enum err on_late_captured(struct ctx *cx, const struct event *e, const vo
     struct order o;
 
     (void)e;
-    TRY(order_load(cx, in->order_id, &o));
+    TRY(load(cx, in->order_id, &in->order, &o));
     o.captured_won += in->amount_won;
     o.late_won += in->amount_won;
     TRY(step(cx, &o, LATE_CAPTURED, STR_NONE));
@@ -137,13 +163,13 @@ const struct consumer order_consumers[] = {
     {"store.changed", on_store_changed, store_changed_fields, "our copy of a store"},
     {"store.menu.changed", on_menu_changed, menu_changed_fields, "our copy of a menu"},
     {"store.staff.changed", on_staff_changed, staff_changed_fields, "our copy of who works there"},
-    {"stock.reserved", on_stock_reserved, stock_answer_fields, "everything is held: it can be paid"},
-    {"stock.refused", on_stock_refused, stock_answer_fields, "not to be had: rejected"},
-    {"stock.released", on_stock_released, stock_answer_fields, "nothing is held any more"},
-    {"payment.captured", on_captured, money_moved_fields, "paid"},
-    {"payment.declined", on_declined, money_moved_fields, "not paid"},
-    {"payment.refunded", on_refunded, money_moved_fields, "money went back"},
-    {"payment.late_captured", on_late_captured, money_moved_fields, "captured for a dead order; goes back"},
+    {"stock.reserved", on_stock_reserved, stock_answer_fields, "everything is held: it can be paid", .ahead = stock_ahead},
+    {"stock.refused", on_stock_refused, stock_answer_fields, "not to be had: rejected", .ahead = stock_ahead},
+    {"stock.released", on_stock_released, stock_answer_fields, "nothing is held any more", .ahead = stock_ahead},
+    {"payment.captured", on_captured, money_moved_fields, "paid", .ahead = money_ahead},
+    {"payment.declined", on_declined, money_moved_fields, "not paid", .ahead = money_ahead},
+    {"payment.refunded", on_refunded, money_moved_fields, "money went back", .ahead = money_ahead},
+    {"payment.late_captured", on_late_captured, money_moved_fields, "captured for a dead order; goes back", .ahead = money_ahead},
     {0},
 };
 

@@ -29,6 +29,7 @@ static const struct field asked_line_fields[] = {
 struct asked {
     struct uuid order_id, store_id;
     struct list lines;
+    struct look *look; /* read ahead; NULL: not yet */
 };
 static const struct field asked_fields[] = {
     F_UUID(struct asked, order_id, "orderId", REQUIRED, "order"),
@@ -40,6 +41,7 @@ static const struct field asked_fields[] = {
 
 struct paid {
     struct uuid order_id;
+    struct held *held; /* read ahead; NULL: not yet */
 };
 static const struct field paid_fields[] = {
     F_UUID(struct paid, order_id, "orderId", REQUIRED, "order"),
@@ -107,18 +109,32 @@ static const struct field counted_fields[] = {
     " join inventory v on v.menu_item_id = l.menu_item_id"                                         \
     " where r.order_id = $1 and l.is_counted = 1 order by l.menu_item_id"
 
-/* The order's reservation and its counted lines. ERR_NOT_FOUND. */
-static enum err find(struct ctx *cx, struct uuid order_id, struct reservation *ret,
-                     struct list *ret_lines)
-{
-    struct db_args of = ARGS(db_uuid(order_id));
-    struct db_read reads[] = {
-        {.fields = reservation_fields, .one = ret, .sql = FIND_SQL, .args = of},
-        {.fields = counted_fields, .all = ret_lines, .sql = LINES_SQL, .args = of},
-    };
+/* An order's reservation and its counted lines; nil ids when there is none. */
+struct held {
+    struct reservation of;
+    struct list lines;
+};
 
-    TRY(db_read(cx, reads, COUNT_OF(reads)));
-    return reads[0].rows ? ERR_OK : fail(cx, ERR_NOT_FOUND, "no reservation of this order");
+static struct held *read_held(struct ctx *cx, struct uuid order_id, struct reads *r)
+{
+    struct held *h = arena_zalloc(cx->arena, sizeof *h);
+    struct db_args of = ARGS(db_uuid(order_id));
+
+    reads_add(
+        cx, r,
+        (struct db_read){.fields = reservation_fields, .one = &h->of, .sql = FIND_SQL, .args = of});
+    reads_add(
+        cx, r,
+        (struct db_read){.fields = counted_fields, .all = &h->lines, .sql = LINES_SQL, .args = of});
+    return h;
+}
+
+static enum err find(struct ctx *cx, struct uuid order_id, struct held **ret)
+{
+    struct reads reads = {0};
+
+    *ret = read_held(cx, order_id, &reads);
+    return reads_make(cx, &reads);
 }
 
 static enum err insert(struct ctx *cx, const struct asked *in, const struct reservation *r)
@@ -202,49 +218,94 @@ static enum err refuse(struct ctx *cx, struct answer *a, const char *reason, str
     "select count(*) from stores where store_id = $1 and deleted_at is null"                       \
     " and is_banned = 0 and paused_until <= $2"
 
-/* Reads with room for the arguments of those of items. */
-struct reads {
-    struct db_read of[DB_READS_MAX];
-    struct db_value room[DB_READS_MAX][2];
-    size_t n;
+/* What decides about a request. */
+struct look {
+    struct reservation before; /* nil ids: this is asked for the first time */
+    int64_t takes_orders;      /* 1: the store does */
+    struct list lines;         /* struct asked_line, in id order, each item once */
+    struct counted *counted;   /* what there is of each line; nil ids for what there is not */
 };
 
-/* Adds the items of `lines` from there on, as many as there is room for; returns the next one. */
-static size_t read_items(struct reads *r, const struct asked *in, struct list lines, size_t from,
-                         struct counted *counted)
+static void read_items(struct ctx *cx, const struct asked *in, const struct look *l,
+                       struct reads *r)
 {
-    for (; from < lines.n && r->n < DB_READS_MAX; from++, r->n++) {
-        struct db_value *room = r->room[r->n];
-        room[0] = db_uuid(LIST_AT(struct asked_line, lines, from)->menu_item_id);
-        room[1] = db_uuid(in->store_id);
-        r->of[r->n] = (struct db_read){
-            .fields = counted_fields,
-            .one = &counted[from],
-            .sql = "select i.menu_item_id, i.sold_out, i.deleted_at, v.infinite, v.available"
-                   " from menu_items i join inventory v on v.menu_item_id = i.menu_item_id"
-                   " where i.menu_item_id = $1 and i.store_id = $2",
-            .args = {room, 2}};
-    }
-    return from;
+    for (size_t i = 0; i < l->lines.n; i++)
+        reads_add(cx, r,
+                  (struct db_read){
+                      .fields = counted_fields,
+                      .one = &l->counted[i],
+                      .sql =
+                          "select i.menu_item_id, i.sold_out, i.deleted_at, v.infinite, v.available"
+                          " from menu_items i join inventory v on v.menu_item_id = i.menu_item_id"
+                          " where i.menu_item_id = $1 and i.store_id = $2",
+                      .args = ARGS(db_uuid(LIST_AT(struct asked_line, l->lines, i)->menu_item_id),
+                                   db_uuid(in->store_id))});
 }
 
-static enum err reserve_lines(struct ctx *cx, const struct asked *in, struct list lines,
-                              const struct counted *counted, struct answer *a)
+static struct look *read_look(struct ctx *cx, const struct asked *in, struct reads *r)
+{
+    struct look *l = ARENA_NEW(cx->arena, struct look);
+
+    l->lines = merge_lines(cx, in->lines);
+    l->counted = arena_zalloc(cx->arena, l->lines.n * sizeof *l->counted);
+    reads_add(cx, r,
+              (struct db_read){.fields = reservation_fields,
+                               .one = &l->before,
+                               .sql = FIND_SQL,
+                               .args = ARGS(db_uuid(in->order_id))});
+    reads_add(cx, r,
+              (struct db_read){.number = &l->takes_orders,
+                               .sql = TAKES_ORDERS_SQL,
+                               .args = ARGS(db_uuid(in->store_id), db_int(ctx_now(cx)))});
+    read_items(cx, in, l, r);
+    return l;
+}
+
+static void asked_ahead(struct ctx *cx, void *data, struct reads *r)
+{
+    struct asked *in = data;
+
+    in->look = read_look(cx, in, r);
+}
+
+static bool any_is_counted(const struct look *l)
+{
+    for (size_t i = 0; i < l->lines.n; i++)
+        if (!l->counted[i].infinite)
+            return true;
+    return false;
+}
+
+/* How much there is of what is counted may have changed by the requests before it. */
+static enum err look(struct ctx *cx, const struct asked *in, struct look **ret)
+{
+    struct reads reads = {0};
+
+    *ret = in->look;
+    if (!in->look)
+        *ret = read_look(cx, in, &reads);
+    else if (any_is_counted(in->look))
+        read_items(cx, in, in->look, &reads);
+    return reads_make(cx, &reads);
+}
+
+static enum err reserve_lines(struct ctx *cx, const struct asked *in, const struct look *l,
+                              struct answer *a)
 {
     struct reservation r = {a->reservation_id, in->store_id, HELD};
     bool ran_out = false;
 
-    for (size_t i = 0; i < lines.n; i++) {
-        const struct asked_line *line = LIST_AT(struct asked_line, lines, i);
-        const char *reason = why_not(line, &counted[i]);
+    for (size_t i = 0; i < l->lines.n; i++) {
+        const struct asked_line *line = LIST_AT(struct asked_line, l->lines, i);
+        const char *reason = why_not(line, &l->counted[i]);
         if (reason)
             return refuse(cx, a, reason, line->menu_item_id);
     }
     TRY(insert(cx, in, &r));
-    for (size_t i = 0; i < lines.n; i++) {
-        const struct asked_line *line = LIST_AT(struct asked_line, lines, i);
-        TRY(take(cx, r.reservation_id, line, &counted[i]));
-        ran_out |= !counted[i].infinite && counted[i].available == line->quantity;
+    for (size_t i = 0; i < l->lines.n; i++) {
+        const struct asked_line *line = LIST_AT(struct asked_line, l->lines, i);
+        TRY(take(cx, r.reservation_id, line, &l->counted[i]));
+        ran_out |= !l->counted[i].infinite && l->counted[i].available == line->quantity;
     }
     if (ran_out)
         TRY(menu_announce(cx, in->store_id));
@@ -255,38 +316,20 @@ static enum err on_stock_requested(struct ctx *cx, const struct event *e, const 
 {
     const struct asked *in = data;
     struct answer a = {.order_id = in->order_id, .reservation_id = ctx_uuid(cx)};
-    struct list lines = merge_lines(cx, in->lines);
-    /* What there is of each line; nil ids for what there is not. */
-    struct counted *counted = arena_zalloc(cx->arena, lines.n * sizeof *counted);
-    struct reservation r = {0};
-    int64_t takes_orders = 0;
-    struct reads reads = {.of = {{.fields = reservation_fields,
-                                  .one = &r,
-                                  .sql = FIND_SQL,
-                                  .args = ARGS(db_uuid(in->order_id))},
-                                 {.number = &takes_orders,
-                                  .sql = TAKES_ORDERS_SQL,
-                                  .args = ARGS(db_uuid(in->store_id), db_int(ctx_now(cx)))}},
-                          .n = 2};
+    struct look *l;
 
     (void)e;
-    size_t next = read_items(&reads, in, lines, 0, counted);
-    TRY(db_read(cx, reads.of, reads.n));
-    if (reads.of[0].rows) {
+    TRY(look(cx, in, &l));
+    if (!uuid_is_nil(l->before.reservation_id)) {
         /* Asked twice: the same answer. After a release: too late, and it stays so. */
-        if (r.state != HELD && r.state != SOLD)
+        if (l->before.state != HELD && l->before.state != SOLD)
             return refuse(cx, &a, "STOCK_SHORT", UUID_NIL);
-        a.reservation_id = r.reservation_id;
+        a.reservation_id = l->before.reservation_id;
         return outbox_append(cx, "stock.reserved", in->order_id, answer_fields, &a);
     }
-    if (takes_orders != 1)
+    if (l->takes_orders != 1)
         return refuse(cx, &a, "STORE_CLOSED", UUID_NIL);
-    while (next < lines.n) {
-        reads.n = 0;
-        next = read_items(&reads, in, lines, next, counted);
-        TRY(db_read(cx, reads.of, reads.n));
-    }
-    return reserve_lines(cx, in, lines, counted, &a);
+    return reserve_lines(cx, in, l, &a);
 }
 
 /* Its transaction has read the row: nobody else changes it meanwhile without a conflict. */
@@ -321,52 +364,60 @@ static enum err move_lines(struct ctx *cx, const struct reservation *r, struct l
     return ERR_OK;
 }
 
+static void paid_ahead(struct ctx *cx, void *data, struct reads *r)
+{
+    struct paid *in = data;
+
+    in->held = read_held(cx, in->order_id, r);
+}
+
 static enum err on_paid(struct ctx *cx, const struct event *e, const void *data)
 {
     const struct paid *in = data;
     struct answer a = {.order_id = in->order_id};
     struct movement unit = {.kind = MOVE_SELL, .reserved_delta = -1, .sold_delta = 1};
-    struct reservation r = {0};
-    struct list lines;
+    struct held *held = in->held;
     bool back = false;
 
     (void)e;
-    TRY(find(cx, in->order_id, &r, &lines));
-    if (r.state == SOLD)
+    if (!held)
+        TRY(find(cx, in->order_id, &held));
+    const struct reservation *r = &held->of;
+    if (uuid_is_nil(r->reservation_id))
+        return fail(cx, ERR_NOT_FOUND, "no reservation of this order");
+    if (r->state == SOLD)
         return ERR_OK;
-    if (r.state != HELD) /* a dead order never comes back; an operator must look */
-        return fail(cx, ERR_ORDER_STATE, "paid, but its stock was %s", state_names[r.state]);
-    TRY(set_state(cx, &r, SOLD));
-    TRY(move_lines(cx, &r, lines, unit, &back));
+    if (r->state != HELD) /* a dead order never comes back; an operator must look */
+        return fail(cx, ERR_ORDER_STATE, "paid, but its stock was %s", state_names[r->state]);
+    TRY(set_state(cx, r, SOLD));
+    TRY(move_lines(cx, r, held->lines, unit, &back));
     return outbox_append(cx, "stock.sold", in->order_id, answer_fields, &a);
 }
 
 enum err reservation_release(struct ctx *cx, struct uuid order_id, bool give_back)
 {
     struct answer a = {.order_id = order_id};
-    struct reservation r = {0};
-    struct list lines = {NULL, 0};
+    struct held *held;
     bool back = false;
 
-    enum err found = find(cx, order_id, &r, &lines);
-    if (found == ERR_NOT_FOUND) {
+    TRY(find(cx, order_id, &held));
+    struct reservation *r = &held->of;
+    if (uuid_is_nil(r->reservation_id)) {
         struct asked in = {.order_id = order_id};
-        r = (struct reservation){ctx_uuid(cx), UUID_NIL, RELEASED};
-        TRY(insert(cx, &in, &r));
-    } else {
-        TRY(found);
+        *r = (struct reservation){ctx_uuid(cx), UUID_NIL, RELEASED};
+        TRY(insert(cx, &in, r));
     }
-    if (r.state == HELD) {
+    if (r->state == HELD) {
         struct movement unit = {.kind = MOVE_RELEASE, .available_delta = 1, .reserved_delta = -1};
-        TRY(set_state(cx, &r, RELEASED));
-        TRY(move_lines(cx, &r, lines, unit, &back));
-    } else if (r.state == SOLD && give_back) {
+        TRY(set_state(cx, r, RELEASED));
+        TRY(move_lines(cx, r, held->lines, unit, &back));
+    } else if (r->state == SOLD && give_back) {
         struct movement unit = {.kind = MOVE_RETURN, .available_delta = 1, .sold_delta = -1};
-        TRY(set_state(cx, &r, RETURNED));
-        TRY(move_lines(cx, &r, lines, unit, &back));
+        TRY(set_state(cx, r, RETURNED));
+        TRY(move_lines(cx, r, held->lines, unit, &back));
     }
     if (back)
-        TRY(menu_announce(cx, r.store_id));
+        TRY(menu_announce(cx, r->store_id));
     return outbox_append(cx, "stock.released", order_id, answer_fields, &a);
 }
 
@@ -381,8 +432,8 @@ static enum err on_release_requested(struct ctx *cx, const struct event *e, cons
 
 const struct consumer store_consumers[] = {
     {"order.stock_requested", on_stock_requested, asked_fields,
-     "holds all lines of an order, or none"},
-    {"order.paid", on_paid, paid_fields, "what was held is sold"},
+     "holds all lines of an order, or none", .ahead = asked_ahead},
+    {"order.paid", on_paid, paid_fields, "what was held is sold", .ahead = paid_ahead},
     {"order.stock_release_requested", on_release_requested, release_asked_fields,
      "what was held or sold comes back"},
     {NULL, NULL, NULL, NULL},

@@ -71,15 +71,19 @@ bool inbox_wants(struct ctx *cx, const struct consumer *consumers, const struct 
     return json_decode_lenient(cx, c->data, data, e->data) != ERR_OK || c->concerns(data);
 }
 
-/* Decodes and runs the effect; the caller undoes it when this fails. */
-static enum err run(struct ctx *cx, const struct consumer *c, const struct event *e)
+static enum err decode(struct ctx *cx, const struct consumer *c, const struct event *e, void **ret)
 {
-    void *data = NULL;
+    *ret = NULL;
+    if (!c->data)
+        return ERR_OK;
+    *ret = arena_zalloc(cx->arena, fields_size(c->data));
+    return json_decode_lenient(cx, c->data, *ret, e->data);
+}
 
-    if (c->data) {
-        data = arena_zalloc(cx->arena, fields_size(c->data));
-        TRY(json_decode_lenient(cx, c->data, data, e->data));
-    }
+/* Runs the effect; the caller undoes it when this fails. */
+static enum err run(struct ctx *cx, const struct consumer *c, const struct event *e,
+                    const void *data)
+{
     if (FAULT("consume.effect.before"))
         return fail(cx, ERR_UNAVAILABLE, "fault: consume.effect.before");
     return c->handle(cx, e, data);
@@ -181,7 +185,7 @@ static enum err take_new(struct ctx *cx, const struct event *const *events, size
  * for the next before this one is there: the row that the decision rests on is written, too.
  */
 static enum err run_or_park(struct ctx *cx, const struct consumer *c, const struct event *e,
-                            bool any_parked)
+                            const void *data, bool any_parked)
 {
     int64_t waiting = 0;
 
@@ -189,7 +193,7 @@ static enum err run_or_park(struct ctx *cx, const struct consumer *c, const stru
         TRY(db_change(cx, &waiting, "update parked set tries = tries where key = $1",
                       ARGS(db_uuid(e->key))));
     return waiting > 0 ? park(cx, e, 1, STR("behind a parked event of the same key"))
-                       : run(cx, c, e);
+                       : run(cx, c, e, data);
 }
 
 /* Whether it is among those taken; once, should the same event be offered twice. */
@@ -207,15 +211,38 @@ static bool is_new(struct list *taken, const struct event *e, bool *ret_any_park
 }
 
 static enum err apply_traced(struct ctx *cx, const struct consumer *c, const struct event *e,
-                             bool any_parked)
+                             const void *data, bool any_parked)
 {
     struct span span;
 
     trace_continue(cx, e->traceparent);
     span_begin(cx, &span, "consumer", e->type);
-    enum err result = run_or_park(cx, c, e, any_parked);
+    enum err result = run_or_park(cx, c, e, data, any_parked);
     span_end(cx, &span, result);
     return result;
+}
+
+static bool is_first_of_key(const struct event *const *events, size_t at)
+{
+    for (size_t i = 0; i < at; i++)
+        if (uuid_eq(events[i]->key, events[at]->key))
+            return false;
+    return true;
+}
+
+/* Decodes all of them and makes the reads that their effects begin with. */
+static enum err prepare(struct ctx *cx, const struct consumer *consumers,
+                        const struct event *const *events, size_t n, bool ahead, void **ret)
+{
+    struct reads reads = {0};
+
+    for (size_t i = 0; i < n; i++) {
+        const struct consumer *c = find(consumers, events[i]->type);
+        TRY(decode(cx, c, events[i], &ret[i]));
+        if (ahead && c->ahead && is_first_of_key(events, i))
+            c->ahead(cx, ret[i], &reads);
+    }
+    return reads_make(cx, &reads);
 }
 
 /* At most TAKE_MAX, each with a consumer. */
@@ -223,6 +250,7 @@ static enum err apply_new(struct ctx *cx, const struct consumer *consumers,
                           const struct event *const *events, size_t n, bool one_by_one)
 {
     struct list taken = {NULL, 0};
+    void *data[TAKE_MAX];
     bool any_parked = false;
 
     TRY(one_by_one ? take_new(cx, events, n, &taken) : take_all(cx, events, n));
@@ -230,9 +258,10 @@ static enum err apply_new(struct ctx *cx, const struct consumer *consumers,
         TRY(db_commit(cx));
         TRY(db_begin(cx));
     }
+    TRY(prepare(cx, consumers, events, n, !one_by_one, data));
     for (size_t i = 0; i < n; i++)
         if (!one_by_one || is_new(&taken, events[i], &any_parked))
-            TRY(apply_traced(cx, find(consumers, events[i]->type), events[i], any_parked));
+            TRY(apply_traced(cx, find(consumers, events[i]->type), events[i], data[i], any_parked));
     return ERR_OK;
 }
 
@@ -345,12 +374,15 @@ static struct event event_of(const struct parked *p)
 static enum err run_parked(struct ctx *cx, const struct consumer *c, const struct parked *p)
 {
     struct event e = event_of(p);
+    void *data = NULL;
     int64_t there = 0;
 
     TRY(db_begin(cx));
     TRY(db_change(cx, &there, "delete from parked where id = $1", ARGS(db_int(p->id))));
-    if (there && c)
-        TRY(run(cx, c, &e));
+    if (there && c) {
+        TRY(decode(cx, c, &e, &data));
+        TRY(run(cx, c, &e, data));
+    }
     return db_commit(cx);
 }
 

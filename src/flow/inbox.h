@@ -10,7 +10,7 @@
 #pragma once
 
 #include "bus/bus.h"
-#include "db/db.h"
+#include "db/reads.h"
 
 struct consumer {
     const char *type; /* "stock.reserved"; NULL ends the table */
@@ -20,6 +20,14 @@ struct consumer {
     const char *doc;
     /* False: the event changes nothing here and is passed over. NULL: every event counts. */
     bool (*concerns)(const void *data);
+    /*
+     * Adds the reads that the effect begins with; what they bring goes into the decoded data. They
+     * are made for all events of a batch at once, before the first effect, so they must not read
+     * what the effect of an event of another key changes. It is left out where an event of the same
+     * key goes before, and where events are applied one by one: the handler then reads by itself.
+     * NULL: none.
+     */
+    void (*ahead)(struct ctx *cx, void *data, struct reads *reads);
 };
 
 /* Where this database stands in a partition: the bus_start of its reader. cx is a tool's ctx. */

@@ -409,6 +409,80 @@ static void a_failure_anywhere_loses_and_doubles_nothing(void)
 }
 #endif
 
+/* How many effects its key had had, and whether that was read ahead. */
+struct counted_note {
+    int64_t n, before;
+    bool is_ahead;
+};
+static const struct field counted_note_fields[] = {
+    F_INT(struct counted_note, n, "n", REQUIRED, 0, 1000000, "number"),
+    F_END(struct counted_note),
+};
+static struct counted_note applied[8];
+static size_t n_applied;
+
+static void count_ahead(struct ctx *cx, void *data, struct reads *r)
+{
+    struct counted_note *note = data;
+
+    note->is_ahead = true;
+    reads_add(cx, r,
+              (struct db_read){.number = &note->before,
+                               .sql = "select count(*) from effects where key = $1",
+                               .args = ARGS(db_uuid(key_of(note->n == 9 ? 2 : 1)))});
+}
+
+static enum err count_before(struct ctx *cx, const struct event *e, const void *data)
+{
+    struct counted_note note = *(const struct counted_note *)data;
+
+    if (!note.is_ahead)
+        TRY(db_int_of(cx, &note.before, "select count(*) from effects where key = $1",
+                      ARGS(db_uuid(e->key))));
+    applied[n_applied++] = note;
+    return db_exec(cx, "insert into effects (event_id, key, n) values ($1, $2, $3)",
+                   ARGS(db_uuid(e->id), db_uuid(e->key), db_int(note.n)));
+}
+
+static struct event noted_event(int id, int key, const char *data)
+{
+    return (struct event){.id = key_of(id),
+                          .type = STR("order.noted"),
+                          .source = STR("order"),
+                          .key = key_of(key),
+                          .sequence = id,
+                          .data = str_from(data),
+                          .position = id};
+}
+
+/* All of a batch read ahead, but for what follows an event of the same key; none when some of it
+ * was applied before and each is looked at by itself. */
+static void reads_are_made_ahead_once_for_a_key(void)
+{
+    static const struct consumer ahead[] = {
+        {"order.noted", count_before, counted_note_fields, "counts", .ahead = count_ahead},
+        {NULL, NULL, NULL, NULL},
+    };
+    struct event events[] = {noted_event(1, 1, "{\"n\":1}"), noted_event(2, 2, "{\"n\":9}"),
+                             noted_event(3, 1, "{\"n\":3}"), noted_event(4, 1, "{\"n\":4}")};
+
+    setup();
+    n_applied = 0;
+    CHECK_INT(inbox_apply(&w.cx, ahead, events, 3), ERR_OK);
+    CHECK_INT(n_applied, 3);
+    CHECK(applied[0].is_ahead && applied[1].is_ahead && !applied[2].is_ahead);
+    CHECK_INT(applied[0].before, 0);
+    CHECK_INT(applied[1].before, 0);
+    CHECK_INT(applied[2].before, 1);
+    n_applied = 0;
+    CHECK_INT(inbox_apply(&w.cx, ahead, events, 4), ERR_OK);
+    CHECK_INT(n_applied, 1);
+    CHECK(!applied[0].is_ahead);
+    CHECK_INT(applied[0].before, 2);
+    CHECK_INT(count("select count(*) from effects"), 4);
+    teardown();
+}
+
 static void an_event_seen_before_is_dropped(void)
 {
     struct event e = {.id = key_of(99),
@@ -631,6 +705,7 @@ int main(void)
     RUN(a_crash_anywhere_loses_and_doubles_nothing);
     RUN(a_failure_anywhere_loses_and_doubles_nothing);
 #endif
+    RUN(reads_are_made_ahead_once_for_a_key);
     RUN(an_event_seen_before_is_dropped);
     RUN(a_refused_event_parks_its_key_only);
     RUN(two_that_retry_at_once_apply_once);

@@ -92,19 +92,28 @@ static void setup(void)
     }
 }
 
-/* The event with this JSON reaches the store, as if by the bus; the same id again is the same
- * event. */
+/* The event with this JSON; the same id again is the same event. */
+static struct event event_with(const char *type, struct uuid id, struct uuid order,
+                               const char *data)
+{
+    struct ctx cx = ctx_of_store();
+    int64_t position = ++w.position;
+
+    return (struct event){.id = uuid_is_nil(id) ? ctx_uuid(&cx) : id,
+                          .type = str_from(type),
+                          .source = STR("order"),
+                          .key = order,
+                          .sequence = position,
+                          .time_us = w.clock.virtual_us,
+                          .data = str_from(data),
+                          .position = position};
+}
+
+/* It reaches the store, as if by the bus. */
 static struct uuid send(const char *type, struct uuid id, struct uuid order, const char *data)
 {
     struct ctx cx = ctx_of_store();
-    struct event e = {.id = uuid_is_nil(id) ? ctx_uuid(&cx) : id,
-                      .type = str_from(type),
-                      .source = STR("order"),
-                      .key = order,
-                      .sequence = ++w.position,
-                      .time_us = w.clock.virtual_us,
-                      .data = str_from(data),
-                      .position = w.position};
+    struct event e = event_with(type, id, order, data);
 
     CHECK(inbox_apply(&cx, store_consumers, &e, 1) == ERR_OK);
     CHECK(db_durable(&cx) == ERR_OK);
@@ -123,8 +132,7 @@ static struct uuid item(unsigned number)
 }
 
 /* "[item, quantity] and perhaps another" of store 1. */
-static struct uuid ask(struct uuid id, struct uuid order, struct uuid item1, int n1,
-                       struct uuid item2, int n2)
+static const char *asked(struct uuid order, struct uuid item1, int n1, struct uuid item2, int n2)
 {
     struct ctx cx = ctx_of_store();
     const char *second = n2 ? arena_printf(cx.arena, ",{\"menuItemId\":\"%s\",\"quantity\":%d}",
@@ -132,14 +140,18 @@ static struct uuid ask(struct uuid id, struct uuid order, struct uuid item1, int
                                   .p
                             : "";
 
-    return send("order.stock_requested", id, order,
-                arena_printf(cx.arena,
-                             "{\"orderId\":\"%s\",\"storeId\":\"%s\",\"lines\":["
-                             "{\"menuItemId\":\"%s\",\"quantity\":%d}%s]}",
-                             ctx_uuid_text(&cx, order),
-                             ctx_uuid_text(&cx, demo_id(DEMO_STORE, 1, 0, 0)),
-                             ctx_uuid_text(&cx, item1), n1, second)
-                    .p);
+    return arena_printf(cx.arena,
+                        "{\"orderId\":\"%s\",\"storeId\":\"%s\",\"lines\":["
+                        "{\"menuItemId\":\"%s\",\"quantity\":%d}%s]}",
+                        ctx_uuid_text(&cx, order), ctx_uuid_text(&cx, demo_id(DEMO_STORE, 1, 0, 0)),
+                        ctx_uuid_text(&cx, item1), n1, second)
+        .p;
+}
+
+static struct uuid ask(struct uuid id, struct uuid order, struct uuid item1, int n1,
+                       struct uuid item2, int n2)
+{
+    return send("order.stock_requested", id, order, asked(order, item1, n1, item2, n2));
 }
 
 static void pay(struct uuid order)
@@ -363,6 +375,38 @@ static void asked_twice_holds_once(void)
     CHECK(str_eq(first.data, again.data));
     CHECK_INT(number("select count(*) from outbox where aggregate_id = $1", order), 2);
     release(order, true);
+}
+
+/* In one batch what there is of a dish is read by each after the others before it took theirs. */
+static void asked_for_together_by_several(void)
+{
+    struct ctx cx = ctx_of_store();
+    struct uuid dish = item(8), store = demo_id(DEMO_STORE, 1, 0, 0);
+    struct uuid one = new_order(), other = new_order(), late = new_order();
+    const char *ten = asked(one, dish, 10, UUID_NIL, 0);
+    const char *paid = arena_printf(cx.arena, "{\"orderId\":\"%s\"}", ctx_uuid_text(&cx, one)).p;
+    const struct event events[] = {
+        event_with("order.stock_requested", UUID_NIL, one, ten),
+        event_with("order.stock_requested", UUID_NIL, other, asked(other, dish, 10, UUID_NIL, 0)),
+        event_with("order.stock_requested", UUID_NIL, one, ten), /* asks again */
+        event_with("order.paid", UUID_NIL, one, paid),
+    };
+    static const char menus[] =
+        "select count(*) from outbox where aggregate_id = $1 and type = 'store.menu.changed'";
+
+    int64_t announced = number(menus, store);
+    CHECK(inbox_apply(&cx, store_consumers, events, COUNT_OF(events)) == ERR_OK);
+    CHECK(db_durable(&cx) == ERR_OK);
+    CHECK_STR(answer(one).type, "stock.sold");
+    CHECK_STR(answer(other).type, "stock.reserved");
+    CHECK_INT(counts(dish), 1010); /* none left, ten held, ten sold */
+    CHECK_INT(number(menus, store), announced + 1);
+    ask(UUID_NIL, late, dish, 1, UUID_NIL, 0);
+    CHECK_STR(answer(late).type, "stock.refused");
+    release(one, true);
+    release(other, true);
+    CHECK_INT(counts(dish), 200000);
+    CHECK(audit() == ERR_OK);
 }
 
 static void a_release_that_comes_first_wins(void)
@@ -667,6 +711,7 @@ int main(void)
     RUN(an_order_of_fifty_dishes);
     RUN(the_same_dish_twice_is_one_claim);
     RUN(asked_twice_holds_once);
+    RUN(asked_for_together_by_several);
     RUN(a_release_that_comes_first_wins);
     RUN(paid_after_its_release_is_parked);
     RUN(the_last_one_ends_the_sale);
