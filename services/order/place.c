@@ -6,8 +6,6 @@
 #include "base/money.h"
 #include "data/json.h"
 
-#define LOOK_US (200 * US_PER_MS)
-
 struct place {
     struct uuid address_id;
     struct str request_message;
@@ -151,29 +149,6 @@ static enum err insert(struct ctx *cx, struct order *o)
     return order_insert(cx, o);
 }
 
-/*
- * The order, shown, when the store has answered or the client's patience is over; without threads
- * nobody would answer. The answer wakes us when this process hears of it; should that be lost, we
- * look by ourselves as well, less and less often: at most a quarter of the time that it took anyway
- * is added.
- */
-static enum err wait_for_stock(struct ctx *cx, uint64_t turn, int seconds, struct order *o)
-{
-    int64_t began = clock_monotonic_us(), now = began, until = began + seconds * US_PER_S;
-    bool waits = seconds > 0 && !cx->clock->is_virtual;
-
-    TRY(db_durable(cx));
-    do {
-        int64_t pause_us = (now - began) / 4;
-        if (waits)
-            waiting_until(o->order_id, turn, now + (pause_us < LOOK_US ? LOOK_US : pause_us));
-        turn = waiting_turn(o->order_id);
-        TRY(order_load_shown(cx, o->order_id, o));
-        now = clock_monotonic_us();
-    } while (waits && o->status == STOCK_PENDING && now < until && ctx_left_ms(cx, 1000) > 0);
-    return ERR_OK;
-}
-
 static enum err answer(struct ctx *cx, struct reply *rp, const struct order *o)
 {
     reply_header(cx, rp, STR("Location"), "/v1/orders/%s", ctx_uuid_text(cx, o->order_id));
@@ -226,6 +201,7 @@ enum err order_place(struct ctx *cx, const struct request *rq, struct reply *rp)
     if (FAULT("order.place.commit"))
         return fail(cx, ERR_UNAVAILABLE, "fault: order.place.commit");
     TRY(db_commit(cx));
-    TRY(wait_for_stock(cx, turn, rq->wait_s, &o));
+    TRY(db_durable(cx));
+    TRY(order_wait(cx, turn, rq->wait_s, &o));
     return answer(cx, rp, &o);
 }

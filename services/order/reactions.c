@@ -176,6 +176,10 @@ const struct consumer order_consumers[] = {
 const struct consumer order_applied[] = {
     {"stock.reserved", waiting_wake, stock_answer_fields, "to who waits for it"},
     {"stock.refused", waiting_wake, stock_answer_fields, "to who waits for it"},
+    {"stock.released", waiting_wake, stock_answer_fields, "to who waits for it"},
+    {"payment.captured", waiting_wake, money_moved_fields, "to who waits for it"},
+    {"payment.declined", waiting_wake, money_moved_fields, "to who waits for it"},
+    {"payment.refunded", waiting_wake, money_moved_fields, "to who waits for it"},
     {0},
 };
 

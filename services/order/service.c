@@ -18,7 +18,7 @@ static const struct route routes[] = {
 
     {HTTP_POST, "/v1/orders", CUSTOMER, order_place, place_fields, NULL, order_fields, IDEMPOTENT | CALLS_OUT | WAITS | BEGINS, 201, NULL, "Orders the cart. Prefer: wait=N waits for the stock's answer."},
     {HTTP_GET, "/v1/orders", CUSTOMER, order_list, NULL, order_list_query_fields, order_fields, LIST, 200, NULL, "One's own, newest first."},
-    {HTTP_GET, "/v1/orders/{orderId}", CUSTOMER, order_get, NULL, NULL, order_fields, 0, 200, NULL, "One of one's own."},
+    {HTTP_GET, "/v1/orders/{orderId}", CUSTOMER, order_get, NULL, NULL, order_fields, WAITS, 200, NULL, "One of one's own. Prefer: wait=N waits while an answer of the stock or the payment is on its way."},
     {HTTP_POST, "/v1/orders/{orderId}/cancel", CUSTOMER, order_cancel, cancel_fields, NULL, order_fields, IDEMPOTENT, 200, guard_customer, "200: cancelled. 202: money or stock still moves. 409: too late."},
     {HTTP_GET, "/v1/orders/{orderId}/events", CUSTOMER, order_events, NULL, NULL, live_fields, EVENTS | LIST, 200, guard_customer, "Server-sent events named `status`; the id is the step's number, Last-Event-ID goes on behind it."},
     {HTTP_GET, "/v1/orders/{orderId}/receipt", CUSTOMER, order_receipt, NULL, NULL, receipt_fields, 0, 200, guard_customer, "Of an order that was paid, with its value added tax."},

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #define PLACES 512 /* two that wait at the same one wake each other */
+#define LOOK_US (200 * US_PER_MS)
 
 static struct {
     pthread_mutex_t lock;
@@ -50,6 +51,29 @@ void waiting_until(struct uuid order_id, uint64_t turn, int64_t until_us)
         if (pthread_cond_timedwait(&places.moved[at], &places.lock, &until) != 0)
             break;
     pthread_mutex_unlock(&places.lock);
+}
+
+bool order_is_under_way(const struct order *o)
+{
+    return o->status == STOCK_PENDING || o->status == CONFIRMING || o->status == CANCELLING;
+}
+
+/* Without threads nobody would answer. */
+enum err order_wait(struct ctx *cx, uint64_t turn, int seconds, struct order *o)
+{
+    int64_t began = clock_monotonic_us(), now = began, until = began + seconds * US_PER_S;
+    bool waits = seconds > 0 && !cx->clock->is_virtual;
+
+    do {
+        int64_t pause_us = (now - began) / 4;
+        int64_t look = now + (pause_us < LOOK_US ? LOOK_US : pause_us);
+        if (waits)
+            waiting_until(o->order_id, turn, look < until ? look : until);
+        turn = waiting_turn(o->order_id);
+        TRY(order_load_shown(cx, o->order_id, o));
+        now = clock_monotonic_us();
+    } while (waits && order_is_under_way(o) && now < until && ctx_left_ms(cx, 1000) > 0);
+    return ERR_OK;
 }
 
 enum err waiting_wake(struct ctx *cx, const struct event *e, const void *data)

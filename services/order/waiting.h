@@ -1,7 +1,7 @@
 /* waiting.h -- whoever waits for an order in this process is woken when it moves here. */
 #pragma once
 
-#include "service/service.h"
+#include "order/order.h"
 
 /* Taken before the order is looked at: what moves later ends a wait for this turn at once. */
 uint64_t waiting_turn(struct uuid order_id);
@@ -9,5 +9,15 @@ uint64_t waiting_turn(struct uuid order_id);
  * in another process it may move unheard: look at the order afterwards, and again. */
 void waiting_until(struct uuid order_id, uint64_t turn, int64_t until_us);
 
-/* The store has answered, and its answer is durable. */
+/* It moves by itself, without the customer or the store: an answer of the stock or of the payment
+ * is on its way. */
+bool order_is_under_way(const struct order *o);
+/*
+ * Waits for it after that turn, then loads the order, shown; again while it is under way, for so
+ * many seconds. 0: only loads it. Should the word be lost, it is looked at all the same, less and
+ * less often: at most a quarter of the time that it took anyway is added.
+ */
+enum err order_wait(struct ctx *cx, uint64_t turn, int seconds, struct order *o) MUST_USE;
+
+/* Stock or payment has answered, and what follows is durable. */
 enum err waiting_wake(struct ctx *cx, const struct event *e, const void *data);

@@ -10,6 +10,8 @@
 
 #define ANSWER_MAX (1024 * 1024)
 #define SETTLE_US (20 * US_PER_S)
+#define LOOK_FIRST_US (10 * US_PER_MS) /* doubled each time */
+#define LOOK_LAST_US (400 * US_PER_MS)
 
 struct answer {
     int status;
@@ -139,6 +141,7 @@ static void think(struct visit *v)
     nanosleep(&t, NULL);
 }
 
+/* With orders, for as long as something about them is under way. */
 static struct answer customer_asks(struct visit *v, enum http_method method, struct str path,
                                    struct str body, bool keyed)
 {
@@ -148,7 +151,7 @@ static struct answer customer_asks(struct visit *v, enum http_method method, str
                                    .token = v->token,
                                    .body = body,
                                    .key = keyed ? new_key(v) : STR_NONE,
-                                   .wait = str_eq(path, STR("/v1/orders"))};
+                                   .wait = str_starts(path, STR("/v1/orders"))};
     return ask(v->cx, &r);
 }
 
@@ -235,8 +238,7 @@ static struct answer cancel(struct visit *v)
 /* Until the order is in one of the states; the last answer. */
 static struct answer wait_for(struct visit *v, const char *const *states)
 {
-    const struct timespec pause = {0, 15000000L};
-    int64_t until = clock_monotonic_us() + SETTLE_US;
+    int64_t until = clock_monotonic_us() + SETTLE_US, pause_us = LOOK_FIRST_US;
     struct answer a;
 
     do {
@@ -244,7 +246,10 @@ static struct answer wait_for(struct visit *v, const char *const *states)
         for (const char *const *s = states; *s; s++)
             if (str_eq(a.order_status, str_from(*s)))
                 return a;
+        const struct timespec pause = {0, pause_us * 1000};
         nanosleep(&pause, NULL);
+        if (pause_us < LOOK_LAST_US)
+            pause_us *= 2;
     } while (clock_monotonic_us() < until && !v->d->stop);
     return a;
 }

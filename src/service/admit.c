@@ -336,7 +336,7 @@ enum err work_match(struct work *w)
     w->bound = match.route;
     w->cx.svc = w->bound->svc;
     w->cx.db = w->bound->svc->db;
-    if (w->bound->route->flags & (SLOW | CALLS_OUT))
+    if (w->bound->route->flags & (SLOW | CALLS_OUT) || work_waits(w))
         w->cx.deadline_us += SLOW_DEADLINE_US - REQUEST_DEADLINE_US;
     return read_path(w, &match);
 }

@@ -144,7 +144,9 @@ enum err work_local(struct platform *p, struct arena *a, const struct local_requ
 void edge_handle(void *arg, struct exchange *x);
 /* admit.c */
 enum err admit_edge(struct work *w) MUST_USE;
-/* shed.c: the pool that runs it; NULL: the thread that read the request. */
+/* shed.c: whether it may wait for another service, on behalf of this client. */
+bool work_waits(const struct work *w);
+/* The pool that runs it; NULL: the thread that read the request. */
 struct pool *pool_of(const struct work *w);
 /* ERR_BUSY for what would wait too long, at next to no cost: before token and body are looked at.
  * Who begins an order is refused long before who pays for one. */

@@ -52,7 +52,8 @@ enum route_flag {
     RAW_BODY = 64,  /* body is not JSON: the handler reads raw_body */
     LARGE = 128,    /* body up to 5 MiB */
     NOT_JSON = 256, /* the reply is not described by the table (text, image) */
-    WAITS = 512,   /* with CALLS_OUT: on a pool of its own, since it may wait for another service */
+    WAITS = 512,   /* may wait for another service, with Prefer: wait or CALLS_OUT: on a pool of its
+                      own then */
     BEGINS = 1024, /* more work follows from it: refused first when there is too much */
     KEYED = 2048,  /* as IDEMPOTENT when an Idempotency-Key is sent; without one, once each time */
 };

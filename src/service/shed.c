@@ -15,16 +15,24 @@
 #define FINISH_DELAY_MAX_US (5 * US_PER_S)
 #define SAY_EVERY_US US_PER_S
 
+bool work_waits(const struct work *w)
+{
+    unsigned flags = w->bound->route->flags;
+
+    return flags & WAITS && (flags & CALLS_OUT || w->rq.wait_s > 0);
+}
+
 struct pool *pool_of(const struct work *w)
 {
     const struct platform *p = w->platform;
     unsigned flags = w->bound->route->flags;
+    bool waits = work_waits(w);
 
     /* The simulator stands for another company: our pool may be full of requests that wait for it.
      */
-    if (!(flags & (SLOW | CALLS_OUT)) || w->listener->kind == LISTEN_TOSS)
+    if (!(waits || flags & (SLOW | CALLS_OUT)) || w->listener->kind == LISTEN_TOSS)
         return NULL;
-    return flags & SLOW ? p->hashing : flags & WAITS ? p->waiting : p->slow;
+    return flags & SLOW ? p->hashing : waits ? p->waiting : p->slow;
 }
 
 static int64_t delay_us(struct pool *pool)

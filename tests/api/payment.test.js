@@ -85,6 +85,32 @@ describe('the card', () => {
   });
 });
 
+describe('the answer', () => {
+  const look = async (order, as = till.minji, wait) => {
+    const since = Date.now();
+    const { status, body } = await till.p.get(`/v1/orders/${order.orderId}`, { as, headers: wait ? { prefer: `wait=${wait}` } : {} });
+    return { status, state: body.status, ms: Date.now() - since };
+  };
+
+  test('that the provider takes its time for is waited for by who wants to', async () => {
+    const order = await till.order();
+    await till.faults({ delayMs: 2500 });
+    const confirming = till.confirm(order, await till.authorize(order));
+    await till.reaches(order, 'CONFIRMING');
+    const now = await look(order);
+    assert.equal(now.state, 'CONFIRMING');
+    assert.ok(now.ms < 900, 'who does not say so does not wait');
+    assert.equal((await look(order, await till.stranger(), 5)).status, 404, 'nor does a stranger');
+    const short = await look(order, till.minji, 1);
+    assert.equal(short.state, 'CONFIRMING');
+    assert.ok(short.ms >= 900, `as long as was said, not ${short.ms} ms`);
+    assert.equal((await look(order, till.minji, 10)).state, 'PAID');
+    captured(await confirming);
+    const settled = await look(order, till.minji, 10);
+    assert.ok(settled.state === 'PAID' && settled.ms < 900, 'nothing is under way any more');
+  });
+});
+
 describe('what is asked for', () => {
   test('with one Idempotency-Key and another body is refused', async () => {
     const order = await till.order();

@@ -129,12 +129,11 @@ static bool find(const char *body, const char *name, char *out, size_t size)
 static const char *headers_of(struct person *p, bool keyed)
 {
     static _Thread_local char text[2400];
-    int n = snprintf(text, sizeof text, "Authorization: Bearer %s\r\n", p->token);
+    int n = snprintf(text, sizeof text, "Authorization: Bearer %s\r\nPrefer: wait=5\r\n", p->token);
 
     if (keyed)
-        snprintf(text + n, sizeof text - (size_t)n,
-                 "Idempotency-Key: load-%d-%ld-%lu\r\nPrefer: wait=5\r\n", p->number,
-                 (long)getpid(), p->keys++);
+        snprintf(text + n, sizeof text - (size_t)n, "Idempotency-Key: load-%d-%ld-%lu\r\n",
+                 p->number, (long)getpid(), p->keys++);
     return text;
 }
 
@@ -201,7 +200,7 @@ __attribute__((unused)) static bool buy(struct person *p)
     note(CONFIRM, since);
     since = now_us();
     snprintf(path, sizeof path, "/v1/orders/%s", p->order);
-    useconds_t pause_us = 4000; /* doubled each time: polling costs what is measured */
+    useconds_t pause_us = 4000; /* doubled each time; an order that is under way is waited for */
     do {
         ask(&p->shop, "GET", path, headers_of(p, false), "");
         find(p->shop.body, "status", status, sizeof status);
