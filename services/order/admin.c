@@ -136,8 +136,7 @@ enum err admin_story(struct ctx *cx, const struct request *rq, struct reply *rp)
     struct order o;
     struct story_of s = {.order = &o};
 
-    TRY(order_load(cx, rq->id[0], &o));
-    TRY(order_show(cx, &o));
+    TRY(order_load_shown(cx, rq->id[0], &o));
     s.customer_id = o.customer_id;
     s.payment_id = o.payment_id;
     s.captured_won = o.captured_won;

@@ -205,23 +205,25 @@ enum err order_show_all(struct ctx *cx, struct list orders)
     return ERR_OK;
 }
 
-enum err order_show(struct ctx *cx, struct order *o)
-{
-    return order_show_all(cx, (struct list){o, 1});
-}
+enum with { LINES = 1, HISTORY = 2 };
 
-/* The row with its lines, and with its history if that is wanted. */
-static enum err load_with(struct ctx *cx, struct uuid order_id, bool history, struct order *ret)
+/* The row with these; what it is loaded without is left out. */
+static enum err load_with(struct ctx *cx, struct uuid order_id, unsigned with, struct order *ret)
 {
     struct db_args of = ARGS(db_uuid(order_id));
     struct order o = {0};
-    struct db_read reads[] = {
+    struct db_read reads[3] = {
         {.fields = order_row_fields, .one = &o, .sql = ROW_SQL, .args = of},
-        {.fields = order_line_fields, .all = &o.lines, .sql = LINES_SQL, .args = of},
-        {.fields = history_row_fields, .all = &o.history, .sql = HISTORY_SQL, .args = of},
     };
+    size_t n = 1;
 
-    TRY(db_read(cx, reads, history ? 3 : 2));
+    if (with & LINES)
+        reads[n++] = (struct db_read){
+            .fields = order_line_fields, .all = &o.lines, .sql = LINES_SQL, .args = of};
+    if (with & HISTORY)
+        reads[n++] = (struct db_read){
+            .fields = history_row_fields, .all = &o.history, .sql = HISTORY_SQL, .args = of};
+    TRY(db_read(cx, reads, n));
     if (reads[0].rows == 0)
         return fail(cx, ERR_NOT_FOUND, "no such order");
     work_out(&o);
@@ -231,12 +233,21 @@ static enum err load_with(struct ctx *cx, struct uuid order_id, bool history, st
 
 enum err order_load_shown(struct ctx *cx, struct uuid order_id, struct order *ret)
 {
-    return load_with(cx, order_id, true, ret);
+    return load_with(cx, order_id, LINES | HISTORY, ret);
 }
 
 enum err order_load_with_lines(struct ctx *cx, struct uuid order_id, struct order *ret)
 {
-    return load_with(cx, order_id, false, ret);
+    return load_with(cx, order_id, LINES, ret);
+}
+
+enum err order_load_again(struct ctx *cx, struct order *o)
+{
+    struct list lines = o->lines;
+
+    TRY(load_with(cx, o->order_id, HISTORY, o));
+    o->lines = lines;
+    return ERR_OK;
 }
 
 enum err reply_shown(struct ctx *cx, struct reply *rp, int status, const struct order *o)

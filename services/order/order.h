@@ -1,5 +1,4 @@
-/* order.h -- what the files of the order service share: the order, its saga, carts, copies of
- * stores. */
+/* order.h -- what the files of the order service share: the order, its saga, handlers. */
 #pragma once
 
 #include "db/reads.h"
@@ -126,22 +125,21 @@ enum err order_load(struct ctx *cx, struct uuid order_id, struct order *ret) MUS
 /* The same among others, into an order that is all zero; it stays so when there is none. */
 void order_read_ahead(struct ctx *cx, struct uuid order_id, struct order *o, struct reads *r);
 enum err order_load_lines(struct ctx *cx, struct order *o) MUST_USE;
-/* Adds lines and history, works out what is not stored. */
-enum err order_show(struct ctx *cx, struct order *o) MUST_USE;
-enum err order_show_all(struct ctx *cx, struct list orders) MUST_USE; /* of struct order */
-/* The row with what order_show adds. ERR_NOT_FOUND. */
+/* Adds lines and history to each struct order, works out what is not stored. */
+enum err order_show_all(struct ctx *cx, struct list orders) MUST_USE;
+/* The row with all that. ERR_NOT_FOUND. */
 enum err order_load_shown(struct ctx *cx, struct uuid order_id, struct order *ret) MUST_USE;
 enum err order_load_with_lines(struct ctx *cx, struct uuid order_id, struct order *ret) MUST_USE;
+/* An order with its lines, which never change, as it is shown now. */
+enum err order_load_again(struct ctx *cx, struct order *o) MUST_USE;
 /* With the version as ETag. */
 enum err reply_shown(struct ctx *cx, struct reply *rp, int status, const struct order *o) MUST_USE;
 /* Loads, shows and answers. */
 enum err reply_order(struct ctx *cx, struct reply *rp, int status, struct uuid order_id) MUST_USE;
-/* Guards: the caller's own order; an order of a store the caller owns. ERR_NOT_FOUND for another's.
- */
-enum err guard_customer(struct ctx *cx, const struct request *rq) MUST_USE; /* id[0] is the order */
-enum err
-guard_store(struct ctx *cx,
-            const struct request *rq) MUST_USE; /* id[0] the store, id[1] the order if any */
+/* Guards. The caller's own order (id[0]); the order (id[1], if any) of a store (id[0]) that the
+ * caller owns or works in. ERR_NOT_FOUND for another's. */
+enum err guard_customer(struct ctx *cx, const struct request *rq) MUST_USE;
+enum err guard_store(struct ctx *cx, const struct request *rq) MUST_USE;
 
 /* saga.c */
 struct saga_input {

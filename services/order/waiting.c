@@ -70,7 +70,7 @@ enum err order_wait(struct ctx *cx, uint64_t turn, int seconds, struct order *o)
         if (waits)
             waiting_until(o->order_id, turn, look < until ? look : until);
         turn = waiting_turn(o->order_id);
-        TRY(order_load_shown(cx, o->order_id, o));
+        TRY(order_load_again(cx, o));
         now = clock_monotonic_us();
     } while (waits && order_is_under_way(o) && now < until && ctx_left_ms(cx, 1000) > 0);
     return ERR_OK;

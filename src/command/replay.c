@@ -59,10 +59,10 @@ static enum err load(struct ctx *cx, const struct settings *s, struct uuid id, s
 {
     if (!cx->db)
         return fail(cx, ERR_INVALID, "there is no order database in %s", databases_where(cx, s));
-    enum err e = order_load(cx, id, ret);
+    enum err e = order_load_shown(cx, id, ret);
     if (e == ERR_NOT_FOUND)
         return fail(cx, e, "no such order: %s", ctx_uuid_text(cx, id));
-    return e == ERR_OK ? order_show(cx, ret) : e;
+    return e;
 }
 
 int command_replay(struct ctx *cx, const struct settings *s, struct list words)
