@@ -210,6 +210,21 @@ describe('refused, and nothing is left of it', () => {
     assert.equal((await placed(other)).itemsWon, 15000, 'the minimum itself is enough; the fee does not count');
   });
 
+  test('less than a card can be charged', async () => {
+    const other = await customer();
+    const kiosk = await j.store(world, await j.person(world, 'owner'), { minimumOrderWon: 0, deliveryFeeWon: 0, items: [
+      { name: '물', priceWon: 0 }, { name: '껌', priceWon: 99 }, { name: '사탕', priceWon: 1 }] });
+    const [water, gum, sweet] = kiosk.items.map((i) => i.menuItemId);
+    for (const item of [water, gum]) {
+      await j.fill(world, other, item);
+      const reply = await place(other);
+      refused(reply, 409, 'STORE_MINIMUM');
+      assert.equal(reply.body.minimumOrderWon, 100);
+    }
+    await add(other, sweet);
+    assert.equal((await placed(other)).totalWon, 100);
+  });
+
   test('outside the zone', async () => {
     const other = await customer();
     const at = async (latitude, longitude) => (await j.want(world, 201, 'POST', '/v1/me/addresses', { token: other.token, body: {
