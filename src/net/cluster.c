@@ -19,6 +19,7 @@ struct target {
     int failures;                 /* in a row */
     int64_t out_until_us, out_us; /* out_us: for how long the last time */
     bool is_probed;               /* after it was out: one request is on its way */
+    bool was_refused;             /* the last failure: nobody listened */
 };
 
 struct cluster {
@@ -163,6 +164,7 @@ enum cluster_answer cluster_take(struct cluster *c, int64_t now_us, unsigned tri
 static bool has_failed(struct target *t, bool is_probe, bool refused, int64_t now_us)
 {
     t->failures++;
+    t->was_refused = refused;
     if (t->failures != FAILURES_UNTIL_OUT && !is_probe)
         return false;
     if (refused) { /* it is being restarted: asked again soon, at next to no cost */
@@ -194,6 +196,17 @@ void cluster_done(struct cluster *c, const struct cluster_turn *turn, int64_t no
     pthread_mutex_unlock(&c->lock);
     if (out)
         metric_add(c->put_out, 1);
+}
+
+void cluster_reached(struct cluster *c, const struct cluster_turn *turn)
+{
+    pthread_mutex_lock(&c->lock);
+    struct target *t = &c->targets[turn->slot];
+    if (turn->is_probe && t->was_refused && t->generation == turn->generation) {
+        t->failures = 0;
+        t->out_us = 0;
+    }
+    pthread_mutex_unlock(&c->lock);
 }
 
 bool cluster_is_current(struct cluster *c, const struct cluster_turn *turn)

@@ -242,6 +242,7 @@ static bool connected(struct loop *l, struct conn *c, bool *ret_moved)
     }
     k->is_connected = true;
     k->moved_us = l->now_us;
+    cluster_reached(k->cluster, &k->turn);
     return true;
 }
 

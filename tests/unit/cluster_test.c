@@ -117,6 +117,32 @@ static void who_refuses_connections_is_back_soon(void)
     cluster_close(c);
 }
 
+/* The first request after a restart may take long; the others need not wait for its answer. */
+static void who_listens_again_is_back_before_it_has_answered(void)
+{
+    const struct cluster_target targets[] = {target(1, 1)};
+    struct cluster *c = open_with(targets, 1, 10);
+    struct cluster_turn probe, other;
+    int64_t now = 1000;
+
+    for (int i = 0; i < 5; i++)
+        CHECK_INT(once(c, now, CLUSTER_REFUSED), 1);
+    now += 100 * US_PER_MS;
+    CHECK_INT(cluster_take(c, now, 0, &probe), CLUSTER_TURN);
+    CHECK_INT(cluster_take(c, now, 0, &other), CLUSTER_NOBODY);
+    cluster_reached(c, &probe);
+    CHECK_INT(once(c, now, CLUSTER_GOOD), 1);
+    cluster_done(c, &probe, now, CLUSTER_GOOD);
+    for (int i = 0; i < 5; i++)
+        CHECK_INT(once(c, now, CLUSTER_FAILED), 1);
+    now += US_PER_S;
+    CHECK_INT(cluster_take(c, now, 0, &probe), CLUSTER_TURN);
+    cluster_reached(c, &probe); /* it listened all the time */
+    CHECK_INT(cluster_take(c, now, 0, &other), CLUSTER_NOBODY);
+    cluster_done(c, &probe, now, CLUSTER_GOOD);
+    cluster_close(c);
+}
+
 static void a_success_in_between_forgives(void)
 {
     const struct cluster_target targets[] = {target(1, 1)};
@@ -186,6 +212,7 @@ int main(void)
     RUN(turns_follow_weights);
     RUN(who_fails_is_put_out_and_tried_again);
     RUN(who_refuses_connections_is_back_soon);
+    RUN(who_listens_again_is_back_before_it_has_answered);
     RUN(a_success_in_between_forgives);
     RUN(nobody_has_more_than_it_may);
     RUN(targets_come_and_go);

@@ -136,7 +136,7 @@ class Load {
   async look(token, o, goesOn) {
     const from = Date.now();
     for (let tries = 0; goesOn(o.status); tries++) {
-      const r = await this.ask('look', 'GET', `/v1/orders/${o.id}`, { token });
+      const r = await this.ask('look', 'GET', `/v1/orders/${o.id}`, { token, headers: { prefer: 'wait=1' } });
       assert.equal(r.status, 200, `order ${o.id}, answered 201: ${r.status}`);
       o.status = r.body.status;
       if (!goesOn(o.status)) break;
