@@ -30,7 +30,7 @@ test('a minute by curl', async () => {
     const { error, stdout, stderr } = await bash(script.replace(ADDRESSES, `J=${p.public} T=${p.toss}`), { PATH: process.env.PATH });
     // curl ends with 28 when the stream that it follows goes on: the last command of the block.
     assert.ok(!error || error.code === 28, `${error}\n${stdout}\n${stderr}`);
-    for (const expected of ['치킨', '"status":"AWAITING_PAYMENT"', '"status":"CAPTURED"',
+    for (const expected of ['치킨', '"status":"AWAITING_PAYMENT"', '"status":"CAPTURED"', '"status":"PAID"',
       'event: status', '"event":"CAPTURED"', '"event":"OWNER_ACCEPTED"', '"status":"ACCEPTED"']) assert.ok(stdout.includes(expected), `${expected} is not in\n${stdout}`);
     assert.ok(!stdout.includes('"code":"'), `an error in\n${stdout}`);
   } finally {
