@@ -84,7 +84,7 @@ static const struct field story_history_fields[] = {
     F_STR(struct history_row, status, "status", REQUIRED, 0, 40, "status after"),
     F_INT(struct history_row, facts, "facts", REQUIRED, 0, 1023, "facts that decided, as bits"),
     F_STR(struct history_row, by, "by", REQUIRED, 0, 20, "customer, owner, staff, admin, system"),
-    F_UUID(struct history_row, by_id, "byId", NULLABLE, "who"),
+    F_UUID(struct history_row, by_id, "byId", NULLABLE, "who; of a pin the payment"),
     F_STR(struct history_row, reason, "reason", NULLABLE, 0, 500, "why"),
     F_STR(struct history_row, trace_id, "traceId", NULLABLE, 0, 40, "trace"),
     F_TIME(struct history_row, at, "at", REQUIRED, "when"),

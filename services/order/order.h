@@ -145,6 +145,7 @@ enum err guard_store(struct ctx *cx, const struct request *rq) MUST_USE;
 struct saga_input {
     enum step step;
     struct str reason; /* shown in the history; may be absent */
+    struct uuid by;    /* PINNED: the payment; nil: the caller */
     int64_t minutes;   /* OWNER_ACCEPTED, OWNER_DELAYED */
 };
 /*
@@ -161,8 +162,7 @@ enum err order_ask_stock(struct ctx *cx, struct order *o) MUST_USE;
 bool status_is_end(enum status s);
 extern const struct saga_row order_saga[];
 extern const size_t order_saga_rows;
-/* Inside a transaction: the refund of what is left; the release of the stock. Repeating is
- * harmless. */
+/* Inside a transaction, harmless when repeated: the refund of what is left; the stock's release. */
 enum err order_ask_refund(struct ctx *cx, const struct order *o, struct str reason) MUST_USE;
 enum err order_ask_release(struct ctx *cx, const struct order *o) MUST_USE;
 

@@ -21,6 +21,19 @@ const struct field order_status_fields[] = {
     F_END(struct order),
 };
 
+/* The order's history names the payments that have pinned it. */
+static enum err has_pinned(struct ctx *cx, const struct order *o, struct uuid payment_id, bool *ret)
+{
+    int64_t n = 0;
+
+    TRY(db_int_of(cx, &n,
+                  "select count(*) from order_history where order_id = $1 and event = 'PINNED'"
+                  " and by_id = $2",
+                  ARGS(db_uuid(o->order_id), db_uuid(payment_id))));
+    *ret = n > 0;
+    return ERR_OK;
+}
+
 /*
  * The payment service has at most one live payment per order, so a second pin by another payment
  * means that the first was declined and its event is still on the way: the new payment takes the
@@ -28,21 +41,24 @@ const struct field order_status_fields[] = {
  *
  * One that has pinned before gets the answer of before. Above all it does not pin again when it was
  * declined: that was told already, so nothing would end such a pin but the day of order.unknown.
+ * Such a pin may have been on its way for so long that another payment has come and gone.
  */
 static enum err pin(struct ctx *cx, const struct pin_body *in, struct order *o)
 {
-    struct saga_input step = {.step = PINNED};
+    struct saga_input step = {.step = PINNED, .by = in->payment_id};
+    bool before = uuid_eq(o->payment_id, in->payment_id);
 
     if (!uuid_eq(o->customer_id, in->customer_id))
         return fail(cx, ERR_NOT_FOUND, "not the order of this customer");
     if (o->total_won != in->amount_won)
         return fail(cx, ERR_PAYMENT_AMOUNT, "order of %" PRId64 " won, not %" PRId64, o->total_won,
                     in->amount_won);
-    if (uuid_eq(o->payment_id, in->payment_id)) {
-        return o->status == CONFIRMING
-                   ? ERR_OK
-                   : fail(cx, ERR_ORDER_STATE, "pinned before, now %s", status_names[o->status]);
-    }
+    if (before && o->status == CONFIRMING)
+        return ERR_OK;
+    if (!before && !uuid_is_nil(o->payment_id)) /* another's came later */
+        TRY(has_pinned(cx, o, in->payment_id, &before));
+    if (before)
+        return fail(cx, ERR_ORDER_STATE, "pinned before, now %s", status_names[o->status]);
     if (MUTANT(MUTANT_NOT_PINNED))
         return ERR_OK;
     o->payment_id = in->payment_id;

@@ -385,7 +385,7 @@ static enum err write_history(struct ctx *cx, const struct order *o, int from,
         " by_id, reason, trace_id, at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         ARGS(db_uuid(o->order_id), db_int(o->history_n), db_str(str_from(step_names[in->step])),
              db_str(str_from(status_names[from])), db_str(str_from(status_names[o->status])),
-             db_int(facts), db_int(by), db_uuid(cx->caller.user_id),
+             db_int(facts), db_int(by), db_uuid(uuid_is_nil(in->by) ? cx->caller.user_id : in->by),
              db_str(in->reason.n ? in->reason : STR_NONE), db_str(trace_hex(cx)),
              db_int(ctx_now(cx))));
 }

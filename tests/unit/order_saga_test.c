@@ -182,7 +182,11 @@ static void a_declined_payment_does_not_pin_again(void)
     CHECK(said("ORDER_STATE"));
     CHECK_STATUS(id, AWAITING_PAYMENT);
     CHECK_INT(pin(id, w.customer, next, 23000), 200);
+    CHECK_INT(pin(id, w.customer, declined, 23000), 409); /* nor does it take the pin away */
     payment_says("payment.declined", id, next, 0);
+    CHECK_STATUS(id, AWAITING_PAYMENT);
+    CHECK_INT(pin(id, w.customer, declined, 23000), 409); /* whoever came and went meanwhile */
+    CHECK(said("ORDER_STATE"));
     pass(9 * US_PER_MIN);
     CHECK_STATUS(id, EXPIRED);
     world_close();
