@@ -219,7 +219,7 @@ static enum err show_store(struct ctx *cx, struct cart *c)
         return ERR_OK;
     c->store_name = c->store.name;
     c->delivery_fee_won = c->store.delivery_fee_won;
-    c->minimum_order_won = c->store.minimum_order_won;
+    c->minimum_order_won = store_copy_minimum_won(&c->store);
     enum err e = store_copy_open(cx, &c->store, ctx_now(cx));
     if (e == ERR_STORE_CLOSED || e == ERR_GONE)
         add_notice(cx, c, STR("STORE_CLOSED"));

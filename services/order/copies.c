@@ -6,6 +6,9 @@
 #include "data/hours.h"
 #include "data/json.h"
 
+/* Toss takes no card for less (BELOW_MINIMUM_AMOUNT): such an order could never be paid. */
+#define CARD_MIN_WON 100
+
 #define ITEMS_MAX 3000 /* more than an event has room for */
 
 struct hours_box { /* the JSON list needs a name to be decoded under */
@@ -155,6 +158,13 @@ enum err store_copy_open(struct ctx *cx, const struct store_copy *s, int64_t us)
 
 /* To the customer, as the store service reckons it: the distance on a store's card and its zone
  * agree. */
+int64_t store_copy_minimum_won(const struct store_copy *s)
+{
+    int64_t card_won = CARD_MIN_WON - s->delivery_fee_won;
+
+    return s->minimum_order_won > card_won ? s->minimum_order_won : card_won;
+}
+
 int64_t store_copy_distance_m(const struct store_copy *s, int64_t latitude, int64_t longitude)
 {
     return distance_m(s->latitude, s->longitude, latitude, longitude);

@@ -26,6 +26,8 @@ extern const struct field store_copy_fields[], menu_copy_fields[];
 enum err store_copy_open(struct ctx *cx, const struct store_copy *s, int64_t us) MUST_USE;
 int64_t store_copy_distance_m(const struct store_copy *s, int64_t latitude,
                               int64_t longitude); /* millionths */
+/* What the items must come to: what the store says, and with its fee what a card can be charged. */
+int64_t store_copy_minimum_won(const struct store_copy *s);
 enum err on_store_changed(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
 enum err on_menu_changed(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
 extern const struct field store_changed_fields[], menu_changed_fields[];

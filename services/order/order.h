@@ -87,7 +87,7 @@ struct order {
     struct uuid order_id, customer_id, store_id, owner_id, payment_id, cart_id;
     struct str number, store_name, address, request_message, request_key;
     int status;
-    int payment_status; /* worked out by order_show; not a column */
+    int payment_status; /* worked out; not a column */
     int64_t items_won, delivery_fee_won, total_won, captured_won, refunded_won;
     int64_t
         late_won; /* part of captured_won that came too late to pay for the order; it goes back */

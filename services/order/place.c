@@ -6,9 +6,6 @@
 #include "base/money.h"
 #include "data/json.h"
 
-/* Toss takes no card for less (BELOW_MINIMUM_AMOUNT): such an order could never be paid. */
-#define CARD_MIN_WON 100
-
 struct place {
     struct uuid address_id;
     struct str request_message;
@@ -72,12 +69,6 @@ static enum err price_lines(struct ctx *cx, const struct cart *c, struct order *
     return ERR_OK;
 }
 
-static enum err too_little(struct ctx *cx, int64_t won, int64_t minimum_won)
-{
-    cx->story.public_extra = arena_printf(cx->arena, "\"minimumOrderWon\":%" PRId64, minimum_won);
-    return fail(cx, ERR_STORE_MINIMUM, "%" PRId64 " of %" PRId64, won, minimum_won);
-}
-
 static enum err check_store(struct ctx *cx, const struct store_copy *s, const struct address *a,
                             const struct order *o)
 {
@@ -86,8 +77,13 @@ static enum err check_store(struct ctx *cx, const struct store_copy *s, const st
     if (away_m > s->radius_m)
         return fail(cx, ERR_STORE_ZONE, "%" PRId64 " m away, delivers %" PRId64, away_m,
                     s->radius_m);
-    return o->items_won < s->minimum_order_won ? too_little(cx, o->items_won, s->minimum_order_won)
-                                               : ERR_OK;
+    int64_t minimum_won = store_copy_minimum_won(s);
+    if (o->items_won < minimum_won) {
+        cx->story.public_extra =
+            arena_printf(cx->arena, "\"minimumOrderWon\":%" PRId64, minimum_won);
+        return fail(cx, ERR_STORE_MINIMUM, "%" PRId64 " of %" PRId64, o->items_won, minimum_won);
+    }
+    return ERR_OK;
 }
 
 static enum err check_expected(struct ctx *cx, const struct place *in, const struct order *o)
@@ -128,8 +124,6 @@ static enum err draft(struct ctx *cx, const struct place *in, const struct cart 
     TRY(check_store(cx, store, a, &o));
     if (money_add(o.items_won, o.delivery_fee_won, &o.total_won) != ERR_OK)
         return fail(cx, ERR_AMOUNT_OVERFLOW, "total");
-    if (o.total_won < CARD_MIN_WON)
-        return too_little(cx, o.total_won, CARD_MIN_WON);
     TRY(check_expected(cx, in, &o));
     o.address = address_text(cx, a);
     *ret = o;

@@ -6,6 +6,7 @@
 
 #define PLACES 512 /* two that wait at the same one wake each other */
 #define LOOK_US (200 * US_PER_MS)
+#define DRAIN_LOOK_US (250 * US_PER_MS) /* a process that stops lets nobody wait for longer */
 
 static struct {
     pthread_mutex_t lock;
@@ -58,21 +59,35 @@ bool order_is_under_way(const struct order *o)
     return o->status == STOCK_PENDING || o->status == CONFIRMING || o->status == CANCELLING;
 }
 
+/* Until then, until the order moves, or until the platform stops. */
+static void wait_until(const struct platform *p, struct uuid order_id, uint64_t turn, int64_t until)
+{
+    int64_t now = clock_monotonic_us();
+
+    while (now < until && waiting_turn(order_id) == turn && !platform_is_draining(p)) {
+        waiting_until(order_id, turn, now + DRAIN_LOOK_US < until ? now + DRAIN_LOOK_US : until);
+        now = clock_monotonic_us();
+    }
+}
+
 /* Without threads nobody would answer. */
 enum err order_wait(struct ctx *cx, uint64_t turn, int seconds, struct order *o)
 {
+    const struct platform *p = svc_platform(cx->svc);
     int64_t began = clock_monotonic_us(), now = began, until = began + seconds * US_PER_S;
     bool waits = seconds > 0 && !cx->clock->is_virtual;
 
+    if (cx->deadline_us && until > cx->deadline_us - US_PER_S)
+        until = cx->deadline_us - US_PER_S;
     do {
         int64_t pause_us = (now - began) / 4;
         int64_t look = now + (pause_us < LOOK_US ? LOOK_US : pause_us);
         if (waits)
-            waiting_until(o->order_id, turn, look < until ? look : until);
+            wait_until(p, o->order_id, turn, look < until ? look : until);
         turn = waiting_turn(o->order_id);
         TRY(order_load_again(cx, o));
         now = clock_monotonic_us();
-    } while (waits && order_is_under_way(o) && now < until && ctx_left_ms(cx, 1000) > 0);
+    } while (waits && order_is_under_way(o) && now < until && !platform_is_draining(p));
     return ERR_OK;
 }
 

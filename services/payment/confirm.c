@@ -178,6 +178,7 @@ static enum err answer_refused(struct ctx *cx, const struct confirm *in, enum er
     struct story why = cx->story;
     struct payment p = {0};
 
+    cx->story = (struct story){0};
     db_rollback(cx);
     TRY(db_begin(cx));
     enum err e = find_by_key(cx, in->payment_key, &p);
@@ -187,7 +188,6 @@ static enum err answer_refused(struct ctx *cx, const struct confirm *in, enum er
     }
     TRY(e);
     TRY(db_commit(cx));
-    cx->story = (struct story){0};
     return answer_again(cx, in, &p, rp);
 }
 

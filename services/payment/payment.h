@@ -92,7 +92,7 @@ void provider_cancel(struct ctx *cx, const struct payment *p, const struct refun
 
 /* settle.c: the ends of a payment; each opens and commits its own transaction and is harmless when
  * repeated. */
-/* *p is CAPTURED afterwards if it was this call that ended it, and as before otherwise. */
+/* *p is what was written when nobody interfered; as before when it has to be looked up. */
 enum err settle_captured(struct ctx *cx, struct payment *p,
                          const struct toss_payment *answer) MUST_USE;
 enum err settle_failed(struct ctx *cx, const struct payment *p, struct str code,

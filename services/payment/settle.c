@@ -37,9 +37,14 @@ static struct str last_four(struct str number)
     return number.n >= 4 ? (struct str){number.p + number.n - 4, 4} : number;
 }
 
+static struct str or_none(struct str s)
+{
+    return s.n ? s : STR_NONE;
+}
+
 static struct db_value or_null(struct str s)
 {
-    return db_str(s.n ? s : STR_NONE);
+    return db_str(or_none(s));
 }
 
 /* With the amount that was captured, which is the one agreed, or another. ret_changed NULL: it is
@@ -102,10 +107,10 @@ enum err settle_captured(struct ctx *cx, struct payment *p, const struct toss_pa
     }
     TRY(e);
     p->status = CAPTURED;
-    p->method = a->method;
-    p->card_company = a->card_company;
-    p->card_last4 = last_four(a->card_number);
-    p->receipt_url = a->receipt_url;
+    p->method = or_none(a->method);
+    p->card_company = or_none(a->card_company);
+    p->card_last4 = or_none(last_four(a->card_number));
+    p->receipt_url = or_none(a->receipt_url);
     p->approved_at = a->approved_at;
     return ERR_OK;
 }

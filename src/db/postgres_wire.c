@@ -386,7 +386,9 @@ static enum err exchange(struct ctx *cx, struct pg_connection *c, struct pg_aske
     c->n_ahead = 0;
     if (a.failure)
         e = failure_of(cx, c, &a, is_asked(a.fault, asked, n));
-    else if (a.surprise)
+    /* Answers come in order: what was not as expected came first, and the failure may follow from
+     * it. */
+    if (a.surprise && (!a.failure || e == ERR_DUPLICATE || e == ERR_CONSTRAINT))
         e = db_unexpected(cx, a.surprise->sql);
     if (e == ERR_OK && ret) {
         *ret = a.result;

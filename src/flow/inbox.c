@@ -232,36 +232,56 @@ static bool is_first_of_key(const struct event *const *events, size_t at)
 
 /* Decodes all of them and makes the reads that their effects begin with. */
 static enum err prepare(struct ctx *cx, const struct consumer *consumers,
-                        const struct event *const *events, size_t n, bool ahead, void **ret)
+                        const struct event *const *events, size_t n, void **ret)
 {
     struct reads reads = {0};
 
     for (size_t i = 0; i < n; i++) {
         const struct consumer *c = find(consumers, events[i]->type);
         TRY(decode(cx, c, events[i], &ret[i]));
-        if (ahead && c->ahead && is_first_of_key(events, i))
+        if (c->ahead && is_first_of_key(events, i))
             c->ahead(cx, ret[i], &reads);
     }
     return reads_make(cx, &reads);
 }
 
-/* At most TAKE_MAX, each with a consumer. */
-static enum err apply_new(struct ctx *cx, const struct consumer *consumers,
-                          const struct event *const *events, size_t n, bool one_by_one)
+/* At most TAKE_MAX, each with a consumer; all of them are new, as far as anybody knows. */
+static enum err apply_together(struct ctx *cx, const struct consumer *consumers,
+                               const struct event *const *events, size_t n)
 {
-    struct list taken = {NULL, 0};
     void *data[TAKE_MAX];
-    bool any_parked = false;
 
-    TRY(one_by_one ? take_new(cx, events, n, &taken) : take_all(cx, events, n));
+    TRY(take_all(cx, events, n));
     if (MUTANT(MUTANT_INBOX_FIRST)) {
         TRY(db_commit(cx));
         TRY(db_begin(cx));
     }
-    TRY(prepare(cx, consumers, events, n, !one_by_one, data));
+    TRY(prepare(cx, consumers, events, n, data));
     for (size_t i = 0; i < n; i++)
-        if (!one_by_one || is_new(&taken, events[i], &any_parked))
-            TRY(apply_traced(cx, find(consumers, events[i]->type), events[i], data[i], any_parked));
+        TRY(apply_traced(cx, find(consumers, events[i]->type), events[i], data[i], false));
+    return ERR_OK;
+}
+
+/* The same of any: those that are new. */
+static enum err apply_new(struct ctx *cx, const struct consumer *consumers,
+                          const struct event *const *events, size_t n)
+{
+    struct list taken = {NULL, 0};
+    bool any_parked = false;
+
+    TRY(take_new(cx, events, n, &taken));
+    if (MUTANT(MUTANT_INBOX_FIRST)) {
+        TRY(db_commit(cx));
+        TRY(db_begin(cx));
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct consumer *c = find(consumers, events[i]->type);
+        void *data = NULL;
+        if (!is_new(&taken, events[i], &any_parked))
+            continue;
+        TRY(decode(cx, c, events[i], &data));
+        TRY(apply_traced(cx, c, events[i], data, any_parked));
+    }
     return ERR_OK;
 }
 
@@ -298,7 +318,8 @@ static enum err apply_in_transaction(struct ctx *cx, const struct consumer *cons
         if (inbox_wants(cx, consumers, &events[i]))
             wanted[n_wanted++] = &events[i];
         if (n_wanted == TAKE_MAX || (n_wanted && i + 1 == n)) {
-            TRY(apply_new(cx, consumers, wanted, n_wanted, one_by_one));
+            TRY(one_by_one ? apply_new(cx, consumers, wanted, n_wanted)
+                           : apply_together(cx, consumers, wanted, n_wanted));
             n_wanted = 0;
         }
     }

@@ -14,7 +14,7 @@
 #define MARK_TRIES 8
 #define ORPHAN_US (3 * US_PER_S)
 #define WHOLE_US US_PER_S          /* from a look at all rows to the next */
-#define BEGIN_US (250 * US_PER_MS) /* what commits faster is never behind where a look begins */
+#define BEGIN_US (250 * US_PER_MS) /* what commits faster is not behind where a look begins */
 
 struct outbox_row {
     int64_t seq, aggregate_seq, time_us;
@@ -118,8 +118,8 @@ static enum err take(struct ctx *cx, int64_t begin, struct list *ret)
         " and m.aggregate_seq > o.aggregate_seq and m.published_at is null and m.writer = $2))"
         " order by o.seq limit " BATCH ")"
         " select seq, event_id, type, aggregate_id, aggregate_seq, time_us, traceparent, data,"
-        " exists (select 1 from outbox b where b.aggregate_id = w.aggregate_id"
-        " and b.aggregate_seq = w.aggregate_seq - 1 and b.seq <= $4 and b.published_at is null)"
+        " coalesce((select 1 from outbox b where b.aggregate_id = w.aggregate_id"
+        " and b.aggregate_seq = w.aggregate_seq - 1 and b.seq <= $4 and b.published_at is null), 0)"
         " as is_behind"
         " from outbox w where seq in (select seq from (select seq,"
         " sum(size) over (order by seq) - size as before from mine) as sized where before < $1)"
@@ -137,26 +137,24 @@ static bool any_is_behind(const struct list *rows)
 }
 
 /* Behind where the last looks ended; all there is once a second, and where an order demands it. */
-static enum err look(struct ctx *cx, struct relay *r, struct list *ret)
+static enum err look(struct ctx *cx, const struct relay *r, struct list *ret, bool *ret_whole)
 {
     int64_t now = ctx_now(cx);
 
-    if (now >= r->whole_us && now - r->whole_us < WHOLE_US) {
+    *ret_whole = now < r->whole_us || now - r->whole_us >= WHOLE_US;
+    if (!*ret_whole) {
         TRY(take(cx, r->begin, ret));
         if (!any_is_behind(ret))
             return ERR_OK;
         *ret = (struct list){NULL, 0};
+        *ret_whole = true;
     }
-    TRY(take(cx, 0, ret));
-    r->whole_us = now;
-    return ERR_OK;
+    return take(cx, 0, ret);
 }
 
 /* Everything up to `last` has been seen. Others may commit a lower number a moment later. */
-static void move_on(struct ctx *cx, struct relay *r, int64_t last)
+static void move_on(struct relay *r, int64_t now, int64_t last)
 {
-    int64_t now = ctx_now(cx);
-
     if (last > r->last)
         r->last = last;
     if (now >= r->moved_us && now - r->moved_us < BEGIN_US)
@@ -166,17 +164,31 @@ static void move_on(struct ctx *cx, struct relay *r, int64_t last)
     r->moved_us = now;
 }
 
+/* What a look at all rows says of the next one. Nothing behind where looks begin: numbers may have
+ * begun anew, when the table was empty or the server is another. */
+static void note_whole(struct relay *r, int64_t now, int64_t last, bool more)
+{
+    if (!more && last <= r->begin)
+        r->begin = r->next_begin = r->last = 0;
+    r->whole_us = more ? 0 : now;
+}
+
 enum err outbox_relay(struct ctx *cx, struct relay *r, struct bus *bus, size_t *ret_n,
                       bool *ret_more)
 {
     struct list rows = {NULL, 0};
+    int64_t now = ctx_now(cx);
     size_t bytes = 0;
+    bool whole;
 
     *ret_n = 0;
     *ret_more = false;
-    TRY(look(cx, r, &rows));
-    if (rows.n == 0)
+    TRY(look(cx, r, &rows, &whole));
+    if (rows.n == 0) {
+        if (whole)
+            note_whole(r, now, 0, false);
         return ERR_OK;
+    }
 
     struct event *events = arena_array(cx->arena, rows.n, sizeof *events);
     for (size_t i = 0; i < rows.n; i++) {
@@ -204,9 +216,12 @@ enum err outbox_relay(struct ctx *cx, struct relay *r, struct bus *bus, size_t *
     /* The next round reads what is durable: without this it would find, and publish, these again.
      */
     TRY(db_durable(cx));
-    move_on(cx, r, LIST_AT(struct outbox_row, rows, rows.n - 1)->seq);
     *ret_n = rows.n;
     *ret_more = rows.n == RELAY_BATCH || bytes >= RELAY_CHARS;
+    int64_t last = LIST_AT(struct outbox_row, rows, rows.n - 1)->seq;
+    move_on(r, now, last);
+    if (whole)
+        note_whole(r, now, last, *ret_more);
     return ERR_OK;
 }
 

@@ -2,8 +2,8 @@
  * outbox.h -- an event is written in the transaction of the change it tells of; the relay publishes
  * it later.
  *
- * Rows are chosen by "not yet published", never by "greater than the last", because sequences are
- * not in commit order on every engine. Sequence numbers are contiguous per aggregate.
+ * Rows are chosen by "not yet published", never only by "greater than the last", because sequences
+ * are not in commit order on every engine. Sequence numbers are contiguous per aggregate.
  */
 #pragma once
 
@@ -16,11 +16,12 @@ enum err outbox_append(struct ctx *cx, const char *type, struct uuid aggregate_i
 /*
  * How far a relay has come; all zero at first. Rows that were marked stay in the index of those
  * that wait until the server cleans it, so a look begins behind them: at a number that was reached
- * a moment ago, since lower ones may be committed late. Once a second it begins at the first.
+ * a moment ago, since lower ones may be committed late. Once a second, and until all that it finds
+ * then is published, it begins at the first.
  */
 struct relay {
     int64_t begin, next_begin, last; /* numbers of rows: of a look, of later ones, of the newest */
-    int64_t moved_us, whole_us;      /* when `begin` moved; when a look began at the first row */
+    int64_t moved_us, whole_us;      /* when `begin` moved; when a look found all there was */
 };
 /*
  * Publishes one batch; *ret_n is how many, *ret_more that there may be others. ERR_UNAVAILABLE: the

@@ -198,13 +198,15 @@ void cluster_done(struct cluster *c, const struct cluster_turn *turn, int64_t no
         metric_add(c->put_out, 1);
 }
 
-void cluster_reached(struct cluster *c, const struct cluster_turn *turn)
+void cluster_reached(struct cluster *c, struct cluster_turn *turn)
 {
-    pthread_mutex_lock(&c->lock);
     struct target *t = &c->targets[turn->slot];
-    if (turn->is_probe && t->was_refused && t->generation == turn->generation) {
-        t->failures = 0;
-        t->out_us = 0;
+
+    pthread_mutex_lock(&c->lock);
+    if (turn->is_probe && t->was_refused) {
+        t->failures = FAILURES_UNTIL_OUT - 1;
+        t->is_probed = false;
+        turn->is_probe = false;
     }
     pthread_mutex_unlock(&c->lock);
 }

@@ -69,9 +69,9 @@ enum cluster_outcome {
 };
 void cluster_done(struct cluster *c, const struct cluster_turn *turn, int64_t now_us,
                   enum cluster_outcome outcome);
-/* Somebody listens there: a target that was out because nobody did is back at once, however long
- * this request may take. */
-void cluster_reached(struct cluster *c, const struct cluster_turn *turn);
+/* Somebody listens there. A target where the last time nobody did is back at once, on trial: others
+ * need not wait for this request, and the next failure puts it out again. */
+void cluster_reached(struct cluster *c, struct cluster_turn *turn);
 /* Does the slot still belong to that target? */
 bool cluster_is_current(struct cluster *c, const struct cluster_turn *turn);
 

@@ -228,7 +228,8 @@ void work_count(struct work *w)
     /* What is shed is counted, not told one by one: that would cost more than the answer. */
     bool is_ours = status >= 500 && !w->is_shed;
     bool each = w->platform->options.log_requests;
-    if (is_ours || took_us > SLOW_REQUEST_US || each)
+    int64_t patience_us = w->bound && work_waits(w) ? w->rq.wait_s * US_PER_S : 0;
+    if (is_ours || took_us > SLOW_REQUEST_US + patience_us || each)
         (each ? log_work_each : log_work)(&w->cx, http_method_names[w->rq.head->method],
                                           w->bound ? str_from(w->bound->route->path) : STR("-"),
                                           w->result, status, took_us);

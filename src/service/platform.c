@@ -54,6 +54,11 @@ void svc_wake(struct svc *svc)
     pump_ring(svc);
 }
 
+bool platform_is_draining(const struct platform *p)
+{
+    return p->is_draining;
+}
+
 const struct platform_options *platform_options(const struct platform *p)
 {
     return &p->options;

@@ -13,6 +13,7 @@
  */
 #define BEGIN_DELAY_MAX_US (200 * US_PER_MS)
 #define FINISH_DELAY_MAX_US (5 * US_PER_S)
+#define PREFER_DELAY_MAX_US (50 * US_PER_MS)
 #define SAY_EVERY_US US_PER_S
 
 bool work_waits(const struct work *w)
@@ -55,7 +56,12 @@ static void say(struct work *w, int64_t waits_us)
 enum err shed(struct work *w)
 {
     const struct platform *p = w->platform;
-    bool begins = w->bound->route->flags & BEGINS;
+    unsigned flags = w->bound->route->flags;
+    bool begins = flags & BEGINS;
+
+    /* Who only prefers to wait is not made to, nor refused, because others do. */
+    if (work_waits(w) && !(flags & CALLS_OUT) && delay_us(p->waiting) > PREFER_DELAY_MAX_US)
+        w->rq.wait_s = 0;
     int64_t waits_us = delay_us(pool_of(w));
 
     if (begins) {

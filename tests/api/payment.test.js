@@ -94,7 +94,7 @@ describe('the answer', () => {
 
   test('that the provider takes its time for is waited for by who wants to', async () => {
     const order = await till.order();
-    await till.faults({ delayMs: 2500 });
+    await till.faults({ delayMs: 4000 });
     const confirming = till.confirm(order, await till.authorize(order));
     await till.reaches(order, 'CONFIRMING');
     const now = await look(order);

@@ -438,6 +438,14 @@ static void expectations(void)
         CHECK_INT(count_things(&w.cx), 1);
     }
     CHECK_INT(db_begin(&w.cx), ERR_OK);
+    enum err e = expect_amount(&w.cx, 1, "z");
+    if (e == ERR_OK) /* what comes after it may fail because of it */
+        e = add_thing(&w.cx, "a");
+    if (e == ERR_OK)
+        e = db_commit(&w.cx);
+    CHECK_INT(e, ERR_CONFLICT);
+    db_rollback(&w.cx);
+    CHECK_INT(db_begin(&w.cx), ERR_OK);
     CHECK_INT(db_savepoint(&w.cx, "one"), ERR_OK);
     CHECK_INT(expect_amount(&w.cx, 2, "a"), ERR_CONFLICT); /* in a savepoint at once */
     db_rollback(&w.cx);

@@ -131,9 +131,13 @@ static void who_listens_again_is_back_before_it_has_answered(void)
     CHECK_INT(cluster_take(c, now, 0, &probe), CLUSTER_TURN);
     CHECK_INT(cluster_take(c, now, 0, &other), CLUSTER_NOBODY);
     cluster_reached(c, &probe);
+    CHECK_INT(once(c, now, CLUSTER_FAILED), 1); /* on trial: once is enough */
+    CHECK_INT(once(c, now, CLUSTER_GOOD), 0);
+    now += US_PER_S;
+    CHECK_INT(once(c, now, CLUSTER_GOOD), 1); /* the first request is still under way */
     CHECK_INT(once(c, now, CLUSTER_GOOD), 1);
-    cluster_done(c, &probe, now, CLUSTER_GOOD);
-    for (int i = 0; i < 5; i++)
+    cluster_done(c, &probe, now, CLUSTER_FAILED);
+    for (int i = 0; i < 4; i++)
         CHECK_INT(once(c, now, CLUSTER_FAILED), 1);
     now += US_PER_S;
     CHECK_INT(cluster_take(c, now, 0, &probe), CLUSTER_TURN);

@@ -262,6 +262,44 @@ static void a_row_that_was_committed_late_is_found_within_a_second(void)
     teardown();
 }
 
+/* As when everything that was published has been swept away, or the server is a restored one. */
+static void numbers_may_begin_anew(void)
+{
+    look_from_behind();
+    CHECK_INT(db_begin(&w.cx), ERR_OK);
+    CHECK_INT(db_exec(&w.cx, "delete from outbox", NO_ARGS), ERR_OK);
+    CHECK_INT(db_commit(&w.cx), ERR_OK);
+    w.clock.virtual_us += US_PER_S;
+    CHECK_INT(relayed(), 0); /* an idle look */
+    w.clock.virtual_us += 10 * US_PER_MS;
+    append(20, 1);
+    CHECK_INT(count("select max(seq) from outbox"), 1);
+    CHECK_INT(relayed(), 1);
+    teardown();
+}
+
+/* What another process has left: as much as there is, one batch after another. */
+static void a_backlog_behind_is_published_at_once(void)
+{
+    look_from_behind();
+    w.relay.begin = w.relay.next_begin = w.relay.last = 1000;
+    CHECK_INT(db_begin(&w.cx), ERR_OK);
+    for (int i = 1; i <= 600; i++)
+        CHECK_INT(db_exec(&w.cx,
+                          "insert into outbox (seq, event_id, type, aggregate_id, aggregate_seq,"
+                          " time_us, traceparent, data, writer)"
+                          " values ($1, $2, 'order.noted', $3, $4, 1, '', '{\"n\":1}', $5)",
+                          ARGS(db_int(100 + i), db_uuid(uuid_v7(i * US_PER_S, &w.rng)),
+                               db_uuid(key_of(50)), db_int(i), db_uuid(key_of(77)))),
+                  ERR_OK);
+    CHECK_INT(db_commit(&w.cx), ERR_OK);
+    w.clock.virtual_us += US_PER_S;
+    CHECK_INT(relayed(), 256);
+    CHECK_INT(relayed(), 256);
+    CHECK_INT(relayed(), 88);
+    teardown();
+}
+
 /* Another process has numbered it and not published it; its follower is ours. */
 static void a_row_behind_goes_before_what_follows_it(void)
 {
@@ -699,6 +737,8 @@ int main(void)
 {
     RUN(outbox_numbers_and_publishes);
     RUN(a_row_that_was_committed_late_is_found_within_a_second);
+    RUN(numbers_may_begin_anew);
+    RUN(a_backlog_behind_is_published_at_once);
     RUN(a_row_behind_goes_before_what_follows_it);
     RUN(a_backlog_of_large_events_is_relayed_in_parts);
 #ifdef JUMUN_FAULTS
