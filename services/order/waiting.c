@@ -60,11 +60,11 @@ bool order_is_under_way(const struct order *o)
 }
 
 /* Until then, until the order moves, or until the platform stops. */
-static void wait_until(const struct platform *p, struct uuid order_id, uint64_t turn, int64_t until)
+static void wait_until(const struct svc *svc, struct uuid order_id, uint64_t turn, int64_t until)
 {
     int64_t now = clock_monotonic_us();
 
-    while (now < until && waiting_turn(order_id) == turn && !platform_is_draining(p)) {
+    while (now < until && waiting_turn(order_id) == turn && !svc_is_stopping(svc)) {
         waiting_until(order_id, turn, now + DRAIN_LOOK_US < until ? now + DRAIN_LOOK_US : until);
         now = clock_monotonic_us();
     }
@@ -73,7 +73,6 @@ static void wait_until(const struct platform *p, struct uuid order_id, uint64_t 
 /* Without threads nobody would answer. */
 enum err order_wait(struct ctx *cx, uint64_t turn, int seconds, struct order *o)
 {
-    const struct platform *p = svc_platform(cx->svc);
     int64_t began = clock_monotonic_us(), now = began, until = began + seconds * US_PER_S;
     bool waits = seconds > 0 && !cx->clock->is_virtual;
 
@@ -83,11 +82,11 @@ enum err order_wait(struct ctx *cx, uint64_t turn, int seconds, struct order *o)
         int64_t pause_us = (now - began) / 4;
         int64_t look = now + (pause_us < LOOK_US ? LOOK_US : pause_us);
         if (waits)
-            wait_until(p, o->order_id, turn, look < until ? look : until);
+            wait_until(cx->svc, o->order_id, turn, look < until ? look : until);
         turn = waiting_turn(o->order_id);
         TRY(order_load_again(cx, o));
         now = clock_monotonic_us();
-    } while (waits && order_is_under_way(o) && now < until && !platform_is_draining(p));
+    } while (waits && order_is_under_way(o) && now < until && !svc_is_stopping(cx->svc));
     return ERR_OK;
 }
 

@@ -46,17 +46,12 @@ void *svc_state(const struct svc *svc)
 
 bool svc_is_stopping(const struct svc *svc)
 {
-    return svc->stop;
+    return svc->stop || svc->platform->is_draining;
 }
 
 void svc_wake(struct svc *svc)
 {
     pump_ring(svc);
-}
-
-bool platform_is_draining(const struct platform *p)
-{
-    return p->is_draining;
 }
 
 const struct platform_options *platform_options(const struct platform *p)

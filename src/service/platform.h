@@ -66,7 +66,6 @@ enum err platform_start(struct ctx *cx, const struct platform_options *options,
 void platform_stop(struct platform *p, int timeout_ms); /* drains; then closes everything */
 
 const struct platform_options *platform_options(const struct platform *p);
-bool platform_is_draining(const struct platform *p); /* it stops: nobody is to wait for long */
 int platform_port(const struct platform *p, int listener); /* 0: public, 1: internal, 2: toss */
 /* When the listener that was silent for longest last came round, monotonic; each that is not stuck
  * does four times a second. After platform_start, before platform_stop. */
