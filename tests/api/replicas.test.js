@@ -113,6 +113,7 @@ test('that they meet is no error', options, async () => {
   const ordering = async (n) => {
     const p = replicas[n % 3], q = replicas[(n + 1) % 3], as = await p.login(`customer${n}`);
     for (let i = 0; i < 12; i++) {
+      await p.delete('/v1/cart', { as }); // the last order may not have heard that it is paid, and a line has a limit
       const added = await p.addToCart(as, 1 + 5 * (n % 5), 6, 9, { replace: true });
       assert.equal(added.status, 201, JSON.stringify(added.body));
       const placed = await p.place(as, n);
