@@ -156,8 +156,6 @@ enum err store_copy_open(struct ctx *cx, const struct store_copy *s, int64_t us)
     return hours_open_at(box.hours, us) ? ERR_OK : fail(cx, ERR_STORE_CLOSED, "outside its hours");
 }
 
-/* To the customer, as the store service reckons it: the distance on a store's card and its zone
- * agree. */
 int64_t store_copy_minimum_won(const struct store_copy *s)
 {
     int64_t card_won = CARD_MIN_WON - s->delivery_fee_won;
@@ -165,6 +163,8 @@ int64_t store_copy_minimum_won(const struct store_copy *s)
     return s->minimum_order_won > card_won ? s->minimum_order_won : card_won;
 }
 
+/* To the customer, as the store service reckons it: the distance on a store's card and its zone
+ * agree. */
 int64_t store_copy_distance_m(const struct store_copy *s, int64_t latitude, int64_t longitude)
 {
     return distance_m(s->latitude, s->longitude, latitude, longitude);

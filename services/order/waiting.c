@@ -41,33 +41,25 @@ uint64_t waiting_turn(struct uuid order_id)
     return turn;
 }
 
-void waiting_until(struct uuid order_id, uint64_t turn, int64_t until_us)
-{
-    const struct timespec until = {.tv_sec = until_us / US_PER_S,
-                                   .tv_nsec = until_us % US_PER_S * 1000};
-    size_t at = place_of(order_id);
-
-    pthread_mutex_lock(&places.lock);
-    while (places.turns[at] == turn)
-        if (pthread_cond_timedwait(&places.moved[at], &places.lock, &until) != 0)
-            break;
-    pthread_mutex_unlock(&places.lock);
-}
-
 bool order_is_under_way(const struct order *o)
 {
     return o->status == STOCK_PENDING || o->status == CONFIRMING || o->status == CANCELLING;
 }
 
-/* Until then, until the order moves, or until the platform stops. */
+/* Until then (monotonic), until the order moves here, or until the platform stops. */
 static void wait_until(const struct svc *svc, struct uuid order_id, uint64_t turn, int64_t until)
 {
+    size_t at = place_of(order_id);
     int64_t now = clock_monotonic_us();
 
-    while (now < until && waiting_turn(order_id) == turn && !svc_is_stopping(svc)) {
-        waiting_until(order_id, turn, now + DRAIN_LOOK_US < until ? now + DRAIN_LOOK_US : until);
-        now = clock_monotonic_us();
+    pthread_mutex_lock(&places.lock);
+    for (; places.turns[at] == turn && now < until && !svc_is_stopping(svc);
+         now = clock_monotonic_us()) {
+        int64_t look = now + DRAIN_LOOK_US < until ? now + DRAIN_LOOK_US : until;
+        const struct timespec t = {.tv_sec = look / US_PER_S, .tv_nsec = look % US_PER_S * 1000};
+        pthread_cond_timedwait(&places.moved[at], &places.lock, &t);
     }
+    pthread_mutex_unlock(&places.lock);
 }
 
 /* Without threads nobody would answer. */

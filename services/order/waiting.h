@@ -5,10 +5,6 @@
 
 /* Taken before the order is looked at: what moves later ends a wait for this turn at once. */
 uint64_t waiting_turn(struct uuid order_id);
-/* Until the order moved after that turn, or until then (monotonic). It may wake without cause, and
- * in another process it may move unheard: look at the order afterwards, and again. */
-void waiting_until(struct uuid order_id, uint64_t turn, int64_t until_us);
-
 /* It moves by itself, without the customer or the store: an answer of the stock or of the payment
  * is on its way. */
 bool order_is_under_way(const struct order *o);
