@@ -67,6 +67,7 @@ enum step {
     MONEY_BACK,
     STOCK_BACK,
     LATE_CAPTURED, /* found for a dead order; payment gives it back */
+    PAYMENT_OVER,  /* one that never pinned the order, and shall not any more */
     RESOLVED_PAID, /* by an operator, out of MANUAL_REVIEW */
     RESOLVED_CANCEL,
     RESOLVED_FAILED,
@@ -145,7 +146,7 @@ enum err guard_store(struct ctx *cx, const struct request *rq) MUST_USE;
 struct saga_input {
     enum step step;
     struct str reason; /* shown in the history; may be absent */
-    struct uuid by;    /* PINNED: the payment; nil: the caller */
+    struct uuid by;    /* PINNED, PAYMENT_OVER: the payment; nil: the caller */
     int64_t minutes;   /* OWNER_ACCEPTED, OWNER_DELAYED */
 };
 /*
@@ -165,6 +166,10 @@ extern const size_t order_saga_rows;
 /* Inside a transaction, harmless when repeated: the refund of what is left; the stock's release. */
 enum err order_ask_refund(struct ctx *cx, const struct order *o, struct str reason) MUST_USE;
 enum err order_ask_release(struct ctx *cx, const struct order *o) MUST_USE;
+
+/* pin.c: the history names the payments that have pinned the order or never shall. */
+enum err order_knows_payment(struct ctx *cx, const struct order *o, struct uuid payment_id,
+                             bool *ret) MUST_USE;
 
 /* cart.c, cart_items.c, cart_merge.c, place.c, read.c, live.c, board.c, pin.c, admin.c: handlers.
  */

@@ -21,14 +21,14 @@ const struct field order_status_fields[] = {
     F_END(struct order),
 };
 
-/* The order's history names the payments that have pinned it. */
-static enum err has_pinned(struct ctx *cx, const struct order *o, struct uuid payment_id, bool *ret)
+enum err order_knows_payment(struct ctx *cx, const struct order *o, struct uuid payment_id,
+                             bool *ret)
 {
     int64_t n = 0;
 
     TRY(db_int_of(cx, &n,
-                  "select count(*) from order_history where order_id = $1 and event = 'PINNED'"
-                  " and by_id = $2",
+                  "select count(*) from order_history where order_id = $1 and by_id = $2"
+                  " and event in ('PINNED', 'PAYMENT_OVER')",
                   ARGS(db_uuid(o->order_id), db_uuid(payment_id))));
     *ret = n > 0;
     return ERR_OK;
@@ -39,9 +39,9 @@ static enum err has_pinned(struct ctx *cx, const struct order *o, struct uuid pa
  * means that the first was declined and its event is still on the way: the new payment takes the
  * pin over, and what comes for the old one changes nothing.
  *
- * One that has pinned before gets the answer of before. Above all it does not pin again when it was
- * declined: that was told already, so nothing would end such a pin but the day of order.unknown.
- * Such a pin may have been on its way for so long that another payment has come and gone.
+ * One that is known already gets the answer of before. Above all it does not pin (again) when it is
+ * over: that was told already, so nothing would end such a pin but the day of order.unknown. Such a
+ * pin may have been on its way for so long that another payment has come and gone.
  */
 static enum err pin(struct ctx *cx, const struct pin_body *in, struct order *o)
 {
@@ -56,9 +56,10 @@ static enum err pin(struct ctx *cx, const struct pin_body *in, struct order *o)
     if (before && o->status == CONFIRMING)
         return ERR_OK;
     if (!before && !uuid_is_nil(o->payment_id)) /* another's came later */
-        TRY(has_pinned(cx, o, in->payment_id, &before));
+        TRY(order_knows_payment(cx, o, in->payment_id, &before));
     if (before)
-        return fail(cx, ERR_ORDER_STATE, "pinned before, now %s", status_names[o->status]);
+        return fail(cx, ERR_ORDER_STATE, "a payment that is known already, now %s",
+                    status_names[o->status]);
     if (MUTANT(MUTANT_NOT_PINNED))
         return ERR_OK;
     o->payment_id = in->payment_id;

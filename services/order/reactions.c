@@ -116,6 +116,23 @@ static enum err on_captured(struct ctx *cx, const struct event *e, const void *d
     return ERR_OK;
 }
 
+/*
+ * Not the one that has the pin. If it never had it, its pin may still be on its way, and nothing
+ * would tell again that it is over: noted, so that the order does not take it (pin.c).
+ */
+static enum err other_payment_over(struct ctx *cx, struct order *o, const struct money_moved *in)
+{
+    const struct saga_input over = {.step = PAYMENT_OVER, .reason = in->code, .by = in->payment_id};
+    bool is_known = false;
+
+    TRY(order_knows_payment(cx, o, in->payment_id, &is_known));
+    if (is_known)
+        return ERR_OK;
+    if (o->status == AWAITING_PAYMENT)
+        o->payment_id = in->payment_id;
+    return order_step(cx, o, &over);
+}
+
 static enum err on_declined(struct ctx *cx, const struct event *e, const void *data)
 {
     const struct money_moved *in = data;
@@ -125,7 +142,7 @@ static enum err on_declined(struct ctx *cx, const struct event *e, const void *d
     count_money(MONEY_DECLINED, 0);
     TRY(load(cx, in->order_id, &in->order, &o));
     if (!uuid_eq(o.payment_id, in->payment_id))
-        return ERR_OK; /* another payment has the pin by now */
+        return other_payment_over(cx, &o, in);
     return step(cx, &o, DECLINED, in->code);
 }
 

@@ -37,8 +37,9 @@ const char *const step_names[] = {
     "OWNER_DELIVERS",  "OWNER_COMPLETES",
     "OWNER_CANCELLED", "MONEY_BACK",
     "STOCK_BACK",      "LATE_CAPTURED",
-    "RESOLVED_PAID",   "RESOLVED_CANCEL",
-    "RESOLVED_FAILED", NULL,
+    "PAYMENT_OVER",    "RESOLVED_PAID",
+    "RESOLVED_CANCEL", "RESOLVED_FAILED",
+    NULL,
 };
 
 enum command {
@@ -72,6 +73,7 @@ const struct saga_row order_saga[] = {
     {AWAITING_PAYMENT, CANCEL_ASKED,    0, 0,                       CANCELLED,      {GIVE_STOCK_BACK},            CUSTOMER | ADMIN | SYSTEM},
     {AWAITING_PAYMENT, PINNED,          TIME_LEFT, CANCEL_REQUESTED, CONFIRMING,    {0},                          SYSTEM},
     {AWAITING_PAYMENT, CAPTURED,        0, 0,                       STAYS,          {REFUND_ALL},                 SYSTEM},
+    {AWAITING_PAYMENT, PAYMENT_OVER,    0, 0,                       STAYS,          {NOTE},                       SYSTEM},
 
     {CONFIRMING,       PINNED,          TIME_LEFT, CANCEL_REQUESTED, STAYS,         {NOTE},                       SYSTEM},
     {CONFIRMING,       CANCEL_ASKED,    0, CANCEL_REQUESTED,        STAYS,          {REMEMBER_CANCEL},            CUSTOMER | ADMIN},
@@ -81,6 +83,7 @@ const struct saga_row order_saga[] = {
     {CONFIRMING,       DECLINED,        TIME_LEFT, CANCEL_REQUESTED, AWAITING_PAYMENT, {0},                       SYSTEM},
     {CONFIRMING,       DECLINED,        0, 0,                       PAYMENT_FAILED, {GIVE_STOCK_BACK},            SYSTEM},
     {CONFIRMING,       UNKNOWN_TOO_LONG, 0, 0,                      MANUAL_REVIEW,  {0},                          SYSTEM},
+    {CONFIRMING,       PAYMENT_OVER,    0, 0,                       STAYS,          {NOTE},                       SYSTEM},
 
     {PAID,             OWNER_ACCEPTED,  0, 0,                       ACCEPTED,       {SET_ETA},                    SHOP},
     {PAID,             OWNER_REFUSED,   0, 0,                       CANCELLING,     {REFUND_ALL, GIVE_STOCK_BACK}, SHOP},
@@ -122,6 +125,7 @@ const struct saga_row order_saga[] = {
     {ANY,              MONEY_BACK,      0, 0,                       STAYS,          {NOTE},                       SYSTEM},
     {ANY,              STOCK_BACK,      0, 0,                       STAYS,          {NOTE},                       SYSTEM},
     {ANY,              LATE_CAPTURED,   0, 0,                       STAYS,          {NOTE},                       SYSTEM},
+    {ANY,              PAYMENT_OVER,    0, 0,                       STAYS,          {0},                          SYSTEM},
 };
 /* clang-format on */
 const size_t order_saga_rows = sizeof order_saga / sizeof *order_saga;

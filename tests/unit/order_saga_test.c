@@ -192,6 +192,31 @@ static void a_declined_payment_does_not_pin_again(void)
     world_close();
 }
 
+/* The order never heard of it while it lived: it went on, and its pin arrives last. */
+static void a_payment_that_is_over_does_not_pin(void)
+{
+    world_open();
+    struct uuid id = place(), over = new_payment(), next = new_payment(), late = new_payment();
+    payment_says("payment.declined", id, over, 0);
+    CHECK_STATUS(id, AWAITING_PAYMENT);
+    CHECK_INT(pin(id, w.customer, over, 23000), 409);
+    CHECK(said("ORDER_STATE"));
+    CHECK_INT(pin(id, w.customer, next, 23000), 200);
+    payment_says("payment.declined", id, late, 0); /* nor while another has the pin */
+    CHECK_INT(pin(id, w.customer, late, 23000), 409);
+    CHECK_INT(pin(id, w.customer, over, 23000), 409);
+    CHECK(uuid_eq(load(id).payment_id, next));
+    payment_says("payment.declined", id, next, 0);
+    CHECK_STATUS(id, AWAITING_PAYMENT);
+    CHECK_INT(pin(id, w.customer, late, 23000), 409);
+    pass(9 * US_PER_MIN);
+    CHECK_STATUS(id, EXPIRED);
+    int64_t n = load(id).history_n;
+    payment_says("payment.declined", id, new_payment(), 0); /* an order that takes no pin */
+    CHECK_INT(load(id).history_n, n);
+    world_close();
+}
+
 /* A payment that was given up is captured after all, while the next one pays: one pays, one goes
  * back. */
 static void money_that_comes_too_late(void)
@@ -482,6 +507,7 @@ int main(void)
     RUN(cancelled_before_payment);
     RUN(the_pin);
     RUN(a_declined_payment_does_not_pin_again);
+    RUN(a_payment_that_is_over_does_not_pin);
     RUN(money_that_comes_too_late);
     RUN(a_cancel_while_confirming);
     RUN(cancelled_after_payment);
