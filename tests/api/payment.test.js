@@ -109,6 +109,22 @@ describe('the answer', () => {
     const settled = await look(order, till.minji, 10);
     assert.ok(settled.state === 'PAID' && settled.ms < 900, 'nothing is under way any more');
   });
+
+  test('is not waited for when the process is told to end', async () => {
+    const own = await Till.start();
+    const order = await own.paid();
+    await own.faults({ errorRate: 100 });
+    assert.equal((await own.cancel(order)).status, 202);
+    const waiting = own.p.get(`/v1/orders/${order.orderId}`, { as: own.minji, headers: { prefer: 'wait=20' } });
+    await sleep(500);
+    const since = Date.now();
+    const { services } = own.p.child; // apart: the one that lets wait
+    (services ? services.order.child : own.p.child).kill('SIGTERM');
+    const { status, body } = await waiting;
+    assert.deepEqual([status, body.status], [200, 'CANCELLING']);
+    assert.ok(Date.now() - since < 5000, `${Date.now() - since} ms`);
+    await own.stop();
+  });
 });
 
 describe('what is asked for', () => {
