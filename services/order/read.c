@@ -1,8 +1,6 @@
 /* read.c -- orders as lists and one by one: of a customer, of a store; and the cancel. */
 #include "order/waiting.h"
 
-#include <stdatomic.h>
-
 #include "base/fault.h"
 
 struct list_query {
@@ -65,19 +63,6 @@ enum err order_list_internal(struct ctx *cx, const struct request *rq, struct re
     return list_of(cx, rq, rp, rq->id[0]);
 }
 
-/* Who waits has a thread that others need to place orders: at most half of them wait. */
-static enum err wait_with_others(struct ctx *cx, uint64_t turn, int seconds, struct order *o)
-{
-    static _Atomic int64_t waiting;
-    int64_t most = platform_options(svc_platform(cx->svc))->slow_threads / 2;
-    enum err e = ERR_OK;
-
-    if (atomic_fetch_add(&waiting, 1) < most)
-        e = order_wait(cx, turn, seconds, o);
-    atomic_fetch_sub(&waiting, 1);
-    return e;
-}
-
 /* Read most often by far: whose it is comes with the rest, and no guard asks for it before. */
 enum err order_get(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
@@ -88,7 +73,7 @@ enum err order_get(struct ctx *cx, const struct request *rq, struct reply *rp)
     if (!uuid_eq(o.customer_id, cx->caller.user_id))
         return fail(cx, ERR_NOT_FOUND, "no order of this customer");
     if (rq->wait_s > 0 && order_is_under_way(&o))
-        TRY(wait_with_others(cx, turn, rq->wait_s, &o));
+        TRY(order_wait(cx, turn, rq->wait_s, &o));
     return reply_shown(cx, rp, 200, &o);
 }
 

@@ -2,6 +2,7 @@
 #include "order/waiting.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #define PLACES 512 /* two that wait at the same one wake each other */
@@ -62,24 +63,39 @@ static void wait_until(const struct svc *svc, struct uuid order_id, uint64_t tur
     pthread_mutex_unlock(&places.lock);
 }
 
-/* Without threads nobody would answer. */
-enum err order_wait(struct ctx *cx, uint64_t turn, int seconds, struct order *o)
+static enum err look_until_moved(struct ctx *cx, uint64_t turn, int seconds, struct order *o)
 {
     int64_t began = clock_monotonic_us(), now = began, until = began + seconds * US_PER_S;
-    bool waits = seconds > 0 && !cx->clock->is_virtual;
 
     if (cx->deadline_us && until > cx->deadline_us - US_PER_S)
         until = cx->deadline_us - US_PER_S;
     do {
         int64_t pause_us = (now - began) / 4;
         int64_t look = now + (pause_us < LOOK_US ? LOOK_US : pause_us);
-        if (waits)
-            wait_until(cx->svc, o->order_id, turn, look < until ? look : until);
+        wait_until(cx->svc, o->order_id, turn, look < until ? look : until);
         turn = waiting_turn(o->order_id);
         TRY(order_load_again(cx, o));
         now = clock_monotonic_us();
-    } while (waits && order_is_under_way(o) && now < until && !svc_is_stopping(cx->svc));
+    } while (order_is_under_way(o) && now < until && !svc_is_stopping(cx->svc));
     return ERR_OK;
+}
+
+/*
+ * Who waits has a thread that others need to place orders. When nobody answers for the stock all
+ * would have one, as long as they said: a quarter stays free, and who finds the others taken is
+ * answered at once.
+ */
+enum err order_wait(struct ctx *cx, uint64_t turn, int seconds, struct order *o)
+{
+    static _Atomic int64_t waiting;
+
+    if (seconds == 0 || cx->clock->is_virtual) /* without threads nobody would answer */
+        return order_load_again(cx, o);
+    int64_t threads = platform_options(svc_platform(cx->svc))->slow_threads;
+    bool has_one = atomic_fetch_add(&waiting, 1) < threads - (threads + 3) / 4;
+    enum err e = has_one ? look_until_moved(cx, turn, seconds, o) : order_load_again(cx, o);
+    atomic_fetch_sub(&waiting, 1);
+    return e;
 }
 
 enum err waiting_wake(struct ctx *cx, const struct event *e, const void *data)

@@ -34,8 +34,7 @@ class Till {
     assert.equal(added.status, 201, JSON.stringify(added.body));
     const placed = await this.p.place(this.minji, 1);
     assert.equal(placed.status, 201, JSON.stringify(placed.body));
-    assert.equal(placed.body.status, 'AWAITING_PAYMENT');
-    return placed.body;
+    return this.reaches(placed.body, 'AWAITING_PAYMENT');
   }
 
   async paid(quantity) {
