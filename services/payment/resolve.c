@@ -38,11 +38,15 @@ static enum err ask_later(struct ctx *cx, const struct payment *p, int64_t attem
     return db_commit(cx);
 }
 
-static enum err done(struct ctx *cx, struct uuid payment_id)
+/* The timer goes, unless it was moved since we looked: who moved it knows of something later. */
+static enum err done(struct ctx *cx, struct uuid payment_id, int64_t looked_at)
 {
-    TRY(db_begin(cx));
-    TRY(timer_clear(cx, "payment.resolve", payment_id));
-    return db_commit(cx);
+    int64_t cleared = 0;
+
+    return db_once(
+        cx, &cleared,
+        "delete from timers where kind = 'payment.resolve' and subject = $1 and due_us <= $2",
+        ARGS(db_uuid(payment_id), db_int(looked_at)));
 }
 
 /* Asks first, so that what is done already is only read; what is open is pursued with the same
@@ -76,6 +80,7 @@ static enum err resolve(struct ctx *cx, struct payment *p)
 /* A payment we hold for failed: is it, there? */
 static enum err look_for_late(struct ctx *cx, const struct payment *p)
 {
+    int64_t looked_at = ctx_now(cx);
     struct toss_payment a = {0};
     enum answer what = provider_look_up(cx, p, &a);
 
@@ -85,7 +90,7 @@ static enum err look_for_late(struct ctx *cx, const struct payment *p)
         return captured_wrong(cx, p, &a);
     if (what == ANSWER_UNKNOWN)
         return fail(cx, ERR_PROVIDER, "no clear answer");
-    return done(cx, p->payment_id);
+    return done(cx, p->payment_id, looked_at);
 }
 
 enum err when_unresolved(struct ctx *cx, struct uuid payment_id, int64_t attempt)
@@ -94,7 +99,7 @@ enum err when_unresolved(struct ctx *cx, struct uuid payment_id, int64_t attempt
 
     TRY(payment_load(cx, payment_id, &p));
     if (p.status != CONFIRMING && p.status != FAILED)
-        return done(cx, payment_id);
+        return done(cx, payment_id, ctx_now(cx));
     enum err e = p.status == CONFIRMING ? resolve(cx, &p) : look_for_late(cx, &p);
     if (e == ERR_OK)
         return ERR_OK;
@@ -135,8 +140,7 @@ enum err payment_webhook(struct ctx *cx, const struct request *rq, struct reply 
             "insert into timers (kind, subject, due_us, attempt, lease_until)"
             " select 'payment.resolve', payment_id, $2, 0, 0 from payments"
             " where payment_key = $1 and status in ('CONFIRMING', 'FAILED')"
-            " on conflict (kind, subject) do update set due_us = excluded.due_us, attempt = 0"
-            " where timers.lease_until < excluded.due_us",
+            " on conflict (kind, subject) do update set due_us = excluded.due_us, attempt = 0",
             ARGS(db_str(in.data->payment_key), db_int(ctx_now(cx)))));
     if (sooner) { /* seldom: mostly the answer to our confirm came first */
         TRY(db_begin(cx));

@@ -288,6 +288,15 @@ static bool ask_meanwhile(void *arg, const char *name)
     return false;
 }
 
+static void hint_at(struct str key)
+{
+    const struct caller guest = {.role = GUEST};
+    struct str body = arena_printf(
+        &w.arena, "{\"eventType\":\"x\",\"data\":{\"paymentKey\":\"%.*s\"}}", STR_ARG(key));
+
+    CHECK_INT(call(HTTP_POST, 0, "/v1/webhooks/toss", body, &guest), 200);
+}
+
 /*
  * Once, while the provider's answer to the confirm is on its way: somebody else, who asked too and
  * was told otherwise, has given the payment up; and the webhook of the capture is there already,
@@ -295,20 +304,58 @@ static bool ask_meanwhile(void *arg, const char *name)
  */
 static bool give_up_meanwhile(void *arg, const char *name)
 {
-    const struct caller guest = {.role = GUEST};
-    struct str *key = arg;
+    struct str *key = arg, hint = *key;
 
-    if (strcmp(name, "toss.after_call") != 0 || !key->n)
+    if (strcmp(name, "toss.after_call") != 0 || !hint.n)
         return strcmp(name, "simulator.webhook") == 0;
-    struct str body = arena_printf(
-        &w.arena, "{\"eventType\":\"x\",\"data\":{\"paymentKey\":\"%.*s\"}}", STR_ARG(*key));
     struct ctx cx = ctx_of("payment");
     *key = STR_NONE;
     CHECK(db_begin(&cx) == ERR_OK);
     CHECK(db_exec(&cx, "update payments set status = 'FAILED'", NO_ARGS) == ERR_OK);
     CHECK(db_commit(&cx) == ERR_OK);
-    CHECK_INT(call(HTTP_POST, 0, "/v1/webhooks/toss", body, &guest), 200);
+    hint_at(hint);
     return false;
+}
+
+struct captured_meanwhile {
+    struct uuid order_id;
+    struct str key;
+};
+
+/* Once, while the answer to a look-up is on its way: what it does not say yet happens, and the
+ * webhook of it, the only one, is there first. */
+static bool capture_meanwhile(void *arg, const char *name)
+{
+    struct captured_meanwhile *c = arg;
+    struct str key = c->key;
+
+    if (strcmp(name, "toss.after_call") != 0 || !key.n)
+        return strcmp(name, "simulator.webhook") == 0;
+    c->key = STR_NONE;
+    w.clock.virtual_us++;
+    CHECK_INT(provider_confirms(c->order_id, key), 200);
+    hint_at(key);
+    return false;
+}
+
+static void a_webhook_comes_before_the_answer_to_a_look_up(void)
+{
+    world_open();
+    struct uuid id = place();
+    struct captured_meanwhile c = {id, authorize(id, "approve")};
+    intend(id, c.key);
+    CHECK_INT(cancel(id), 200);
+    pass(2 * US_PER_S);
+    CHECK_PAYMENT(id, FAILED);
+    hint_at(c.key);
+    fault_hook_set(capture_meanwhile, &c);
+    pass(90 * US_PER_S);
+    CHECK_INT(c.key.n, 0);
+    fault_hook_set(NULL, NULL);
+    CHECK_PAYMENT(id, REFUNDED);
+    CHECK(payment_of(id).is_late);
+    CHECK_INT(w.cancels, 1);
+    world_close();
 }
 
 static void two_are_told_differently(void)
@@ -367,6 +414,7 @@ int main(void)
 #ifdef JUMUN_FAULTS
     RUN(a_refund_is_asked_for_when_the_last_one_is_done);
     RUN(two_are_told_differently);
+    RUN(a_webhook_comes_before_the_answer_to_a_look_up);
 #endif
     return test_end();
 }
