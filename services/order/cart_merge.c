@@ -40,7 +40,8 @@ static enum err own(struct ctx *cx, struct uuid customer_id, struct cart_row *re
                    ARGS(db_uuid(ret->cart_id), db_uuid(customer_id)));
 }
 
-/* Same store: quantities add up, at most 99 of a line, and the newest lines there is room for. */
+/* Same store: quantities add up, at most 99 of a line, and the newest lines there is room for. They
+ * are added now: an order placed before, and paid later, did not take them. */
 static enum err move_lines(struct ctx *cx, struct uuid from, struct uuid to)
 {
     int64_t lines = 0;
@@ -58,13 +59,14 @@ static enum err move_lines(struct ctx *cx, struct uuid from, struct uuid to)
     TRY(db_int_of(cx, &lines, "select count(*) from cart_items where cart_id = $1",
                   ARGS(db_uuid(to))));
     return db_exec(cx,
-                   "update cart_items set cart_id = $2 where cart_item_id in"
+                   "update cart_items set cart_id = $2, added_at = $4 where cart_item_id in"
                    " (select g.cart_item_id from cart_items g where g.cart_id = $1"
                    " and not exists (select 1 from cart_items m where m.cart_id = $2"
                    " and m.menu_item_id = g.menu_item_id and m.option_key = g.option_key)"
                    " order by g.added_at desc, g.cart_item_id desc limit $3)",
                    ARGS(db_uuid(from), db_uuid(to),
-                        db_int(lines < CART_LINES_MAX ? CART_LINES_MAX - lines : 0)));
+                        db_int(lines < CART_LINES_MAX ? CART_LINES_MAX - lines : 0),
+                        db_int(ctx_now(cx))));
 }
 
 static enum err merge(struct ctx *cx, const struct cart_row *guest, const struct cart_row *mine)

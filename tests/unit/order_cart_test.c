@@ -332,6 +332,28 @@ static void an_order_empties_what_it_took(void)
     world_close();
 }
 
+/* What a guest chose before the order was not part of it: paid for is only what was ordered. */
+static void an_order_leaves_what_was_merged_after_it(void)
+{
+    struct order o = {0};
+
+    world_open();
+    struct ctx cx = ctx_of("order");
+    o.cart_id = add_cart(w.customer, w.store_id, w.clock.virtual_us);
+    add_line(o.cart_id, 1, 1);
+    struct uuid guest = add_cart(UUID_NIL, w.store_id, w.clock.virtual_us);
+    add_line(guest, 2, 4);
+    o.created_at = w.clock.virtual_us;
+    pass(1);
+    CHECK_INT(merge(), 204);
+    CHECK_INT(PIECES(), 5);
+    CHECK(db_begin(&cx) == ERR_OK);
+    CHECK(cart_empty_after(&cx, &o) == ERR_OK);
+    CHECK(db_commit(&cx) == ERR_OK);
+    CHECK_INT(PIECES(), 4);
+    world_close();
+}
+
 static bool touch_fails(void *arg, const char *name)
 {
     (void)arg;
@@ -369,6 +391,7 @@ int main(void)
     RUN(the_newer_cart_of_two_stores_wins);
     RUN(forgotten_guests_carts_go);
     RUN(an_order_empties_what_it_took);
+    RUN(an_order_leaves_what_was_merged_after_it);
     RUN(half_a_change_is_none);
     return test_end();
 }
