@@ -93,32 +93,62 @@ static bool is_forgotten(struct uuid id)
     return str_eq(o.address, STR("{}")) && !o.request_message.p;
 }
 
-/* The person goes out of what has ended at once, out of what is under way as soon as it has. */
-static void who_withdraws_is_forgotten(void)
+static void withdraw(void)
 {
-    bool did;
-
-    world_open();
     const struct account_gone gone = {w.customer};
-    struct uuid ended = place(), live = place_paid();
-    CHECK_INT(customer(w.customer, ended, "/cancel", "{}"), 200);
-    settle();
     struct ctx cx = ctx_of("auth");
-    CHECK(!is_forgotten(ended));
+
     CHECK(db_begin(&cx) == ERR_OK);
     CHECK(outbox_append(&cx, "auth.account.withdrawn", w.customer, account_gone_fields, &gone) ==
           ERR_OK);
     CHECK(db_commit(&cx) == ERR_OK);
     settle();
-    CHECK(is_forgotten(ended) && !is_forgotten(live));
-    CHECK_INT(shop(w.owner, live, "/refuse", "{\"reason\":\"x\"}"), 200);
-    settle();
+}
+
+static void an_hour_passes(void)
+{
+    bool did;
+
     CHECK(platform_turn(w.p, 0, TURN_JOBS, &did) == ERR_OK); /* sets the jobs' first time */
     pass(US_PER_HOUR);
     CHECK(platform_turn(w.p, 0, TURN_JOBS, &did) == ERR_OK && did);
+}
+
+/* The person goes out of what has ended at once, out of what is under way as soon as it has. */
+static void who_withdraws_is_forgotten(void)
+{
+    world_open();
+    struct uuid ended = place(), live = place_paid();
+    CHECK_INT(customer(w.customer, ended, "/cancel", "{}"), 200);
+    settle();
+    CHECK(!is_forgotten(ended));
+    withdraw();
+    CHECK(is_forgotten(ended) && !is_forgotten(live));
+    CHECK_INT(shop(w.owner, live, "/refuse", "{\"reason\":\"x\"}"), 200);
+    settle();
+    an_hour_passes();
     CHECK_STATUS(live, CANCELLED);
     CHECK(is_forgotten(live));
     CHECK_INT(load(live).refunded_won, 23000);
+    world_close();
+}
+
+/* The request was on its way when they withdrew, or came from a session that had not heard of it.
+ */
+static void who_orders_after_withdrawing_is_forgotten(void)
+{
+    world_open();
+    withdraw();
+    struct uuid id = place();
+    CHECK_INT(customer(w.customer, id, "/cancel", "{}"), 200);
+    settle();
+    an_hour_passes();
+    CHECK(is_forgotten(id));
+    an_hour_passes();
+    struct ctx cx = ctx_of("order");
+    int64_t left = -1;
+    CHECK(db_int_of(&cx, &left, "select count(*) from withdrawn", NO_ARGS) == ERR_OK);
+    CHECK_INT(left, 0);
     world_close();
 }
 
@@ -232,6 +262,7 @@ int main(void)
     RUN(the_board_has_positions);
     RUN(what_cannot_be_applied_waits_for_an_operator);
     RUN(who_withdraws_is_forgotten);
+    RUN(who_orders_after_withdrawing_is_forgotten);
     RUN(doubled_answers);
     RUN(refused_and_then_reserved);
     RUN(everything_fails_now_and_then);
