@@ -4,6 +4,8 @@
 
 #include "unit/order_world.h"
 
+#include "invariants.h"
+
 /* Whatever the test did: each history replays against the table, and only the dead have nothing
  * due. */
 static void check_order(struct ctx *cx, struct uuid id)
@@ -33,6 +35,27 @@ static void check_order(struct ctx *cx, struct uuid id)
         CHECK(o.refunded_won == o.captured_won);
 }
 
+static struct db *only_orders(void *arg, const char *service)
+{
+    (void)arg;
+    return strcmp(service, "order") == 0 ? platform_db(w.p, service) : NULL;
+}
+
+/* What must be so in this service's own data, but that nothing waits for an operator. */
+static void check_data(struct ctx *cx)
+{
+    struct list findings = {NULL, 0};
+    size_t checked = 0;
+
+    CHECK(audit_run(cx, invariants, only_orders, NULL, &findings, &checked) == ERR_OK);
+    CHECK(checked > 5);
+    for (size_t i = 0; i < findings.n; i++) {
+        const struct audit_finding *f = LIST_AT(struct audit_finding, findings, i);
+        if (strcmp(f->row->doc, "no event is parked") != 0)
+            CHECK_STR(audit_text(cx, f), "");
+    }
+}
+
 static void world_close(void)
 {
     struct ctx cx = ctx_of("order");
@@ -42,6 +65,7 @@ static void world_close(void)
     CHECK(db_all(&cx, order_row_fields, &orders, "select order_id from orders", NO_ARGS) == ERR_OK);
     for (size_t i = 0; i < orders.n; i++)
         check_order(&cx, LIST_AT(struct order, orders, i)->order_id);
+    check_data(&cx);
     platform_stop(w.p, 1000);
     nftw(w.dir, forget_file, 8, FTW_DEPTH | FTW_PHYS);
     arena_release(&w.arena);

@@ -233,6 +233,8 @@ static void money_that_comes_too_late(void)
     CHECK_STATUS(id, PAID);
     CHECK_INT(load(id).captured_won, 46000);
     CHECK_INT(load(id).refunded_won, 23000);
+    struct ctx cx = ctx_of("order");
+    check_data(&cx); /* nothing is wrong with it while it lives, either */
     CHECK_INT(customer(w.customer, id, "", NULL), 200);
     CHECK(said("\"paymentStatus\":\"CAPTURED\""));
     CHECK_INT(customer(w.customer, id, "/cancel", "{}"), 202);
