@@ -156,7 +156,7 @@ struct saga_input {
  * ERR_ORDER_STATE, ERR_FORBIDDEN.
  */
 enum err order_step(struct ctx *cx, struct order *o, const struct saga_input *in) MUST_USE;
-/* Inside a transaction: inserts *o (STOCK_PENDING) with its lines and takes PLACED. */
+/* Inside a transaction: inserts *o with its lines, born at created_at (0: now); takes PLACED. */
 enum err order_insert(struct ctx *cx, struct order *o) MUST_USE;
 /* Inside a transaction: order.stock_requested (again). The store answers the same each time. */
 enum err order_ask_stock(struct ctx *cx, struct order *o) MUST_USE;

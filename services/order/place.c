@@ -183,6 +183,7 @@ static enum err find_before(struct ctx *cx, const struct request *rq, struct car
 enum err order_place(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     const struct place *in = rq->body;
+    int64_t looked_at = ctx_now(cx);
     struct address address = {0};
     struct order before, o;
     struct cart cart;
@@ -195,6 +196,7 @@ enum err order_place(struct ctx *cx, const struct request *rq, struct reply *rp)
     TRY(fetch_address(cx, in->address_id, &address));
     TRY(draft(cx, in, &cart, &address, &o));
     o.request_key = before.request_key;
+    o.created_at = looked_at; /* what comes into the cart later is not part of it */
     uint64_t turn = waiting_turn(o.order_id);
     TRY(db_begin(cx));
     TRY(insert(cx, &o));

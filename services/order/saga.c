@@ -487,7 +487,8 @@ enum err order_insert(struct ctx *cx, struct order *o)
     struct saga_input placed = {.step = PLACED};
 
     o->status = STOCK_PENDING;
-    o->created_at = ctx_now(cx);
+    if (!o->created_at)
+        o->created_at = ctx_now(cx);
     o->reserve_by = o->created_at + STOCK_GIVE_UP_US;
     o->expires_at = o->created_at + HOLD_US;
     return order_step(cx, o, &placed);

@@ -225,12 +225,13 @@ static int64_t number(const char *sql)
 static int call(enum http_method method, const char *path, const char *body,
                 const struct caller *as)
 {
-    struct http_field headers[] = {{STR("Jumun-Cart"), STR(TOKEN)}};
+    struct http_field headers[] = {{STR("Idempotency-Key"), STR("one")},
+                                   {STR("Jumun-Cart"), STR(TOKEN)}};
     struct local_request rq = {.method = method,
                                .path = path,
                                .body = str_from(body),
                                .headers = headers,
-                               .n_headers = as->role == GUEST ? 1 : 0,
+                               .n_headers = as->role == GUEST ? 2 : 1,
                                .listener = as->role == SERVICE ? 1 : 0,
                                .as = as};
     struct str answer;
@@ -354,6 +355,71 @@ static void an_order_leaves_what_was_merged_after_it(void)
     world_close();
 }
 
+struct id_row {
+    struct uuid cart_id, order_id;
+};
+static const struct field id_fields[] = {
+    F_UUID(struct id_row, cart_id, "cartId", 0, ""),
+    F_UUID(struct id_row, order_id, "orderId", 0, ""),
+    F_END(struct id_row),
+};
+
+static struct id_row ids(const char *sql)
+{
+    struct ctx cx = ctx_of("order");
+    struct id_row row = {0};
+
+    CHECK(db_one(&cx, id_fields, &row, sql, NO_ARGS) == ERR_OK);
+    return row;
+}
+
+static void add_meanwhile(void)
+{
+    w.clock.virtual_us++;
+    add_line(ids("select cart_id from carts").cart_id, 2, 4);
+    w.clock.virtual_us++;
+}
+
+static void pay_for_the_order(void)
+{
+    struct ctx cx = ctx_of("order");
+    struct order o;
+
+    CHECK(order_load(&cx, ids("select order_id from orders").order_id, &o) == ERR_OK);
+    CHECK(db_begin(&cx) == ERR_OK);
+    CHECK(cart_empty_after(&cx, &o) == ERR_OK);
+    CHECK(db_commit(&cx) == ERR_OK);
+}
+
+/* The address is fetched after the cart was read; what comes in between is not part of the order.
+ */
+static void an_order_leaves_what_was_added_while_it_was_placed(void)
+{
+    struct hours h[WEEKDAYS];
+    struct menu_item items[] = {
+        {.menu_item_id = ITEM(1), .name = STR("후라이드"), .price_won = 18000},
+        {.menu_item_id = ITEM(2), .name = STR("콜라"), .price_won = 2500},
+    };
+
+    world_open();
+    for (int day = 0; day < WEEKDAYS; day++)
+        h[day] = (struct hours){.weekday = day};
+    struct store s = open_store(h, WEEKDAYS);
+    s.latitude = s.longitude = 0;
+    store_says("store.changed", store_event_fields, &s);
+    menu_says(1, items, 2);
+    add_line(add_cart(w.customer, w.store_id, w.clock.virtual_us), 1, 1);
+    w.address_asked = add_meanwhile;
+    CHECK_INT(call(HTTP_POST, "/v1/orders",
+                   "{\"addressId\":\"019b76da-a800-7005-8000-000100000000\"}",
+                   &(struct caller){.role = CUSTOMER, .user_id = w.customer}),
+              201);
+    CHECK_INT(number("select sum(quantity) from order_lines"), 1);
+    pay_for_the_order();
+    CHECK_INT(PIECES(), 4);
+    world_close();
+}
+
 static bool touch_fails(void *arg, const char *name)
 {
     (void)arg;
@@ -392,6 +458,7 @@ int main(void)
     RUN(forgotten_guests_carts_go);
     RUN(an_order_empties_what_it_took);
     RUN(an_order_leaves_what_was_merged_after_it);
+    RUN(an_order_leaves_what_was_added_while_it_was_placed);
     RUN(half_a_change_is_none);
     return test_end();
 }

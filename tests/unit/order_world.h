@@ -19,7 +19,8 @@ static struct {
     enum answers store, release, refund;
     int stock_asked, release_asked, refund_asked, reminders;
     int64_t keys;
-    bool fails; /* every third fault point, about, fails */
+    void (*address_asked)(void); /* before the user service answers */
+    bool fails;                  /* every third fault point, about, fails */
     bool bus_away;
     uint64_t luck;
     int fired;
@@ -109,9 +110,29 @@ static const struct service fake_payment = {.name = "payment",
                                             .migrations = no_tables};
 static const struct service fake_auth = {
     .name = "auth", .routes = no_routes, .migrations = no_tables};
+
+static enum err user_address(struct ctx *cx, const struct request *rq, struct reply *rp)
+{
+    struct str body = arena_printf(cx->arena,
+                                   "{\"addressId\":\"%s\",\"address1\":\"1\",\"zipCode\":\"06236\","
+                                   "\"latitude\":0,\"longitude\":0}",
+                                   ctx_uuid_text(cx, rq->id[1]));
+
+    if (w.address_asked)
+        w.address_asked();
+    return reply_json(cx, rp, 200, body);
+}
+
+static const struct route user_routes[] = {
+    {HTTP_GET, "/internal/v1/users/{userId}/addresses/{addressId}", SERVICE, user_address, NULL,
+     NULL, NULL, INTERNAL, 200, NULL, ""},
+    {0},
+};
+static const struct service fake_user = {
+    .name = "user", .routes = user_routes, .migrations = no_tables};
 static const struct service *const services[] = {&order_service, &fake_store, &fake_payment,
-                                                 &fake_auth, NULL};
-#define SERVICES 4
+                                                 &fake_auth,     &fake_user,  NULL};
+#define SERVICES 5
 
 static struct ctx ctx_of(const char *service)
 {
