@@ -96,13 +96,13 @@ enum err board_print(struct ctx *cx, const struct request *rq, struct reply *rp)
     int64_t changed = 0;
 
     TRY(db_begin(cx));
-    TRY(db_change(cx, &changed,
-                  "update orders set printed_at = $2 where order_id = $1 and printed_at is null"
-                  " and accept_by is not null"
-                  " and status not in ('CANCELLING', 'CANCELLED', 'MANUAL_REVIEW')",
-                  ARGS(db_uuid(rq->id[1]), db_int(ctx_now(cx)))));
+    TRY(db_change(
+        cx, &changed,
+        "update orders set printed_at = $2 where order_id = $1 and printed_at is null"
+        " and status in ('PAID', 'ACCEPTED', 'COOKING', 'READY', 'DELIVERING', 'COMPLETED')",
+        ARGS(db_uuid(rq->id[1]), db_int(ctx_now(cx)))));
     if (changed == 0)
-        return fail(cx, ERR_ORDER_STATE, "not paid, cancelled, or its ticket was handed out");
+        return fail(cx, ERR_ORDER_STATE, "not paid, given up, or its ticket was handed out");
     TRY(reply_order(cx, rp, 200, rq->id[1]));
     if (FAULT("order.print.commit"))
         return fail(cx, ERR_UNAVAILABLE, "fault: order.print.commit");

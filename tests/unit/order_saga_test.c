@@ -498,6 +498,20 @@ static void a_refund_that_never_comes(void)
     world_close();
 }
 
+static void no_ticket_of_what_an_operator_ended(void)
+{
+    world_open();
+    w.refund = SILENCE;
+    struct uuid id = place_paid();
+    CHECK_INT(shop(w.owner, id, "/refuse", "{\"reason\":\"x\"}"), 200);
+    pass(US_PER_DAY + US_PER_MIN);
+    CHECK_STATUS(id, MANUAL_REVIEW);
+    payment_says("payment.refunded", id, load(id).payment_id, 23000);
+    CHECK_INT(resolve(id, "PAYMENT_FAILED"), 200);
+    CHECK_INT(shop(w.owner, id, "/print", "{}"), 409);
+    world_close();
+}
+
 int main(void)
 {
     RUN(from_placing_to_the_door);
@@ -521,5 +535,6 @@ int main(void)
     RUN(a_person_decides);
     RUN(late_money_is_not_asked_for);
     RUN(a_refund_that_never_comes);
+    RUN(no_ticket_of_what_an_operator_ended);
     return test_end();
 }
