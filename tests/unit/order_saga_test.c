@@ -415,6 +415,30 @@ static void others_see_nothing(void)
     world_close();
 }
 
+static int look(struct uuid who, const char *what)
+{
+    const struct caller as = {.role = OWNER, .user_id = who};
+    char path[120];
+
+    snprintf(path, sizeof path, "/v1/owner/stores/%s/%s", id_text(w.store_id), what);
+    return call(HTTP_GET, path, NULL, &as);
+}
+
+static void who_helps_out_sees_no_figures(void)
+{
+    world_open();
+    struct ctx cx = ctx_of("order");
+    CHECK(db_begin(&cx) == ERR_OK);
+    CHECK(db_exec(&cx,
+                  "insert into staff_copies (store_id, user_id, permissions) values ($1, $2, 1)",
+                  ARGS(db_uuid(w.store_id), db_uuid(w.other_owner))) == ERR_OK);
+    CHECK(db_commit(&cx) == ERR_OK);
+    CHECK_INT(look(w.other_owner, "orders"), 200);
+    CHECK_INT(look(w.other_owner, "figures"), 404);
+    CHECK_INT(look(w.owner, "figures"), 200);
+    world_close();
+}
+
 static int resolve(struct uuid id, const char *to)
 {
     const struct caller as = {.role = ADMIN, .user_id = w.admin};
@@ -532,6 +556,7 @@ int main(void)
     RUN(the_owner_is_silent);
     RUN(only_what_the_state_allows);
     RUN(others_see_nothing);
+    RUN(who_helps_out_sees_no_figures);
     RUN(a_person_decides);
     RUN(late_money_is_not_asked_for);
     RUN(a_refund_that_never_comes);
