@@ -183,14 +183,13 @@ bool field_parse_decimal(struct str s, int scale, int64_t *ret)
 
     if (negative)
         whole = (struct str){whole.p + 1, whole.n - 1};
-    if (!str_i64(whole, 0, INT64_C(1000000000000), &value) || (has_point && fraction.n == 0) ||
-        fraction.n > (size_t)scale)
+    if (!str_i64(whole, 0, INT64_C(1000000000000), &value) || (has_point && fraction.n == 0))
         return false;
-    for (int i = 0; i < scale; i++) {
-        bool given = has_point && (size_t)i < fraction.n;
-        if (given && (fraction.p[i] < '0' || fraction.p[i] > '9'))
+    for (size_t i = 0; i < fraction.n; i++)
+        if (fraction.p[i] < '0' || fraction.p[i] > '9')
             return false;
-        part = part * 10 + (given ? fraction.p[i] - '0' : 0);
+    for (int i = 0; i < scale; i++) {
+        part = part * 10 + ((size_t)i < fraction.n ? fraction.p[i] - '0' : 0);
         value *= 10;
     }
     *ret = negative ? -(value + part) : value + part;

@@ -191,5 +191,6 @@ bool field_is_http_url(struct str s);
 const char *field_check_str(const struct field *f, struct str s);
 /* The text forms behind the types; false when the text is not one. */
 bool field_parse_hhmm(struct str s, int64_t *ret);
+/* Digits beyond the scale are left off: maps and phones measure finer than anybody keeps. */
 bool field_parse_decimal(struct str s, int scale, int64_t *ret);
 int field_enum_index(const struct field *f, struct str s); /* -1: not one of the names */

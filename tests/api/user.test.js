@@ -81,6 +81,14 @@ describe('addresses', () => {
     const left = (await p.get('/v1/me/addresses')).json.items;
     assert.deepEqual(left.map((a) => [a.addressId, a.isDefault]), [[third.json.addressId, true], [first.json.addressId, false]]);
   });
+  test('a place as maps and phones give it, finer than it is kept', async () => {
+    const p = await j.newcomer();
+    const made = await p.post('/v1/me/addresses', place({ latitude: 37.50012345678901, longitude: 127.03659876543211 }));
+    assert.deepEqual([made.status, made.json.latitude, made.json.longitude], [201, 37.5001234, 127.0365987], made.text);
+    const near = await j.get('/v1/stores?near=37.50012345678901,127.03659876543211');
+    assert.deepEqual([near.status, near.json.items.length > 0], [200, true], near.text);
+    assert.equal((await j.get(`/v1/stores?near=${made.json.latitude},${made.json.longitude}`)).text, near.text);
+  });
   test('what is missing and wrong has a name', async () => {
     const p = await j.newcomer();
     const none = await p.post('/v1/me/addresses', {});

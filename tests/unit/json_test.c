@@ -309,7 +309,7 @@ static void all_bad_fields_are_reported_at_once(void)
 {
     struct all v;
 
-    CHECK_INT(decode(&v, "{\"flag\":1,\"number\":1.5,\"limit\":11,\"degrees\":1.1234567,"
+    CHECK_INT(decode(&v, "{\"flag\":1,\"number\":1.5,\"limit\":11,\"degrees\":1.12e0,"
                          "\"text\":\"sixsix\",\"color\":\"blue\",\"id\":\"x\",\"at\":\"now\","
                          "\"day\":\"2026-02-29\",\"minute\":\"24:01\",\"one\":{\"label\":\"\"},"
                          "\"maybe\":[],\"many\":[{\"quantity\":0},7,{\"quantity\":1,\"no\":2}],"
@@ -362,6 +362,9 @@ static void what_is_out_of_range_and_what_is_no_number(void)
     for (size_t i = 0; i < COUNT_OF(none); i++)
         CHECK_STR(str_from(code_of(FIELD_INT, none[i])), "FORMAT");
     CHECK_STR(str_from(code_of(FIELD_DECIMAL, "1.00")), "RANGE");
+    CHECK_STR(str_from(code_of(FIELD_DECIMAL, "0.9999999999")), "fits");
+    CHECK_STR(str_from(code_of(FIELD_DECIMAL, "0.99.")), "FORMAT");
+    CHECK_STR(str_from(code_of(FIELD_DECIMAL, "0.990000x")), "FORMAT");
     CHECK_STR(str_from(code_of(FIELD_ENUM, "green")), "fits");
     CHECK_STR(str_from(code_of(FIELD_ENUM, "blue")), "FORMAT");
     CHECK_INT(decode(&v, "{\"limit\":99999999999999999999,\"color\":\"blue\"}"), ERR_INVALID);
