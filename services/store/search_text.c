@@ -6,6 +6,11 @@
 static const char *const initials[19] = {"ㄱ", "ㄲ", "ㄴ", "ㄷ", "ㄸ", "ㄹ", "ㅁ", "ㅂ", "ㅃ", "ㅅ",
                                          "ㅆ", "ㅇ", "ㅈ", "ㅉ", "ㅊ", "ㅋ", "ㅌ", "ㅍ", "ㅎ"};
 
+/* What a keyboard makes of two consonants typed in a row, because a syllable may end in both. */
+static const char *const joined[][2] = {
+    {"ㄳ", "ㄱㅅ"}, {"ㄵ", "ㄴㅈ"}, {"ㄶ", "ㄴㅎ"}, {"ㄺ", "ㄹㄱ"}, {"ㄻ", "ㄹㅁ"}, {"ㄼ", "ㄹㅂ"},
+    {"ㄽ", "ㄹㅅ"}, {"ㄾ", "ㄹㅌ"}, {"ㄿ", "ㄹㅍ"}, {"ㅀ", "ㄹㅎ"}, {"ㅄ", "ㅂㅅ"}};
+
 #define TEXT_MAX 2000
 
 /* A Hangul syllable (U+AC00..U+D7A3, three bytes) at s[i]; its code point, or 0. */
@@ -19,12 +24,29 @@ static unsigned syllable(struct str s, size_t i)
     return c >= 0xac00 && c <= 0xd7a3 ? c : 0;
 }
 
+/* The two consonants of the joined one at s[i], or STR_NONE. */
+static struct str apart(struct str s, size_t i)
+{
+    struct str rest = {s.p + i, s.n - i};
+
+    for (size_t k = 0; k < COUNT_OF(joined); k++)
+        if (str_starts(rest, str_from(joined[k][0])))
+            return str_from(joined[k][1]);
+    return STR_NONE;
+}
+
 static void add_folded(struct buf *b, struct str s)
 {
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
         if (c == ' ' || c == '\t' || c == '\n')
             continue;
+        struct str two = apart(s, i);
+        if (two.p) {
+            buf_str_add(b, two);
+            i += 2; /* behind the three bytes of the joined one */
+            continue;
+        }
         buf_char(b, c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c);
     }
 }

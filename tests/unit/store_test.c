@@ -139,12 +139,16 @@ static void names_are_folded(void)
     CHECK_STR(search_text(&cx, STR("까치네 떡볶이")), "까치네떡볶이 ㄲㅊㄴㄸㅂㅇ");
     CHECK_STR(search_text(&cx, STR("가힣")), "가힣 ㄱㅎ"); /* first and last syllable */
     CHECK_STR(search_text(&cx, STR("")), " ");
+    CHECK_STR(search_text(&cx, STR("ㄳ 커피")), "ㄱㅅ커피 ㅋㅍ");
 }
 
 static void patterns_mean_themselves(void)
 {
     CHECK_STR(search_pattern(&cx, STR("치 킨")), "%치킨%");
     CHECK_STR(search_pattern(&cx, STR("ㅊㅋ")), "%ㅊㅋ%");
+    CHECK_STR(search_pattern(&cx, STR("ㅄㄷㅈ")), "%ㅂㅅㄷㅈ%"); /* as typed: ㅂ, ㅅ, ... */
+    CHECK_STR(search_pattern(&cx, STR("ㄳ ㅀ")), "%ㄱㅅㄹㅎ%");
+    CHECK_STR(search_pattern(&cx, STR("값")), "%값%");
     CHECK_STR(search_pattern(&cx, STR("100%_\\")), "%100\\%\\_\\\\%");
 }
 
