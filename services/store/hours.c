@@ -15,20 +15,20 @@ static int64_t minutes_until(int64_t at, int64_t now)
 int64_t hours_next_opening(struct list hours, int64_t us)
 {
     struct seoul_time t = seoul_time(us);
-    int64_t now = (int64_t)t.weekday * DAY_MINUTES + t.minute_of_day, best = INT64_MAX;
+    int64_t now = (int64_t)t.weekday * DAY_MINUTES + t.minute_of_day, best = 0;
 
     for (size_t i = 0; i < hours.n; i++) {
         const struct hours *h = LIST_AT(struct hours, hours, i);
-        int64_t wait = minutes_until(h->weekday * DAY_MINUTES + h->opens, now);
-        if (wait < best)
-            best = wait;
-        if (!h->has_break_to || hours_minute(h, h->break_to) >= hours_end(h))
-            continue;
-        wait = minutes_until(h->weekday * DAY_MINUTES + hours_minute(h, h->break_to), now);
-        if (wait < best)
-            best = wait;
+        const int64_t begins[] = {h->opens, hours_minute(h, h->break_to)};
+        for (size_t k = 0; k < (h->has_break_to ? 2 : 1); k++) {
+            int64_t wait = minutes_until(h->weekday * DAY_MINUTES + begins[k], now);
+            int64_t at = us - us % US_PER_MIN + wait * US_PER_MIN;
+            /* A break may begin with the day, or end with it. */
+            if ((best == 0 || at < best) && hours_open_at(hours, at))
+                best = at;
+        }
     }
-    return best == INT64_MAX ? 0 : us - us % US_PER_MIN + best * US_PER_MIN;
+    return best;
 }
 
 struct hours_body {

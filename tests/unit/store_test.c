@@ -126,6 +126,17 @@ static void breaks(void)
     CHECK_INT(hours_next_opening(n, at("2026-11-24T01:10")), at("2026-11-24T01:30"));
 }
 
+static void breaks_at_the_ends_of_a_day(void)
+{
+    struct hours first[] = {{0, 600, 1320, 600, 720, true, true}};
+    struct hours last[] = {{0, 600, 1320, 1200, 1320, true, true}};
+
+    CHECK(!hours_open_at(of(first, 1), at("2026-11-23T10:00")));
+    CHECK_INT(hours_next_opening(of(first, 1), at("2026-11-23T09:00")), at("2026-11-23T12:00"));
+    CHECK_INT(hours_next_opening(of(first, 1), at("2026-11-23T22:00")), at("2026-11-30T12:00"));
+    CHECK_INT(hours_next_opening(of(last, 1), at("2026-11-23T20:30")), at("2026-11-30T10:00"));
+}
+
 static void no_hours_never_open(void)
 {
     CHECK(!hours_open_at((struct list){NULL, 0}, at("2026-11-23T12:00")));
@@ -179,6 +190,7 @@ int main(void)
     RUN(past_midnight);
     RUN(round_the_clock);
     RUN(breaks);
+    RUN(breaks_at_the_ends_of_a_day);
     RUN(no_hours_never_open);
     RUN(names_are_folded);
     RUN(patterns_mean_themselves);
