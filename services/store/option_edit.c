@@ -102,7 +102,7 @@ enum err option_group_create(struct ctx *cx, const struct request *rq, struct re
 {
     const struct group_body *in = rq->body;
     struct uuid id = ctx_uuid(cx);
-    int64_t items = 0, groups = 0;
+    int64_t items = 0, groups = 0, last = 0;
 
     TRY(check_bounds(cx, in->min, in->max, (int64_t)in->options.n));
     for (size_t i = 0; i < in->options.n; i++) /* ids are ours to give */
@@ -118,12 +118,15 @@ enum err option_group_create(struct ctx *cx, const struct request *rq, struct re
                   ARGS(db_uuid(in->menu_item_id))));
     if (groups >= OPTION_GROUPS_MAX)
         return fail(cx, ERR_CONSTRAINT, "an item has at most %d option groups", OPTION_GROUPS_MAX);
+    TRY(db_int_of(cx, &last,
+                  "select coalesce(max(position), 0) from option_groups where menu_item_id = $1",
+                  ARGS(db_uuid(in->menu_item_id))));
     TRY(db_exec(cx,
                 "insert into option_groups (option_group_id, store_id, menu_item_id, name, min, "
                 "max, position)"
                 " values ($1, $2, $3, $4, $5, $6, $7)",
                 ARGS(db_uuid(id), db_uuid(rq->id[0]), db_uuid(in->menu_item_id), db_str(in->name),
-                     db_int(in->min), db_int(in->max), db_int(groups + 1))));
+                     db_int(in->min), db_int(in->max), db_int(last + 1))));
     TRY(insert_options(cx, rq->id[0], id, in->options));
     TRY(reply_group(cx, rp, 201, id));
     reply_header(cx, rp, STR("Location"), "/v1/owner/stores/%s/option-groups/%s",

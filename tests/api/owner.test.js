@@ -344,7 +344,11 @@ describe('option groups', () => {
     const order = { menuItemId: item.menuItemId, ids: [second.optionGroupId, made.json.optionGroupId] };
     assert.equal((await owner.put(at('option-groups', 'order'), order)).status, 204);
     assert.deepEqual((await menu()).sections[0].items[0].optionGroups.map((g) => g.name), ['맵기', '추가']);
+    const third = (await owner.post(at('option-groups'), group({ name: '음료' }))).json;
     for (const g of [second, made.json]) assert.equal((await owner.delete(at('option-groups', g.optionGroupId))).status, 204);
+    const fourth = (await owner.post(at('option-groups'), group({ name: '포장' }))).json;
+    assert.deepEqual((await menu()).sections[0].items[0].optionGroups.map((g) => g.name), ['음료', '포장'], 'a new one is the last one');
+    for (const g of [third, fourth]) assert.equal((await owner.delete(at('option-groups', g.optionGroupId))).status, 204);
     assert.deepEqual((await menu()).sections[0].items[0].optionGroups, []);
     assert.deepEqual(status(await owner.delete(where)), [404, 'NOT_FOUND']);
   });
