@@ -173,6 +173,12 @@ enum err account_withdraw(struct ctx *cx, const struct request *rq, struct reply
     return reply_none(cx, rp, 204);
 }
 
+/* By its name an account is found by the index of names, however many there are. */
+#define LIST_SQL(more)                                                                             \
+    "select account_id, username, name, role, created_at, banned_at, ban_reason, withdrawn_at"     \
+    " from accounts where (created_at, account_id) < ($1, $2)" more                                \
+    " order by created_at desc, account_id desc limit $3"
+
 enum err account_list(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     const struct account_list_query *q = rq->query;
@@ -182,12 +188,11 @@ enum err account_list(struct ctx *cx, const struct request *rq, struct reply *rp
     struct uuid id;
 
     TRY(page_after(cx, &q->page, &before, &id));
+    const struct db_value v[] = {db_int(before), db_uuid(id), db_int(limit + 1),
+                                 db_str(q->username)};
     TRY(db_all(cx, account_row_fields, &rows,
-               "select account_id, username, name, role, created_at, banned_at, ban_reason, "
-               "withdrawn_at from accounts where (created_at < $1 or (created_at = $1 and "
-               "account_id < $2)) and username = coalesce($3, username) "
-               "order by created_at desc, account_id desc limit $4",
-               ARGS(db_int(before), db_uuid(id), db_str(q->username), db_int(limit + 1))));
+               q->username.p ? LIST_SQL(" and username = $4") : LIST_SQL(""),
+               (struct db_args){v, q->username.p ? COUNT_OF(v) : COUNT_OF(v) - 1}));
     if ((int64_t)rows.n > limit) {
         rows.n = (size_t)limit;
         const struct account *last = LIST_AT(struct account, rows, rows.n - 1);
