@@ -119,8 +119,10 @@ static enum err lock_book(struct ctx *cx)
 /* The old default steps back first: the index allows one at any moment. */
 static enum err set_default(struct ctx *cx, struct uuid address_id)
 {
-    TRY(db_exec(cx, "update addresses set is_default = 0 where user_id = $1 and is_default = 1",
-                ARGS(db_uuid(cx->caller.user_id))));
+    TRY(db_exec(cx,
+                "update addresses set is_default = 0, version = version + 1, updated_at = $2 "
+                "where user_id = $1 and is_default = 1",
+                ARGS(db_uuid(cx->caller.user_id), db_int(ctx_now(cx)))));
     return db_exec(cx,
                    "update addresses set is_default = 1, version = version + 1, updated_at = $2 "
                    "where address_id = $1",

@@ -77,6 +77,8 @@ describe('addresses', () => {
     assert.deepEqual(list.items.map((a) => [a.label, a.isDefault]), [['부모님', true], ['집', false], ['회사', false]]);
     const put = await p.put(`/v1/me/addresses/${second.json.addressId}/default`);
     assert.deepEqual([put.status, put.json.isDefault], [200, true]);
+    const stale = await p.patch(`/v1/me/addresses/${third.json.addressId}`, { label: '본가' }, { headers: { 'if-match': third.header('etag') } });
+    assert.equal(stale.status, 412, 'it is not the default any more, so it is another version');
     assert.equal((await p.delete(`/v1/me/addresses/${second.json.addressId}`)).status, 204);
     const left = (await p.get('/v1/me/addresses')).json.items;
     assert.deepEqual(left.map((a) => [a.addressId, a.isDefault]), [[third.json.addressId, true], [first.json.addressId, false]]);
