@@ -70,15 +70,12 @@ static enum err check_free(struct ctx *cx, struct str username, struct str email
 
 static enum err check(struct ctx *cx, const struct request *rq, const struct signup *in)
 {
-    struct seoul_time today = seoul_time(ctx_now(cx));
     struct cache *cache = platform_cache(svc_platform(cx->svc));
     struct str key = arena_printf(cx->arena, "signup:%.*s", STR_ARG(rq->peer));
-    int year, month, day, left;
     int64_t retry_ms;
+    int left;
 
-    if (in->birth_date.p != NULL && date_parse(in->birth_date, &year, &month, &day) &&
-        (year < 1900 ||
-         (year * 12 + month) * 31 + day > (today.year * 12 + today.month) * 31 + today.day)) {
+    if (in->birth_date.p != NULL && !date_is_birthday(in->birth_date, ctx_now(cx))) {
         ctx_field_error(cx, STR("birthDate"), STR("RANGE"), "not a day somebody alive was born on");
         return fail(cx, ERR_INVALID, "birth date");
     }

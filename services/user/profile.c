@@ -81,6 +81,10 @@ enum err me_patch(struct ctx *cx, const struct request *rq, struct reply *rp)
     struct me_patch patch = *(const struct me_patch *)rq->body;
     struct me me;
 
+    if (patch.birth_date.p && !date_is_birthday(patch.birth_date, ctx_now(cx))) {
+        ctx_field_error(cx, STR("birthDate"), STR("RANGE"), "not a day somebody alive was born on");
+        return fail(cx, ERR_INVALID, "birth date");
+    }
     if (rq->head && http_field(rq->head, STR("If-Match")).p) {
         TRY(me_load(cx, &me));
         TRY(request_expects(cx, rq, 'v', me.version));

@@ -113,6 +113,15 @@ bool date_parse(struct str s, int *ret_year, int *ret_month, int *ret_day)
     return true;
 }
 
+bool date_is_birthday(struct str date, int64_t now_us)
+{
+    struct seoul_time today = seoul_time(now_us);
+    int year, month, day;
+
+    return date_parse(date, &year, &month, &day) && year >= 1900 &&
+           (year * 12 + month) * 31 + day <= (today.year * 12 + today.month) * 31 + today.day;
+}
+
 /* "Z" or "+09:00" from `at` to the end, in minutes. */
 static bool offset_parse(struct str s, size_t at, int *ret_minutes)
 {

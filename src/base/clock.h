@@ -33,3 +33,5 @@ struct seoul_time {
 struct seoul_time seoul_time(int64_t us);
 bool date_parse(struct str s, int *ret_year, int *ret_month,
                 int *ret_day); /* strict YYYY-MM-DD, real day */
+/* Of a strict date: was somebody alive born on it, seen from Seoul at that moment? */
+bool date_is_birthday(struct str date, int64_t now_us);

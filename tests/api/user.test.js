@@ -46,6 +46,7 @@ describe('me', () => {
     assert.deepEqual([rp.status, rp.code], [400, 'INVALID']);
     assert.deepEqual(Object.keys(rp.fields).sort(), ['birthDate', 'email', 'name', 'role', 'userId']);
     assert.equal((await p.get('/v1/me')).json.role, 'customer');
+    for (const birthDate of ['2199-01-01', '1899-12-31']) assert.deepEqual((await p.patch('/v1/me', { birthDate })).fields, { birthDate: 'RANGE' });
     const taken = await p.patch('/v1/me', { email: 'minji@demo.jumun.test' });
     assert.deepEqual([taken.status, taken.code], [409, 'EMAIL_TAKEN']);
   });
