@@ -136,7 +136,8 @@ const char *field_check_str(const struct field *f, struct str s)
     int64_t length = (int64_t)str_utf8_length(s), port;
     struct str host;
 
-    if (length < f->min)
+    /* A line of nothing but blanks says nothing. */
+    if (length < f->min || (f->min > 0 && (f->flags & ONE_LINE) && str_trim(s).n == 0))
         return f->min == 1 ? "must not be empty" : "is too short";
     if (length > f->max)
         return "is too long";

@@ -44,7 +44,7 @@ describe('a store of one\'s own', () => {
     assert.deepEqual(none.fields, { name: 'REQUIRED', category: 'REQUIRED', phone: 'REQUIRED', address: 'REQUIRED', zipCode: 'REQUIRED', latitude: 'REQUIRED', longitude: 'REQUIRED' });
     for (const [field, value, code] of [
       ['name', '', 'LENGTH_OR_FORMAT'], ['name', '가'.repeat(61), 'LENGTH_OR_FORMAT'], ['category', 'sushi', 'UNKNOWN'],
-      ['zipCode', '123', 'LENGTH_OR_FORMAT'], ['latitude', 91, 'RANGE'], ['longitude', 'x', 'TYPE'], ['radiusM', 20001, 'RANGE'],
+      ['zipCode', '123', 'LENGTH_OR_FORMAT'], ['name', '   ', 'LENGTH_OR_FORMAT'], ['latitude', 91, 'RANGE'], ['longitude', 'x', 'TYPE'], ['radiusM', 20001, 'RANGE'],
       ['minimumOrderWon', -1, 'RANGE'], ['deliveryFeeWon', 1.5, 'TYPE'], ['cookMinutes', 0, 'RANGE'], ['storeId', randomUUID(), 'UNKNOWN'],
       ['ownerId', demoId('owner', 1), 'UNKNOWN'], ['isBanned', false, 'UNKNOWN'], ['rating', {}, 'UNKNOWN'],
       ['phone', '1234', 'LENGTH_OR_FORMAT'],
