@@ -436,5 +436,7 @@ const struct consumer store_consumers[] = {
     {"order.paid", on_paid, paid_fields, "what was held is sold", .ahead = paid_ahead},
     {"order.stock_release_requested", on_release_requested, release_asked_fields,
      "what was held or sold comes back"},
+    {"auth.account.withdrawn", store_on_withdrawn, account_gone_store_fields,
+     "closes their stores"},
     {NULL, NULL, NULL, NULL},
 };

@@ -53,7 +53,7 @@ static const struct route routes[] = {
 };
 /* clang-format on */
 
-static const char *const topics[] = {"order", NULL};
+static const char *const topics[] = {"auth", "order", NULL};
 
 static const char *const snapshots[] = {"store.changed", "store.menu.changed",
                                         "store.staff.changed", NULL};

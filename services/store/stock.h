@@ -25,9 +25,13 @@ enum err stock_ledger(struct ctx *cx, const struct request *rq, struct reply *rp
 extern const struct field stock_fields[], stock_adjust_fields[], stock_mode_fields[];
 extern const struct field movement_fields[], stock_ledger_query_fields[];
 
-/* reserve.c: what the order service asks for. */
+/* reserve.c: what the order service asks for, and what auth tells. */
 extern const struct consumer store_consumers[];
 enum err reservation_release(struct ctx *cx, struct uuid order_id, bool give_back) MUST_USE;
+
+/* withdrawn.c: inside a transaction. */
+enum err store_on_withdrawn(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
+extern const struct field account_gone_store_fields[];
 
 /* holds.c */
 enum err holds_ask(struct ctx *cx) MUST_USE;

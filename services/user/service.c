@@ -8,7 +8,7 @@ static const struct route routes[] = {
     {HTTP_PATCH, "/v1/me", SIGNED_IN, me_patch, me_patch_fields, NULL, me_fields, CALLS_OUT, 200,
      NULL, "Changes what is sent; takes If-Match."},
     {HTTP_DELETE, "/v1/me", SIGNED_IN, me_withdraw, NULL, NULL, NULL, CALLS_OUT, 204, NULL,
-     "Withdrawal: personal data is erased, orders and their money are kept without it."},
+     "Withdrawal: personal data is erased, orders and money stay without it; own stores close."},
     {HTTP_GET, "/v1/me/export", SIGNED_IN, me_export, NULL, NULL, me_export_fields, CALLS_OUT, 200,
      NULL, "All that is held about the caller as one JSON."},
     {HTTP_GET, "/v1/me/addresses", CUSTOMER, address_list, NULL, NULL, address_fields, LIST, 200,

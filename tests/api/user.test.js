@@ -3,7 +3,7 @@
 
 const { test, before, after, describe } = require('node:test');
 const assert = require('node:assert/strict');
-const { start, randomUUID, demoId } = require('./lib/demo.js');
+const { start, randomUUID, demoId, until } = require('./lib/demo.js');
 
 let j;
 before(async () => (j = await start()));
@@ -260,5 +260,12 @@ describe('taking along and leaving', () => {
     const left = accounts.find((a) => a.userId === p.userId);
     assert.equal(left.name, '');
     assert.ok(left.withdrawnAt && !left.username.includes(p.username), JSON.stringify(left));
+  });
+  test('an owner who withdraws leaves no store open behind', async () => {
+    const owner = await j.newcomer('owner');
+    const made = await owner.post('/v1/owner/stores', { name: '떠나는 가게', category: 'cafe', phone: '02-555-1234', address: '서울 강남구 1', zipCode: '06236', latitude: 37.5, longitude: 127.0365 });
+    assert.equal(made.status, 201, made.text);
+    assert.equal((await owner.delete('/v1/me')).status, 204);
+    await until(async () => (await j.get(`/v1/stores/${made.json.storeId}`)).status === 410, 'the store to close');
   });
 });

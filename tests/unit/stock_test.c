@@ -702,6 +702,27 @@ static void nobody_is_asked_twice_who_is_away(void)
     CHECK_INT(w.asked, 1);
 }
 
+static void who_withdraws_leaves_their_stores(void)
+{
+    struct ctx cx = ctx_of_store();
+    struct uuid owner = demo_id(DEMO_OWNER, 1, 0, 0), staff = demo_id(DEMO_STAFF, 1, 0, 0);
+    const char *open = "select count(*) from stores where owner_id = $1 and deleted_at is null";
+    const char *rest = "select count(*) from stores where owner_id <> $1 and deleted_at is null";
+    const char *served = "select count(*) from store_staff where user_id = $1";
+    int64_t own = number(open, owner), others = number(rest, owner);
+
+    CHECK(own > 0 && others > 0 && number(served, staff) > 0);
+    for (int i = 0; i < 2; i++) {
+        struct uuid who = i ? staff : owner;
+        send("auth.account.withdrawn", UUID_NIL, who,
+             arena_printf(cx.arena, "{\"userId\":\"%s\"}", ctx_uuid_text(&cx, who)).p);
+    }
+    CHECK_INT(number(open, owner), 0);
+    CHECK_INT(number(rest, owner), others);
+    CHECK_INT(number(served, staff), 0);
+    CHECK(says(answer(demo_id(DEMO_STORE, 1, 0, 0)), "\"staff\":[]"));
+}
+
 int main(void)
 {
     setup();
@@ -725,6 +746,7 @@ int main(void)
     RUN(an_orphan_behind_many_is_released);
     RUN(who_is_stopping_asks_no_more);
     RUN(nobody_is_asked_twice_who_is_away);
+    RUN(who_withdraws_leaves_their_stores);
     platform_stop(w.p, 1000);
     nftw(w.dir, forget_file, 16, FTW_DEPTH | FTW_PHYS);
     arena_release(&w.arena);
