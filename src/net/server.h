@@ -68,6 +68,11 @@ struct sse_slot;
  */
 struct sse_slot *sse_reserve(struct sse_hub *h, struct uuid key, struct uuid owner);
 void sse_unreserve(struct sse_slot *slot);
+/* The session that a stream was opened in at since_us, said before exchange_stream; with each
+ * heartbeat it is asked whether that is over, and then the stream ends. It must not block. */
+typedef bool sse_is_over(void *arg, struct uuid session, int64_t since_us);
+void sse_sessions(struct sse_hub *h, sse_is_over *is_over, void *arg);
+void sse_belongs_to(struct sse_slot *slot, struct uuid session, int64_t since_us);
 void exchange_stream(struct exchange *x, struct sse_slot *slot, const struct http_field *fields,
                      size_t n_fields, struct str replay, int64_t after_id);
 /* To all streams of the key; data is one JSON line. Ids of a key rise: a stream never sees one

@@ -31,7 +31,8 @@ struct sse_slot {
     struct sse_hub *hub;
     struct sse_slot *next;       /* in the bucket of its key */
     struct sse_slot *next_owned; /* in the bucket of its owner, the newest first */
-    struct uuid key, owner;
+    struct uuid key, owner, session;
+    int64_t since_us;
     _Atomic int state;
     struct exchange *exchange; /* with a reference, once it is live */
     pthread_mutex_t lock;      /* of what follows, and of going live */
@@ -43,6 +44,8 @@ struct sse_hub {
     struct sse_slot *buckets[BUCKETS], *owned[BUCKETS];
     size_t n, per_owner;
     int heartbeat_ms;
+    sse_is_over *is_over; /* NULL: sessions do not end */
+    void *is_over_arg;
     pthread_t thread;
     pthread_mutex_t stop_lock;
     pthread_cond_t stop_bell;
@@ -356,7 +359,37 @@ void sse_publish(struct sse_hub *h, struct uuid key, int64_t id, const char *eve
     buf_release(&frame);
 }
 
-/* A comment now and then: proxies keep the connection, and dead peers are noticed. */
+void sse_sessions(struct sse_hub *h, sse_is_over *is_over, void *arg)
+{
+    pthread_mutex_lock(&h->lock);
+    h->is_over = is_over;
+    h->is_over_arg = arg;
+    pthread_mutex_unlock(&h->lock);
+}
+
+void sse_belongs_to(struct sse_slot *slot, struct uuid session, int64_t since_us)
+{
+    slot->session = session;
+    slot->since_us = since_us;
+}
+
+/* Under the hub's and the connection's lock. */
+static void beat_one(struct sse_slot *slot)
+{
+    struct sse_hub *h = slot->hub;
+
+    if (slot->state == LIVE && h->is_over &&
+        h->is_over(h->is_over_arg, slot->session, slot->since_us)) {
+        struct exchange *x = slot->exchange;
+        stream_detach(x);
+        exchange_close(x);
+        return;
+    }
+    send_frame(slot, STR(": still here\n\n"));
+}
+
+/* A comment now and then: proxies keep the connection, and dead peers are noticed. Who may not ask
+ * any more is not told any more either. */
 static void beat(struct sse_hub *h)
 {
     for (size_t i = 0; i < BUCKETS; i++) {
@@ -364,7 +397,7 @@ static void beat(struct sse_hub *h)
         for (struct sse_slot *slot = h->buckets[i]; slot; slot = slot->next)
             if (slot->state == LIVE) {
                 pthread_mutex_lock(&slot->exchange->lock);
-                send_frame(slot, STR(": still here\n\n"));
+                beat_one(slot);
                 pthread_mutex_unlock(&slot->exchange->lock);
             }
         bury(h, &h->buckets[i]);

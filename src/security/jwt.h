@@ -91,6 +91,9 @@ bool jwt_keys_know(struct jwt_keys *keys, struct str kid);
  */
 void jwt_revoke_session(struct jwt_keys *keys, struct uuid session_id, int64_t ended_us,
                         int64_t now_us);
+/* Is a token of that session, issued at that moment, refused? Counts nothing, takes the read lock
+ * when there is anything to look at. */
+bool jwt_is_revoked(struct jwt_keys *keys, struct uuid session_id, int64_t issued_us);
 
 struct jwt_stats {
     uint64_t hits, misses, refused, evicted;

@@ -65,8 +65,6 @@ struct jwt_keys {
 
 /* When a token was born: to the millisecond by its UUIDv7 id when that agrees with `iat`. */
 int64_t jwt_issued_us(struct uuid token_id, int64_t issued_s);
-/* Is this token revoked? Counts nothing, takes the read lock when there is anything to look at. */
-bool jwt_is_revoked(struct jwt_keys *keys, struct uuid session_id, int64_t issued_us);
 
 bool jwt_cache_init(struct jwt_keys *keys);
 void jwt_cache_release(struct jwt_keys *keys);

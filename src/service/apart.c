@@ -96,10 +96,19 @@ bool platform_hears_of_ended(const struct platform *p)
     return p->ended_watch != NULL;
 }
 
+/* A stream is opened by a token and outlives it, but not its session. */
+static bool is_over(void *arg, struct uuid session_id, int64_t since_us)
+{
+    const struct platform *p = arg;
+
+    return jwt_is_revoked(p->keys, session_id, since_us);
+}
+
 enum err apart_start(struct ctx *cx, struct platform *p)
 {
     bool has_auth = platform_service(p, "auth") != NULL;
 
+    sse_sessions(p->events, is_over, p);
     if (others_end_sessions(p))
         TRY(ended_watch_start(cx, p, &p->ended_watch));
     if (p->options.apart && p->options.threads > 0 && !has_auth && takes_user_tokens(p))

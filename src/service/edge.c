@@ -44,6 +44,7 @@ static void send(struct work *w)
 
     work_count(w);
     if (rp->stream) {
+        sse_belongs_to(rp->stream, w->cx.caller.session_id, ctx_now(&w->cx));
         exchange_stream(w->exchange, rp->stream, w->cors.fields, w->cors.n, buf_str(&rp->body),
                         rp->stream_after);
         return;

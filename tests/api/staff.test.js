@@ -37,6 +37,17 @@ test('staff see and move the orders of their stores', async () => {
   assert.equal((await world.call('GET', board(1), { token: people.minji.token })).status, 403);
 });
 
+test('a board ends with the session it was opened in', async () => {
+  const login = async () => (await j.want(world, 200, 'POST', '/v1/auth/login', { body: { username: 'staff1', password: 'jumun-demo-1' } })).accessToken;
+  const [here, there] = [await login(), await login()];
+  const streams = await Promise.all([here, there].map((token) => j.follow(world, `${board(1)}/events`, { token })));
+  assert.deepEqual(streams.map((s) => s.status), [200, 200]);
+  await j.want(world, 204, 'POST', '/v1/auth/logout', { token: there });
+  await j.until(() => streams[1].closed, 'the stream of who has logged out to end', 20000);
+  assert.equal(streams[0].closed, false, 'another session of the same person goes on');
+  streams[0].close();
+});
+
 test('what they do is theirs in the history', async () => {
   const { staff1, minji } = people;
   const addressId = (await j.want(world, 200, 'GET', '/v1/me/addresses', { token: minji.token })).items[0].addressId;

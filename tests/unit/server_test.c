@@ -68,6 +68,14 @@ static struct uuid key_of(int n)
 }
 
 static struct uuid stream_owner; /* nil: nobody counts */
+static struct uuid stream_session;
+static _Atomic int session_over; /* the first byte of the session that is over; 0: none */
+
+static bool is_over(void *arg, struct uuid session, int64_t since_us)
+{
+    return arg == &session_over && since_us == 77 && session.b[0] != 0 &&
+           session.b[0] == session_over;
+}
 
 /* Event 6 is published between reservation and stream; the replay ends with 5. */
 static void stream(struct exchange *x)
@@ -81,6 +89,7 @@ static void stream(struct exchange *x)
     sse_publish(hub, key_of(1), 5, "e", STR("in the replay"));
     sse_publish(hub, key_of(1), 6, "e", STR("meanwhile"));
     sse_publish(hub, key_of(2), 7, "e", STR("another key"));
+    sse_belongs_to(slot, stream_session, 77);
     exchange_stream(x, slot, NULL, 0, STR("id: 5\ndata: replay\n\n"), 5);
 }
 
@@ -126,6 +135,7 @@ static void begin(int connections_max)
     hub = sse_hub_open(200, 3);
     if (!hub || server_start(&cx, &options, &server) != ERR_OK)
         abort();
+    sse_sessions(hub, is_over, &session_over);
     arena_release(&arena);
 }
 
@@ -496,6 +506,30 @@ static void test_stream(void)
     CHECK(wait_for_streams(0));
 }
 
+static void test_stream_of_a_session(void)
+{
+    int fds[3];
+
+    for (int i = 0; i < 3; i++) {
+        stream_session = key_of(i); /* the first: of none */
+        fds[i] = open_stream();
+    }
+    stream_session = key_of(0);
+    CHECK(hear_until(fds[2], &heard, ": still here\n\n", 1));
+    session_over = 2;
+    CHECK(!hear_until(fds[2], &heard, "never said", 1)); /* until it is closed */
+    CHECK_INT(sse_streams(hub), 2);
+    buf_clear(&heard);
+    CHECK(hear_until(fds[0], &heard, ": still here\n\n", 2));
+    buf_clear(&heard);
+    CHECK(hear_until(fds[1], &heard, ": still here\n\n", 2));
+    session_over = 0;
+    close(fds[2]);
+    close(fds[1]);
+    close(fds[0]);
+    CHECK(wait_for_streams(0));
+}
+
 /* 64 KiB behind, beyond what the sockets hold: cut, and the others go on. */
 static void test_slow_reader(void)
 {
@@ -669,6 +703,7 @@ int main(void)
     RUN(test_large_bodies);
     RUN(test_half_closed_reader);
     RUN(test_stream);
+    RUN(test_stream_of_a_session);
     RUN(test_slow_reader);
     RUN(test_streams_of_one_owner);
     RUN(test_streams_come_and_go);
