@@ -65,14 +65,16 @@ static const char *const from_holds =
     " where r.state = 'HELD' group by l.menu_item_id) h on h.menu_item_id = v.menu_item_id"
     " where v.reserved <> coalesce(h.held, 0) order by v.menu_item_id limit 20";
 
+#define ITEMS " from inventory v left join stock_checked c on c.menu_item_id = v.menu_item_id"
 static const char *const changed_items =
-    "select v.menu_item_id, v.version, v.available, v.reserved, v.sold, coalesce(c.upto, 0) as upto,"
-    " coalesce(c.available, 0) as kept_available, coalesce(c.reserved, 0) as kept_reserved,"
-    " coalesce(c.sold, 0) as kept_sold"
-    " from inventory v left join stock_checked c on c.menu_item_id = v.menu_item_id"
-    " where v.menu_item_id > $1 and (c.version is null or c.version <> v.version"
+    "select v.menu_item_id" ITEMS " where v.menu_item_id > $1 and (c.version is null or c.version <> v.version"
     " or c.seen_available <> v.available or c.seen_reserved <> v.reserved or c.seen_sold <> v.sold)"
     " order by v.menu_item_id limit $2";
+
+static const char *const one_item =
+    "select v.menu_item_id, v.version, v.available, v.reserved, v.sold, coalesce(c.upto, 0) as upto,"
+    " coalesce(c.available, 0) as kept_available, coalesce(c.reserved, 0) as kept_reserved,"
+    " coalesce(c.sold, 0) as kept_sold" ITEMS " where v.menu_item_id = $1";
 
 /* $2 to $3; an item's movements are in order in their index. */
 static const char *const movement_sums =
@@ -174,19 +176,23 @@ static enum err check_item(struct ctx *cx, struct account *a, int64_t *found)
     return ERR_OK;
 }
 
-/* The next items after *after that have changed since they were checked. */
+/* The next items after *after that have changed since they were checked. They are looked for among
+ * all before the transaction: nobody waits for that. */
 static enum err check_batch(struct ctx *cx, struct uuid *after, size_t *ret_n, int64_t *found)
 {
     struct list items = {NULL, 0};
 
-    TRY(db_begin(cx));
     TRY(db_all(cx, account_fields, &items, changed_items, ARGS(db_uuid(*after), db_int(BATCH))));
+    *ret_n = items.n;
+    if (items.n == 0)
+        return ERR_OK;
+    TRY(db_begin(cx));
     for (size_t i = 0; i < items.n; i++) {
         struct account *a = LIST_AT(struct account, items, i);
+        TRY(db_one(cx, account_fields, a, one_item, ARGS(db_uuid(a->menu_item_id))));
         TRY(check_item(cx, a, found));
         *after = a->menu_item_id;
     }
-    *ret_n = items.n;
     TRY(db_commit(cx));
     return db_durable(cx);
 }

@@ -556,6 +556,9 @@ static void only_what_changed_is_read(void)
     struct uuid order = new_order(), dish = item(5), next = new_order();
 
     CHECK(audit() == ERR_OK);
+    uint64_t commits = db_stats(platform_db(w.p, "store")).commits;
+    CHECK(audit() == ERR_OK);
+    CHECK_INT(db_stats(platform_db(w.p, "store")).commits, commits); /* and nobody had to wait */
     CHECK_INT(number("select count(*) from inventory v where not exists (select 1 from"
                      " stock_checked c where c.menu_item_id = v.menu_item_id and c.version ="
                      " v.version) and v.store_id <> $1",
