@@ -98,6 +98,9 @@ void menu_cache_outdate(struct ctx *cx, struct menu_cache *c, struct uuid store_
                         int64_t version);
 
 /* menu_edit.c */
+/* Inside a transaction. ERR_INVALID: an order of things names not all of them. The rest would keep
+ * their places, among the new ones. */
+enum err order_expect(struct ctx *cx, size_t named, const char *count_sql, struct uuid of) MUST_USE;
 enum err section_create(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
 enum err section_patch(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
 enum err section_delete(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;

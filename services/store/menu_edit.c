@@ -28,6 +28,17 @@ static enum err check_room(struct ctx *cx, const char *count_sql, struct uuid of
                    : fail(cx, ERR_CONSTRAINT, "already %" PRId64 " of at most %" PRId64, n, max);
 }
 
+enum err order_expect(struct ctx *cx, size_t named, const char *count_sql, struct uuid of)
+{
+    int64_t n = 0;
+
+    TRY(db_int_of(cx, &n, count_sql, ARGS(db_uuid(of))));
+    if (n == (int64_t)named)
+        return ERR_OK;
+    ctx_field_error(cx, STR("ids"), STR("INCOMPLETE"), "must name all of them");
+    return fail(cx, ERR_INVALID, "%zu of %" PRId64 " in order", named, n);
+}
+
 struct section_body {
     struct str name;
 };
@@ -106,6 +117,9 @@ enum err section_order(struct ctx *cx, const struct request *rq, struct reply *r
                        " where store_id = $1 and section_id = $2 and deleted_at is null",
                        ARGS(db_uuid(rq->id[0]), db_uuid(*LIST_AT(struct uuid, in->ids, i)),
                             db_int((int64_t)i + 1))));
+    TRY(order_expect(cx, in->ids.n,
+                     "select count(*) from sections where store_id = $1 and deleted_at is null",
+                     rq->id[0]));
     TRY(menu_commit(cx, rp, rq->id[0]));
     return reply_none(cx, rp, 204);
 }
@@ -256,6 +270,9 @@ enum err menu_item_order(struct ctx *cx, const struct request *rq, struct reply 
                        " and menu_item_id = $3 and deleted_at is null",
                        ARGS(db_uuid(rq->id[0]), db_uuid(in->section_id),
                             db_uuid(*LIST_AT(struct uuid, in->ids, i)), db_int((int64_t)i + 1))));
+    TRY(order_expect(cx, in->ids.n,
+                     "select count(*) from menu_items where section_id = $1 and deleted_at is null",
+                     in->section_id));
     TRY(menu_commit(cx, rp, rq->id[0]));
     return reply_none(cx, rp, 204);
 }

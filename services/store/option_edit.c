@@ -213,6 +213,8 @@ enum err option_group_order(struct ctx *cx, const struct request *rq, struct rep
             " and option_group_id = $3",
             ARGS(db_uuid(rq->id[0]), db_uuid(in->menu_item_id),
                  db_uuid(*LIST_AT(struct uuid, in->ids, i)), db_int((int64_t)i + 1))));
+    TRY(order_expect(cx, in->ids.n, "select count(*) from option_groups where menu_item_id = $1",
+                     in->menu_item_id));
     TRY(menu_commit(cx, rp, rq->id[0]));
     return reply_none(cx, rp, 204);
 }

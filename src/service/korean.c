@@ -105,6 +105,7 @@ static const struct sentence {
     {"needs both ends of the break", "휴게 시간은 시작과 끝을 함께 적어야 합니다"},
     {"the break must lie within the opening hours", "휴게 시간은 영업시간 안에 있어야 합니다"},
     {"is not a section of this store", "이 가게의 메뉴 분류가 아닙니다"},
+    {"must name all of them", "빠짐없이 모두 적어야 합니다"},
     {"is more than max", "max보다 큽니다"},
     {"is more than there are options", "옵션 개수보다 큽니다"},
     {"is not an option of this group, or is there twice",

@@ -170,6 +170,8 @@ describe('sections', () => {
     assert.equal((await owner.patch(at('sections', b.sectionId), { name: '모둠튀김' })).json.name, '모둠튀김');
     assert.equal((await owner.put(at('sections', 'order'), { ids: [b.sectionId, section.sectionId, a.json.sectionId] })).status, 204);
     assert.deepEqual((await menu()).sections.map((s) => s.name), ['모둠튀김', '김밥', '음료']);
+    assert.deepEqual((await owner.put(at('sections', 'order'), { ids: [a.json.sectionId] })).fields, { ids: 'INCOMPLETE' });
+    assert.deepEqual((await menu()).sections.map((s) => s.name), ['모둠튀김', '김밥', '음료']);
     assert.equal((await owner.delete(at('sections', b.sectionId))).status, 204);
     assert.equal((await owner.delete(at('sections', a.json.sectionId))).status, 204);
     assert.deepEqual(status(await owner.delete(at('sections', a.json.sectionId))), [404, 'NOT_FOUND']);
@@ -301,6 +303,7 @@ describe('menu items', () => {
     assert.deepEqual([rp.status, rp.json.sections[0].items.find((i) => i.menuItemId === id).priceWon], [200, 4800], 'the old tag is not good any more');
     assert.equal((await owner.put(at('menu-items', 'order'), { sectionId: section.sectionId, ids: [id, item.menuItemId] })).status, 204);
     assert.deepEqual((await menu()).sections[0].items.map((i) => i.name), ['참치김밥', '원조김밥']);
+    assert.deepEqual((await owner.put(at('menu-items', 'order'), { sectionId: section.sectionId, ids: [item.menuItemId] })).fields, { ids: 'INCOMPLETE' });
     assert.equal((await owner.delete(at('menu-items', id))).status, 204);
     assert.equal((await j.get(made.header('location'))).code, 'NOT_FOUND');
     assert.deepEqual(status(await owner.delete(at('menu-items', id))), [404, 'NOT_FOUND']);
@@ -344,6 +347,7 @@ describe('option groups', () => {
     const order = { menuItemId: item.menuItemId, ids: [second.optionGroupId, made.json.optionGroupId] };
     assert.equal((await owner.put(at('option-groups', 'order'), order)).status, 204);
     assert.deepEqual((await menu()).sections[0].items[0].optionGroups.map((g) => g.name), ['맵기', '추가']);
+    assert.deepEqual((await owner.put(at('option-groups', 'order'), { ...order, ids: [made.json.optionGroupId] })).fields, { ids: 'INCOMPLETE' });
     const third = (await owner.post(at('option-groups'), group({ name: '음료' }))).json;
     for (const g of [second, made.json]) assert.equal((await owner.delete(at('option-groups', g.optionGroupId))).status, 204);
     const fourth = (await owner.post(at('option-groups'), group({ name: '포장' }))).json;
