@@ -222,7 +222,9 @@ enum err menu_item_patch(struct ctx *cx, const struct request *rq, struct reply 
     TRY(expect_item(cx, rq));
     TRY(check_section(cx, rq->id[0], in->section_id));
     TRY(change_one(cx,
-                   "update menu_items set section_id = coalesce($3, section_id),"
+                   "update menu_items set position = case when section_id <> $3 then"
+                   " (select coalesce(max(position), 0) + 1 from menu_items where section_id = $3)"
+                   " else position end, section_id = coalesce($3, section_id),"
                    " name = coalesce($4, name), description = coalesce($5, description),"
                    " price_won = coalesce($6, price_won), allergens = coalesce($7, allergens),"
                    " origin = coalesce($8, origin), sold_out = coalesce($9, sold_out),"

@@ -172,6 +172,12 @@ describe('sections', () => {
     assert.deepEqual((await menu()).sections.map((s) => s.name), ['모둠튀김', '김밥', '음료']);
     assert.deepEqual((await owner.put(at('sections', 'order'), { ids: [a.json.sectionId] })).fields, { ids: 'INCOMPLETE' });
     assert.deepEqual((await menu()).sections.map((s) => s.name), ['모둠튀김', '김밥', '음료']);
+    const places = [];
+    for (const name of ['야채튀김', '새우튀김']) places.push((await owner.post(at('menu-items'), { sectionId: b.sectionId, name, priceWon: 1000 })).json.menuItemId);
+    assert.equal((await owner.patch(at('menu-items', item.menuItemId), { sectionId: b.sectionId })).status, 200);
+    assert.deepEqual((await menu()).sections[0].items.map((i) => i.name), ['야채튀김', '새우튀김', '원조김밥'], 'who comes stands at the end');
+    assert.equal((await owner.patch(at('menu-items', item.menuItemId), { sectionId: section.sectionId })).status, 200);
+    for (const id of places) assert.equal((await owner.delete(at('menu-items', id))).status, 204);
     assert.equal((await owner.delete(at('sections', b.sectionId))).status, 204);
     assert.equal((await owner.delete(at('sections', a.json.sectionId))).status, 204);
     assert.deepEqual(status(await owner.delete(at('sections', a.json.sectionId))), [404, 'NOT_FOUND']);
