@@ -215,7 +215,7 @@ describe('refused, and nothing is left of it', () => {
     const kiosk = await j.store(world, await j.person(world, 'owner'), { minimumOrderWon: 0, deliveryFeeWon: 0, items: [
       { name: '물', priceWon: 0 }, { name: '껌', priceWon: 99 }, { name: '사탕', priceWon: 1 }] });
     const [water, gum, sweet] = kiosk.items.map((i) => i.menuItemId);
-    for (const item of [water, gum]) {
+    for (const item of [water, sweet, gum]) {
       await j.fill(world, other, item);
       const reply = await place(other);
       refused(reply, 409, 'STORE_MINIMUM');
