@@ -1,6 +1,6 @@
 /* admin.c -- what operators see and may do: any order's whole story, the way out of a review, dead
  * letters. */
-#include "order/order.h"
+#include "order/saga.h"
 
 #include "base/fault.h"
 #include "net/http.h"

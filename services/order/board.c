@@ -1,5 +1,5 @@
 /* board.c -- what a store does with an order: every action is one step of the saga. */
-#include "order/order.h"
+#include "order/saga.h"
 
 #include "base/fault.h"
 

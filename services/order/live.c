@@ -17,6 +17,10 @@
  * what is published meanwhile waits in the slot; what the replay had already is dropped there by
  * its id. An event is published only after the outbox relayed it, that is when it is durable, so a
  * replay that was read after the publication holds it.
+ *
+ * The orders of a store come through several partitions of the bus, so that its positions come in
+ * any order. An event of the board only says that the ring has moved: who is further behind than
+ * the one before gets what is between from the ring, where all before it is committed.
  */
 
 #define BOARD_KEPT 500 /* a store that was away for longer reads its board again */
@@ -180,6 +184,20 @@ static enum err board_start(struct ctx *cx, const struct request *rq, int64_t *r
     return ERR_OK;
 }
 
+static enum err board_rows(struct ctx *cx, struct uuid store_id, int64_t after, struct list *ret)
+{
+    return db_all(
+        cx, live_row_fields, ret,
+        "select b.n as id, b.kind, o.order_id, o.number, h.status, h.reason, h.n,"
+        " case when b.kind = 'status' then h.from_status else h.status end as from_status,"
+        " case when b.kind = 'status' then h.event else b.kind end as event, o.total_won, "
+        "o.eta_at, b.at from board_events b"
+        " join orders o on o.order_id = b.order_id"
+        " join order_history h on h.order_id = b.order_id and h.n = b.history_n"
+        " where b.store_id = $1 and b.n > $2 order by b.n",
+        ARGS(db_uuid(store_id), db_int(after)));
+}
+
 enum err board_events(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     struct list rows = {NULL, 0};
@@ -188,18 +206,28 @@ enum err board_events(struct ctx *cx, const struct request *rq, struct reply *rp
 
     TRY(reserve(cx, rq, rp, rq->id[0]));
     TRY(board_start(cx, rq, &after, &opening));
-    TRY(db_all(cx, live_row_fields, &rows,
-               "select b.n as id, b.kind, o.order_id, o.number, h.status, h.reason, h.n,"
-               " case when b.kind = 'status' then h.from_status else h.status end as from_status,"
-               " case when b.kind = 'status' then h.event else b.kind end as event, o.total_won, "
-               "o.eta_at, b.at from board_events b"
-               " join orders o on o.order_id = b.order_id"
-               " join order_history h on h.order_id = b.order_id and h.n = b.history_n"
-               " where b.store_id = $1 and b.n > $2 order by b.n",
-               ARGS(db_uuid(rq->id[0]), db_int(after))));
+    TRY(board_rows(cx, rq->id[0], after, &rows));
     if (rows.n)
         after = LIST_AT(struct live, rows, rows.n - 1)->id;
     return reply_live(cx, rq, rp, opening, rows, after);
+}
+
+/* Should the ring not be read, those who miss something come back for it. */
+static enum err board_publish(struct ctx *cx, struct uuid store_id, int64_t n, const struct live *l)
+{
+    struct sse_hub *hub = platform_events(svc_platform(cx->svc));
+    struct list between = {NULL, 0};
+    enum err e = ERR_OK;
+    int64_t after;
+
+    if (sse_behind(hub, store_id, n, &after))
+        e = board_rows(cx, store_id, after, &between);
+    for (size_t i = 0; i < between.n; i++) {
+        const struct live *row = LIST_AT(struct live, between, i);
+        sse_publish(hub, store_id, row->id, row->kind, live_json(cx, row));
+    }
+    sse_publish(hub, store_id, n, l->kind, live_json(cx, l));
+    return e;
 }
 
 enum err show_status(struct ctx *cx, const struct event *e, const void *data)
@@ -210,22 +238,19 @@ enum err show_status(struct ctx *cx, const struct event *e, const void *data)
                      .number = s->number,
                      .status = s->to,
                      .from = s->from,
+                     .kind = STR("status"),
                      .event = s->step,
                      .reason = s->reason,
                      .n = s->n,
                      .total_won = s->total_won,
                      .eta_at = s->eta_at,
                      .at = s->at};
-    struct str json = live_json(cx, &l);
-
     /* The consumer of the store's answer may be another process's; that it was placed, which leads
      * nowhere yet, nobody waits for. */
     if (str_eq(s->from, str_from(status_names[STOCK_PENDING])) && !str_eq(s->from, s->to))
         TRY(waiting_wake(cx, e, data));
-    sse_publish(hub, s->order_id, s->n, "status", json);
-    if (s->board_n)
-        sse_publish(hub, s->store_id, s->board_n, "status", json);
-    return ERR_OK;
+    sse_publish(hub, s->order_id, s->n, l.kind, live_json(cx, &l));
+    return s->board_n ? board_publish(cx, s->store_id, s->board_n, &l) : ERR_OK;
 }
 
 struct reminder {
@@ -270,15 +295,9 @@ enum err show_reminder(struct ctx *cx, const struct event *e, const void *data)
 {
     const struct reminder *r = data;
     struct live l = r->live;
-    char kind[20];
 
     (void)e;
-    if (!r->board_n || l.kind.n >= sizeof kind)
-        return ERR_OK;
-    snprintf(kind, sizeof kind, "%.*s", STR_ARG(l.kind));
     l.from = l.status;
     l.event = l.kind;
-    sse_publish(platform_events(svc_platform(cx->svc)), r->store_id, r->board_n, kind,
-                live_json(cx, &l));
-    return ERR_OK;
+    return r->board_n ? board_publish(cx, r->store_id, r->board_n, &l) : ERR_OK;
 }

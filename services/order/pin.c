@@ -1,5 +1,5 @@
 /* pin.c -- what the payment service asks of an order: its amount, its status, and to hold still. */
-#include "order/order.h"
+#include "order/saga.h"
 
 #include "base/fault.h"
 

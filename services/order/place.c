@@ -1,5 +1,6 @@
 /* place.c -- POST /v1/orders: from the cart and our own copies to an order, in one transaction. */
 #include "order/cart.h"
+#include "order/saga.h"
 #include "order/waiting.h"
 
 #include "base/fault.h"

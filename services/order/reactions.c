@@ -1,6 +1,7 @@
 /* reactions.c -- what other services' events and time itself do to an order. */
 #include "order/copies.h"
 #include "order/counts.h"
+#include "order/saga.h"
 #include "order/waiting.h"
 
 #include "base/fault.h"

@@ -1,4 +1,5 @@
 /* read.c -- orders as lists and one by one: of a customer, of a store; and the cancel. */
+#include "order/saga.h"
 #include "order/waiting.h"
 
 #include "base/fault.h"

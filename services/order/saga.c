@@ -1,4 +1,5 @@
 /* saga.c -- the life of an order as rows, and the one function that takes a step of it. */
+#include "order/saga.h"
 #include "order/cart.h"
 #include "order/counts.h"
 
@@ -26,20 +27,15 @@ const char *const status_names[] = {
 };
 
 const char *const step_names[] = {
-    "PLACED",          "STOCK_RESERVED",
-    "STOCK_REFUSED",   "STOCK_SILENT",
-    "CANCEL_ASKED",    "HOLD_OVER",
-    "PINNED",          "CAPTURED",
-    "DECLINED",        "UNKNOWN_TOO_LONG",
-    "OWNER_ACCEPTED",  "OWNER_REFUSED",
-    "OWNER_SILENT",    "OWNER_DELAYED",
-    "OWNER_COOKS",     "OWNER_READY",
-    "OWNER_DELIVERS",  "OWNER_COMPLETES",
-    "OWNER_CANCELLED", "MONEY_BACK",
-    "STOCK_BACK",      "LATE_CAPTURED",
-    "PAYMENT_OVER",    "RESOLVED_PAID",
-    "RESOLVED_CANCEL", "RESOLVED_FAILED",
-    NULL,
+    "PLACED",           "STOCK_RESERVED",  "STOCK_REFUSED",
+    "STOCK_SILENT",     "CANCEL_ASKED",    "HOLD_OVER",
+    "PINNED",           "CAPTURED",        "DECLINED",
+    "UNKNOWN_TOO_LONG", "OWNER_ACCEPTED",  "OWNER_REFUSED",
+    "OWNER_SILENT",     "OWNER_DELAYED",   "OWNER_COOKS",
+    "OWNER_READY",      "OWNER_DELIVERS",  "OWNER_COMPLETES",
+    "OWNER_CANCELLED",  "MONEY_BACK",      "STOCK_BACK",
+    "LATE_CAPTURED",    "PAYMENT_OVER",    "RESOLVED_PAID",
+    "RESOLVED_CANCEL",  "RESOLVED_FAILED", NULL,
 };
 
 enum command {

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "order/order.h"
+#include "order/saga.h"
 
 static int step_number(const char *const *names, struct str name)
 {

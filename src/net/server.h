@@ -75,8 +75,12 @@ void sse_sessions(struct sse_hub *h, sse_is_over *is_over, void *arg);
 void sse_belongs_to(struct sse_slot *slot, struct uuid session, int64_t since_us);
 void exchange_stream(struct exchange *x, struct sse_slot *slot, const struct http_field *fields,
                      size_t n_fields, struct str replay, int64_t after_id);
-/* To all streams of the key; data is one JSON line. Ids of a key rise: a stream never sees one
- * again. */
-void sse_publish(struct sse_hub *h, struct uuid key, int64_t id, const char *event,
-                 struct str data);
+/* To all streams of the key; data is one JSON line. The ids of a key are 1, 2, 3 ...: a stream
+ * never sees one again, and one that would miss some ends, so that its client comes back for them.
+ */
+void sse_publish(struct sse_hub *h, struct uuid key, int64_t id, struct str event, struct str data);
+/* Would a stream of the key miss some when `id` is published? *ret_after: all have what is up to
+ * it.
+ */
+bool sse_behind(struct sse_hub *h, struct uuid key, int64_t id, int64_t *ret_after);
 size_t sse_streams(struct sse_hub *h);

@@ -17,8 +17,11 @@
  * A slot is reserved before the replay is read, so that an event published meanwhile waits in it;
  * when the stream begins, what waits is sent unless the replay already had it (id <= after_id).
  * From then on the publisher writes to the socket itself. What the socket does not take stays in
- * `out`, up to OUT_MAX. Lock order: hub, connection, slot. A worker that holds a connection does
- * not take the hub's lock: it only marks the slot dead, and whoever walks the hub next removes it.
+ * `out`, up to OUT_MAX. A stream that would miss an id ends instead: its client comes back with the
+ * last one it has, and the replay has what came after that.
+ *
+ * Lock order: hub, connection, slot. A worker that holds a connection does not take the hub's lock:
+ * it only marks the slot dead, and whoever walks the hub next removes it.
  */
 
 #define BUCKETS 4096
@@ -197,6 +200,16 @@ static void pour(struct exchange *x)
 }
 
 /* Under the hub's and the connection's lock. */
+static void cut(struct sse_slot *slot)
+{
+    struct exchange *x = slot->exchange;
+
+    metric_add(slot->hub->cut, 1);
+    stream_detach(x);
+    exchange_close(x);
+}
+
+/* Under the hub's and the connection's lock. */
 static void send_frame(struct sse_slot *slot, struct str frame)
 {
     struct exchange *x = slot->exchange;
@@ -204,9 +217,7 @@ static void send_frame(struct sse_slot *slot, struct str frame)
     if (slot->state != LIVE)
         return;
     if (x->out.n + frame.n > OUT_MAX) {
-        metric_add(slot->hub->cut, 1);
-        stream_detach(x);
-        exchange_close(x);
+        cut(slot);
         return;
     }
     bool was_behind = x->out.n > 0;
@@ -247,25 +258,26 @@ struct waiting_head {
     size_t n;
 };
 
-/* Adds what was published since the reservation and is not in the replay. */
+/* Adds what was published since the reservation and is not in the replay. What is lost, or not
+ * there yet, the client comes back for. */
 static void add_waiting(struct exchange *x, struct sse_slot *slot)
 {
     struct str rest = buf_str(&slot->waiting);
     struct waiting_head head;
 
-    while (rest.n >= sizeof head) {
+    x->close_after = slot->waiting.overflow;
+    while (rest.n >= sizeof head && !x->close_after) {
         memcpy(&head, rest.p, sizeof head);
         rest.p += sizeof head;
         rest.n -= sizeof head;
-        if (head.id > x->after_id) {
+        if (head.id == x->after_id + 1) {
             buf_add(&x->out, rest.p, head.n);
             x->after_id = head.id;
         }
+        x->close_after = head.id > x->after_id;
         rest.p += head.n;
         rest.n -= head.n;
     }
-    if (slot->waiting.overflow) /* something was lost: the client comes back with its last id */
-        x->close_after = true;
     buf_release(&slot->waiting);
 }
 
@@ -333,20 +345,23 @@ static void deliver(struct sse_slot *slot, int64_t id, struct str frame)
         return;
     struct exchange *x = slot->exchange;
     pthread_mutex_lock(&x->lock);
-    if (id > x->after_id) { /* not again what was published before its work was lost and redone */
+    /* Not again what was published before its work was lost and redone. */
+    if (slot->state == LIVE && id > x->after_id + 1) {
+        cut(slot);
+    } else if (id > x->after_id) {
         x->after_id = id;
         send_frame(slot, frame);
     }
     pthread_mutex_unlock(&x->lock);
 }
 
-void sse_publish(struct sse_hub *h, struct uuid key, int64_t id, const char *event, struct str data)
+void sse_publish(struct sse_hub *h, struct uuid key, int64_t id, struct str event, struct str data)
 {
     struct buf frame;
 
     assert(!memchr(data.p ? data.p : "", '\n', data.n)); /* one line: JSON as we print it */
     buf_init(&frame, OUT_MAX);
-    buf_printf(&frame, "id: %lld\nevent: %s\ndata: ", (long long)id, event);
+    buf_printf(&frame, "id: %lld\nevent: %.*s\ndata: ", (long long)id, STR_ARG(event));
     buf_str_add(&frame, data);
     buf_lit(&frame, "\n\n");
     pthread_mutex_lock(&h->lock);
@@ -357,6 +372,24 @@ void sse_publish(struct sse_hub *h, struct uuid key, int64_t id, const char *eve
     bury(h, bucket);
     pthread_mutex_unlock(&h->lock);
     buf_release(&frame);
+}
+
+bool sse_behind(struct sse_hub *h, struct uuid key, int64_t id, int64_t *ret_after)
+{
+    int64_t lowest = id;
+
+    pthread_mutex_lock(&h->lock);
+    for (struct sse_slot *slot = *bucket_of(h, key); slot; slot = slot->next) {
+        if (slot->state != LIVE || !uuid_eq(slot->key, key))
+            continue;
+        pthread_mutex_lock(&slot->exchange->lock);
+        if (slot->exchange->after_id < lowest)
+            lowest = slot->exchange->after_id;
+        pthread_mutex_unlock(&slot->exchange->lock);
+    }
+    pthread_mutex_unlock(&h->lock);
+    *ret_after = lowest;
+    return lowest < id - 1;
 }
 
 void sse_sessions(struct sse_hub *h, sse_is_over *is_over, void *arg)
@@ -445,7 +478,9 @@ struct sse_hub *sse_hub_open(int heartbeat_ms, size_t streams_per_owner)
     h->streams = metric_get(METRIC_GAUGE, "jumun_event_streams", "Open event streams.", NULL, NULL,
                             NULL, NULL);
     h->cut = metric_get(METRIC_COUNTER, "jumun_event_streams_cut_total",
-                        "Streams cut because their reader was too slow.", NULL, NULL, NULL, NULL);
+                        "Streams cut: their reader was too slow, or "
+                        "would have missed something.",
+                        NULL, NULL, NULL, NULL);
     h->replaced =
         metric_get(METRIC_COUNTER, "jumun_event_streams_replaced_total",
                    "Streams closed for a newer one of the same user.", NULL, NULL, NULL, NULL);

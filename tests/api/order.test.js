@@ -412,6 +412,23 @@ describe('live', () => {
     }
   });
 
+  // A store's orders come through several partitions of a broker, in any order.
+  test('a board hears each step of many orders at once, in the order of the board', async () => {
+    const seller = await j.person(world, 'owner');
+    const at = await j.store(world, seller);
+    const stream = await j.follow(world, `${at.orders}/events`, { token: seller.token });
+    const crowd = await Promise.all(Array.from({ length: 8 }, () => j.person(world)));
+    const orders = (await Promise.all(crowd.map(async (who) => {
+      const theirs = [];
+      for (let i = 0; i < 4; i++) theirs.push(await j.paid(world, who, at));
+      return theirs;
+    }))).flat();
+    await j.until(() => orders.every((o) => stream.events.some((e) => e.data.orderId === o.orderId)), 'all orders on the board');
+    assert.deepEqual(ids(stream), orders.map((_, i) => i + 1));
+    assert.ok(!stream.closed);
+    stream.close();
+  });
+
   test('the board rings for what is paid, and goes on after a cut', async () => {
     const board = `${shop.orders}/events`;
     const first = await j.follow(world, board, { token: owner.token });

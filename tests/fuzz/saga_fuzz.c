@@ -1,6 +1,6 @@
 /* saga_fuzz.c -- any sequence of steps: the end states are final, money rules hold, and every
  * history replays. */
-#include "order/order.h"
+#include "order/saga.h"
 
 #define STEPS_MAX 64
 

@@ -5,6 +5,7 @@
 #include "unit/order_world.h"
 
 #include "invariants.h"
+#include "order/saga.h"
 
 /* Whatever the test did: each history replays against the table, and only the dead have nothing
  * due. */

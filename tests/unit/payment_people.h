@@ -2,6 +2,7 @@
  * payment_world.h, and how its books are compared. */
 #pragma once
 
+#include "order/saga.h"
 #include "unit/payment_world.h"
 
 #define TOTAL_WON 23000

@@ -77,6 +77,8 @@ static bool is_over(void *arg, struct uuid session, int64_t since_us)
            session.b[0] == session_over;
 }
 
+static _Atomic int64_t replayed = 5;
+
 /* Event 6 is published between reservation and stream; the replay ends with 5. */
 static void stream(struct exchange *x)
 {
@@ -86,11 +88,11 @@ static void stream(struct exchange *x)
         answer_text(x, 503, STR("full"));
         return;
     }
-    sse_publish(hub, key_of(1), 5, "e", STR("in the replay"));
-    sse_publish(hub, key_of(1), 6, "e", STR("meanwhile"));
-    sse_publish(hub, key_of(2), 7, "e", STR("another key"));
+    sse_publish(hub, key_of(1), 5, STR("e"), STR("in the replay"));
+    sse_publish(hub, key_of(1), 6, STR("e"), STR("meanwhile"));
+    sse_publish(hub, key_of(2), 7, STR("e"), STR("another key"));
     sse_belongs_to(slot, stream_session, 77);
-    exchange_stream(x, slot, NULL, 0, STR("id: 5\ndata: replay\n\n"), 5);
+    exchange_stream(x, slot, NULL, 0, STR("id: 5\ndata: replay\n\n"), replayed);
 }
 
 static void handle(void *arg, struct exchange *x)
@@ -472,7 +474,7 @@ static void test_too_many_connections(void)
 static bool wait_for_streams(size_t n)
 {
     for (int i = 0; i < 500 && sse_streams(hub) != n; i++) {
-        sse_publish(hub, key_of(1), 1, "e", STR("old"));
+        sse_publish(hub, key_of(1), 1, STR("e"), STR("old"));
         usleep(10000);
     }
     return sse_streams(hub) == n;
@@ -494,10 +496,10 @@ static void test_stream(void)
 
     CHECK(contains(&heard, "\r\nContent-Type: text/event-stream\r\n"));
     CHECK(!contains(&heard, "in the replay") && !contains(&heard, "another key"));
-    sse_publish(hub, key_of(1), 6, "e", STR("meanwhile once more"));
-    sse_publish(hub, key_of(2), 8, "e", STR("not ours"));
-    sse_publish(hub, key_of(1), 9, "status", STR("{\"a\":1}"));
-    CHECK(hear_until(fd, &heard, "id: 9\nevent: status\ndata: {\"a\":1}\n\n", 1));
+    sse_publish(hub, key_of(1), 6, STR("e"), STR("meanwhile once more"));
+    sse_publish(hub, key_of(2), 8, STR("e"), STR("not ours"));
+    sse_publish(hub, key_of(1), 7, STR("status"), STR("{\"a\":1}"));
+    CHECK(hear_until(fd, &heard, "id: 7\nevent: status\ndata: {\"a\":1}\n\n", 1));
     CHECK(contains(&heard, "id: 5\ndata: replay\n\nid: 6\nevent: e\ndata: meanwhile\n\n"));
     CHECK(!contains(&heard, "not ours") && !contains(&heard, "once more"));
     CHECK(hear_until(fd, &heard, ": still here\n\n", 2));
@@ -530,6 +532,42 @@ static void test_stream_of_a_session(void)
     CHECK(wait_for_streams(0));
 }
 
+/* A number is missing: the one that has all before it goes on, the other comes back for it. */
+static void test_stream_that_would_miss_something(void)
+{
+    int all = open_stream(), behind;
+    int64_t after = 0;
+
+    CHECK(!sse_behind(hub, key_of(1), 7, &after));
+    sse_publish(hub, key_of(1), 7, STR("e"), STR("seven"));
+    CHECK(hear_until(all, &heard, "seven\n\n", 1));
+    behind = open_stream(); /* its replay was read before seven was there */
+    CHECK(sse_behind(hub, key_of(1), 8, &after));
+    CHECK_INT(after, 6);
+    CHECK(!sse_behind(hub, key_of(2), 8, &after));
+    sse_publish(hub, key_of(1), 8, STR("e"), STR("eight"));
+    buf_clear(&heard);
+    CHECK_INT(hear_all(behind, &heard), -1); /* closed */
+    CHECK(!contains(&heard, "eight"));
+    CHECK(hear_until(all, &heard, "eight\n\n", 1));
+    replayed = 4; /* what came meanwhile follows it */
+    buf_clear(&heard);
+    behind = dial();
+    say_text(behind, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+    CHECK(hear_until(behind, &heard, "in the replay\n\n", 1));
+    replayed = 3;
+    int early = dial();
+    buf_clear(&heard);
+    say_text(early, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+    CHECK_INT(hear_all(early, &heard), 200); /* four is missing: closed as it begins */
+    CHECK(contains(&heard, "replay") && !contains(&heard, "meanwhile"));
+    replayed = 5;
+    close(early);
+    close(behind);
+    close(all);
+    CHECK(wait_for_streams(0));
+}
+
 /* 64 KiB behind, beyond what the sockets hold: cut, and the others go on. */
 static void test_slow_reader(void)
 {
@@ -537,14 +575,15 @@ static void test_slow_reader(void)
     static char filler[4097];
 
     memset(filler, 'f', 4096);
-    for (int64_t id = 10; id < 5000 && sse_streams(hub) == 2; id++) {
-        sse_publish(hub, key_of(1), id, "e", (struct str){filler, 4096});
+    int64_t id = 6;
+    while (id < 5000 && sse_streams(hub) == 2) {
+        sse_publish(hub, key_of(1), ++id, STR("e"), (struct str){filler, 4096});
         buf_clear(&heard);
         if (!hear_until(fast, &heard, "\n\n", 1))
             break;
     }
     CHECK_INT(sse_streams(hub), 1);
-    sse_publish(hub, key_of(1), 6000, "e", STR("the fast one lives"));
+    sse_publish(hub, key_of(1), id + 1, STR("e"), STR("the fast one lives"));
     CHECK(hear_until(fast, &heard, "the fast one lives", 1));
     close(fast);
     close(slow);
@@ -565,7 +604,7 @@ static void test_streams_of_one_owner(void)
     fds[3] = open_stream();
     buf_clear(&heard);
     CHECK_INT(hear_all(fds[0], &heard), -1);
-    sse_publish(hub, key_of(1), 50, "e", STR("to the rest"));
+    sse_publish(hub, key_of(1), 7, STR("e"), STR("to the rest"));
     for (int i = 1; i < 4; i++) {
         buf_clear(&heard);
         CHECK(hear_until(fds[i], &heard, "to the rest\n\n", 1));
@@ -574,13 +613,14 @@ static void test_streams_of_one_owner(void)
     CHECK(hear_until(other, &heard, "to the rest\n\n", 1));
     close(fds[2]); /* who leaves makes room */
     for (int i = 0; i < 500 && sse_streams(hub) != 3; i++) {
-        sse_publish(hub, key_of(1), 1, "e", STR("old"));
+        sse_publish(hub, key_of(1), 1, STR("e"), STR("old"));
         usleep(10000);
     }
     close(fds[0]);
     fds[0] = open_stream();
     CHECK_INT(sse_streams(hub), 4);
-    sse_publish(hub, key_of(1), 60, "e", STR("nobody was closed"));
+    sse_publish(hub, key_of(1), 7, STR("e"), STR("to the newest"));
+    sse_publish(hub, key_of(1), 8, STR("e"), STR("nobody was closed"));
     buf_clear(&heard);
     CHECK(hear_until(fds[1], &heard, "nobody was closed\n\n", 1));
     close(other);
@@ -594,8 +634,11 @@ static void test_streams_of_one_owner(void)
 static void *publish_much(void *arg)
 {
     (void)arg;
-    for (int64_t id = 10; id < 20000; id++)
-        sse_publish(hub, key_of(1), id, "e", STR("x"));
+    for (int64_t id = 7; id < 20000; id++) {
+        replayed = id; /* committed, then published */
+        sse_publish(hub, key_of(1), id, STR("e"), STR("x"));
+    }
+    replayed = 5;
     return NULL;
 }
 
@@ -704,6 +747,7 @@ int main(void)
     RUN(test_half_closed_reader);
     RUN(test_stream);
     RUN(test_stream_of_a_session);
+    RUN(test_stream_that_would_miss_something);
     RUN(test_slow_reader);
     RUN(test_streams_of_one_owner);
     RUN(test_streams_come_and_go);
