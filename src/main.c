@@ -124,8 +124,7 @@ int command_failed(struct ctx *cx, const char *command, enum err e)
     return err_row(e)->retry == RETRY_LATER && e != ERR_INTERNAL ? EXIT_TRY_AGAIN : EXIT_FAILED;
 }
 
-/* The nearest command to a word that is none. */
-static int unknown(struct str word)
+int command_unknown(struct str word)
 {
     const char *names[32];
     size_t n = 0;
@@ -150,7 +149,8 @@ static int run(struct ctx *cx, const struct command *c, int argc, char **argv)
         return command_misused(c->name, "%s", s.result.problem);
     for (size_t i = 0; settings_fields[i].type != FIELD_END; i++)
         if (s.result.origins[i] == ORIGIN_FLAG && !takes(c, settings_fields[i].name))
-            return command_misused(c->name, "it takes no flag for \"%s\"", settings_fields[i].name);
+            return command_misused(c->name, "it takes no %s",
+                                   config_flag(cx->arena, settings_fields[i].name));
     if (!c->arguments[0] && s.result.positional.n > 0)
         return command_misused(c->name, "unexpected \"%.*s\"",
                                STR_ARG(*LIST_AT(struct str, s.result.positional, 0)));
@@ -186,7 +186,7 @@ int main(int argc, char **argv)
         word = STR("version");
     const struct command *c = find(word);
     if (!c)
-        return unknown(word);
+        return command_unknown(word);
     arena_init(&arena, ARENA_MAX);
     rng_init(&rng);
     struct ctx cx = {.arena = &arena, .clock = &clock_system, .rng = &rng};

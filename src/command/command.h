@@ -49,3 +49,5 @@ struct str settings_issuer(struct ctx *cx, const struct settings *s);
 /* Prints the story of a failure to stderr and gives the exit code that goes with it. */
 int command_failed(struct ctx *cx, const char *command, enum err e);
 int command_misused(const char *command, const char *format, ...) PRINTF_LIKE(2, 3);
+/* The same for a word that is no command; it names the nearest one. */
+int command_unknown(struct str word);

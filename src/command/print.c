@@ -11,15 +11,7 @@
 #define JUMUN_VERSION "0.1.0"
 #endif
 
-static void kebab(const char *name, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (name[i] >= 'A' && name[i] <= 'Z')
-            printf("-%c", name[i] - 'A' + 'a');
-        else
-            putchar(name[i]);
-    }
-}
+#define HELP_COLUMN 35 /* where the list of commands says what each does */
 
 /* What may stand behind a flag. */
 static void print_values(const struct field *f)
@@ -48,7 +40,7 @@ static void print_default(const struct field *f, const struct settings *defaults
         printf("; default %.*s", STR_ARG(*(const struct str *)at));
 }
 
-static void print_flags(const struct command *c)
+static void print_flags(struct ctx *cx, const struct command *c)
 {
     struct str rest = str_from(c->flags), word;
     struct settings defaults;
@@ -57,8 +49,7 @@ static void print_flags(const struct command *c)
     while (rest.n) {
         str_cut(rest, ' ', &word, &rest);
         const struct field *f = field_by_name(settings_fields, word);
-        fputs("  --", stdout);
-        kebab(word.p, word.n);
+        printf("  %s", config_flag(cx->arena, f->name));
         print_values(f);
         printf("\n        %s", f->doc);
         print_default(f, &defaults);
@@ -66,34 +57,46 @@ static void print_flags(const struct command *c)
     }
 }
 
-static int help_on(const struct command *c)
+static int help_on(struct ctx *cx, const struct command *c)
 {
-    printf("jumun %s %s\n\n%s.\n", c->name, c->arguments, c->doc);
+    printf("jumun %s%s%s\n\n%s.\n", c->name, c->arguments[0] ? " " : "", c->arguments, c->doc);
     if (c->details[0])
         printf("%s\n", c->details);
     if (c->flags[0]) {
         puts("\nFlags (also as environment variables JUMUN_..., or lines of --config FILE):");
-        print_flags(c);
+        print_flags(cx, c);
     }
     printf("\nExample:\n  %s\n", c->example);
     return EXIT_DONE;
 }
 
+/* A command whose words leave no room for what it does says that on a line of its own. */
+static void help_line(const struct command *c)
+{
+    int n = printf("  %s%s%s", c->name, c->arguments[0] ? " " : "", c->arguments);
+
+    if (n >= HELP_COLUMN) {
+        putchar('\n');
+        n = 0;
+    }
+    printf("%*s%s\n", HELP_COLUMN - n, "", c->doc);
+}
+
 int command_help(struct ctx *cx, const struct settings *s, struct list words)
 {
-    (void)cx, (void)s;
+    (void)s;
     if (words.n == 0) {
         puts("jumun (주문): a food-ordering platform in one binary\n\nCommands:");
         for (const struct command *c = commands; c->name; c++)
-            printf("  %-10s %-10s %s\n", c->name, c->arguments, c->doc);
+            help_line(c);
         puts("\n`jumun help COMMAND` explains one, with an example.");
         return EXIT_DONE;
     }
     struct str word = *LIST_AT(struct str, words, 0);
     for (const struct command *c = commands; c->name; c++)
         if (str_eq(str_from(c->name), word))
-            return help_on(c);
-    return command_misused("help", "there is no command \"%.*s\"", STR_ARG(word));
+            return help_on(cx, c);
+    return command_unknown(word);
 }
 
 int command_version(struct ctx *cx, const struct settings *s, struct list words)

@@ -41,7 +41,7 @@ const char *nearest_word(struct str word, const char *const *candidates, size_t 
 
     for (size_t i = 0; i < n; i++) {
         size_t d = distance(word, str_from(candidates[i]));
-        if (d < least && d < word.n) {
+        if (d < least && 2 * d <= word.n) {
             least = d;
             best = candidates[i];
         }
@@ -64,6 +64,14 @@ static void spell(const char *name, enum form form, char out[NAME_MAX_LENGTH * 2
         out[n++] = form == FORM_SNAKE && low >= 'a' && low <= 'z' ? (char)(low - 'a' + 'A') : low;
     }
     out[n] = '\0';
+}
+
+const char *config_flag(struct arena *a, const char *name)
+{
+    char flag[NAME_MAX_LENGTH * 2];
+
+    spell(name, FORM_KEBAB, flag);
+    return arena_printf(a, "--%s", flag).p;
 }
 
 struct reader {
@@ -130,7 +138,7 @@ static void unknown(struct reader *r, const char *what, struct str word, enum fo
         problem(r, "%s \"%s%.*s\" is not known", what, before, STR_ARG(word));
 }
 
-/* `said` names the place in messages: "--threads", "JUMUN_THREADS", "jumun.conf:3". */
+/* `said` names the place in messages: "--threads", "JUMUN_THREADS", "jumun.conf:3: threads". */
 static void set(struct reader *r, int row, struct str text, enum config_origin origin,
                 const char *said)
 {
@@ -180,9 +188,10 @@ static void read_line(struct reader *r, struct str line, const char *said)
         if (str_eq(name, str_from(r->fields[i].name)))
             row = i;
     if (row < 0)
-        unknown(r, said, name, FORM_CAMEL, "");
+        unknown(r, arena_printf(r->arena, "%s:", said).p, name, FORM_CAMEL, "");
     else
-        set(r, row, str_trim(value), ORIGIN_FILE, said);
+        set(r, row, str_trim(value), ORIGIN_FILE,
+            arena_printf(r->arena, "%s: %s", said, r->fields[row].name).p);
 }
 
 static void read_file(struct reader *r, const char *path)

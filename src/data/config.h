@@ -38,5 +38,8 @@ enum err config_read(struct arena *a, const struct field *fields, void *out,
 /* Prints `name = value  # origin`, secrets as ***; for `jumun config print`. */
 void config_print(struct buf *b, const struct field *fields, const void *values,
                   const struct config_result *result, bool with_origin);
-/* The candidate nearest to `word` by edit distance (<= 3), or NULL; for "did you mean". */
+/* The flag of a setting: tossListen -> --toss-listen. */
+const char *config_flag(struct arena *a, const char *name);
+/* The candidate nearest to `word` by edit distance (<= 3, and at most half of its letters), or
+ * NULL; for "did you mean". */
 const char *nearest_word(struct str word, const char *const *candidates, size_t n);

@@ -30,8 +30,30 @@ test('wrong use ends with 2 and says what is wrong', () => {
   fs.rmSync(dir, { recursive: true });
 });
 
+test('a wrong word is named as it was written, and only what is near is suggested', () => {
+  const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-test-')), 'jumun.conf');
+  fs.writeFileSync(file, 'listen = 1\nfoo = 2\n');
+  for (const [args, said] of [[['help', 'operater'], /there is no command "operater"; did you mean "operator"\?\nTry `jumun help`\./],
+    [['doctor', '--database-connections', '3'], /it takes no --database-connections/], [['up', '--prot', '1'], /flag "--prot" is not known\n/],
+    [['up', '--config', file], /jumun\.conf:1: listen is "1": expected HOST:PORT .*jumun\.conf:2: "foo" is not known\n/]]) {
+    const r = run(args);
+    assert.equal(r.status, 2, `${args}: ${r.stderr}`);
+    assert.match(r.stderr, said);
+  }
+  fs.rmSync(path.dirname(file), { recursive: true });
+});
+
+test('help says what each command does, in one column', () => {
+  const [, list] = run(['help']).stdout.split('Commands:\n');
+  const lines = list.split('\n\n')[0].split('\n');
+  assert.ok(lines.length > 10, list);
+  for (const [i, line] of lines.entries())
+    assert.ok(/^(  [a-z].{31} | {35})\S/.test(line) || / {35}/.test(lines[i + 1]), line);
+  assert.doesNotMatch(run(['help', 'up']).stdout, / $/m);
+});
+
 test('--help behind a command explains it, as help does', () => {
-  const names = [...run(['help']).stdout.matchAll(/^  ([a-z][a-z-]*) /gm)].map((m) => m[1]);
+  const names = [...run(['help']).stdout.matchAll(/^  ([a-z][a-z-]*)\b/gm)].map((m) => m[1]);
   assert.ok(names.length > 10, names.join());
   for (const name of names) {
     const explained = run(['help', name]);

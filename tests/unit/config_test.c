@@ -144,10 +144,9 @@ static void the_unknown_is_refused_with_the_nearest_name(void)
     snprintf(arguments, sizeof arguments, "--config %s",
              file_of("bad.conf", "threads = 3\ntosListen = x\nnonsense\nform = yaml\n"));
     CHECK_INT(read_words(arguments, NULL), ERR_INVALID);
-    CHECK(says("bad.conf:2"));
-    CHECK(says("did you mean \"tossListen\"?"));
+    CHECK(says("bad.conf:2: \"tosListen\" is not known, did you mean \"tossListen\"?"));
     CHECK(says("bad.conf:3: \"nonsense\" is not of the form name = value"));
-    CHECK(says("bad.conf:4 is \"yaml\""));
+    CHECK(says("bad.conf:4: form is \"yaml\""));
     CHECK_INT(read_words("--config /dev/null/jumun.conf", NULL), ERR_INVALID);
     CHECK(says("cannot open /dev/null/jumun.conf"));
 }
@@ -270,6 +269,7 @@ static void the_nearest_word(void)
     CHECK_STR(str_from(nearest_word(STR("srve"), words, 3)), "serve");
     CHECK_STR(str_from(nearest_word(STR("migarte"), words, 3)), "migrate");
     CHECK(nearest_word(STR("backup"), words, 3) == NULL);
+    CHECK(nearest_word(STR("soda"), words, 3) == NULL);
     CHECK(nearest_word(STR(""), words, 3) == NULL);
     CHECK(nearest_word(STR("doctor"), words, 0) == NULL);
 }
