@@ -131,16 +131,28 @@ bool field_is_http_url(struct str s)
     return scheme > 0 && host.n > 0;
 }
 
+static const char *wrong_length(const struct field *f)
+{
+    static _Thread_local char text[96];
+
+    if (f->min > 1)
+        snprintf(text, sizeof text, "must be %" PRId64 " to %" PRId64 " characters long", f->min,
+                 f->max);
+    else
+        snprintf(text, sizeof text, "must be at most %" PRId64 " characters long", f->max);
+    return text;
+}
+
 const char *field_check_str(const struct field *f, struct str s)
 {
     int64_t length = (int64_t)str_utf8_length(s), port;
     struct str host;
 
     /* A line of nothing but blanks says nothing. */
-    if (length < f->min || (f->min > 0 && (f->flags & ONE_LINE) && str_trim(s).n == 0))
-        return f->min == 1 ? "must not be empty" : "is too short";
-    if (length > f->max)
-        return "is too long";
+    if (f->min > 0 && (length == 0 || ((f->flags & ONE_LINE) && str_trim(s).n == 0)))
+        return "must not be empty";
+    if (length < f->min || length > f->max)
+        return wrong_length(f);
     if (has_control(s, f->flags & ONE_LINE))
         return "holds control characters";
     if ((f->flags & PATTERN_SLUG) && !is_slug(s))

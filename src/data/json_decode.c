@@ -131,6 +131,14 @@ static bool take_text(struct decode *d, const struct field *f, char *at)
     return true;
 }
 
+static void wrong_count(struct decode *d, const char *bound, int64_t n)
+{
+    char text[64];
+
+    snprintf(text, sizeof text, "must hold at %s %" PRId64 " items", bound, n);
+    bad(d, "LENGTH", text);
+}
+
 static size_t item_size(const struct field *f)
 {
     return f->type == FIELD_STRS    ? sizeof(struct str)
@@ -191,7 +199,7 @@ static bool take_items(struct decode *d, const struct field *f, struct list *out
             return false;
     } while (json_take(&d->s, ','));
     if (n > (size_t)f->max)
-        bad(d, "LENGTH", "holds too many items");
+        wrong_count(d, "most", f->max);
     return json_take(&d->s, ']') || json_problem(&d->s, "',' or ']' was expected");
 }
 
@@ -206,7 +214,7 @@ static bool take_list(struct decode *d, const struct field *f, struct list *out)
     bool ok = take_items(d, f, out);
     d->depth--;
     if (ok && (int64_t)out->n < f->min)
-        bad(d, "LENGTH", "holds too few items");
+        wrong_count(d, "least", f->min);
     return ok;
 }
 

@@ -70,5 +70,9 @@ test('a Korean reader finds no English', async () => {
   for (const r of await calls('en')) assert.doesNotMatch(r.text.replace(/"instance":"[^"]*"/, ''), /[가-힣]/);
   const number = (await calls('ko'))[7].json.errors.find((e) => e.field === 'quantity');
   assert.equal(number.message, '1 이상 99 이하의 숫자여야 합니다');
+  const lengths = async (language) => Object.fromEntries((await j.post('/v1/auth/signup', { username: 'abc', password: 'x'.repeat(129), name: '김'.repeat(31), email: 'a@b.kr', role: 'owner' },
+    { headers: { 'accept-language': language } })).json.errors.map((e) => [e.field, e.message]));
+  assert.deepEqual(await lengths('ko'), { username: '4자 이상 20자 이하여야 합니다', password: '10자 이상 128자 이하여야 합니다', name: '30자 이하여야 합니다' });
+  assert.deepEqual(await lengths('en'), { username: 'must be 4 to 20 characters long', password: 'must be 10 to 128 characters long', name: 'must be at most 30 characters long' });
   assert.equal((await calls('ko'))[1].json.detail, '12번째 바이트에서 JSON 형식에 맞지 않습니다: 값이 와야 함.');
 });
