@@ -10,6 +10,7 @@
 #include "invariants.h"
 
 #define PASSES 4
+#define ALIKE_MAX 10
 #define PASS_GAP_MS 700
 #define DISK_LOW_BYTES (200LL * 1024 * 1024)
 
@@ -155,6 +156,26 @@ enum err audit_settled(struct ctx *cx, struct databases *d, struct list *ret, si
     return ERR_OK;
 }
 
+/* The first few of each row, and how many more there are. */
+static void audit_told(struct ctx *cx, struct list findings)
+{
+    size_t alike = 0;
+
+    for (size_t i = 0; i < findings.n; i++) {
+        const struct audit_finding *f = LIST_AT(struct audit_finding, findings, i);
+        bool last = i + 1 == findings.n || f[1].row != f->row;
+        if (++alike <= ALIKE_MAX)
+            doctor_bad("audit", arena_cstr(cx->arena, audit_text(cx, f)));
+        else if (last)
+            doctor_bad("audit", arena_printf(cx->arena, "%s %s: and %zu%s like it before",
+                                             f->row->invariant, f->row->doc, alike - ALIKE_MAX,
+                                             alike == AUDIT_FINDINGS_MAX ? " or more" : "")
+                                    .p);
+        if (last)
+            alike = 0;
+    }
+}
+
 static void audit(struct ctx *cx, const struct settings *s, struct databases *d)
 {
     struct list findings = {NULL, 0};
@@ -164,9 +185,7 @@ static void audit(struct ctx *cx, const struct settings *s, struct databases *d)
         doctor_bad("audit", cx->story.detail);
         return;
     }
-    for (size_t i = 0; i < findings.n; i++)
-        doctor_bad("audit", arena_cstr(cx->arena,
-                                       audit_text(cx, LIST_AT(struct audit_finding, findings, i))));
+    audit_told(cx, findings);
     if (!checked)
         doctor_bad("audit",
                    arena_printf(cx->arena, "nothing could be checked: the databases are not in %s",

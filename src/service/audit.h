@@ -35,8 +35,9 @@ struct audit_finding {
 typedef struct db *audit_database(void *arg, const char *service);
 
 #define AUDIT_FINDINGS_MAX 100
-/* *ret: findings, at most AUDIT_FINDINGS_MAX; *ret_checked: rows of the table that could be
- * checked. */
+/* *ret: findings in the order of the table, at most AUDIT_FINDINGS_MAX of a row, so that what is
+ * wrong a thousand times hides nothing else; *ret_checked: rows of the table that could be checked.
+ */
 enum err audit_run(struct ctx *cx, const struct audit_row *rows, audit_database *database,
                    void *arg, struct list *ret, size_t *ret_checked) MUST_USE;
 /* "I-3 reserved equals the held lines: 0192... has 3, should have 2". */
