@@ -81,7 +81,7 @@ static void refuse(struct exchange *x, int status)
 {
     const struct http_answer answer = {.status = status,
                                        .content_type = STR("application/problem+json"),
-                                       .body = http_refusal(&x->arena, status)};
+                                       .body = http_refusal(&x->arena, status, x->body_max)};
     x->close_after = x->refused = true;
     x->head = NULL;
     write_head(x, &answer);

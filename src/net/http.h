@@ -84,8 +84,9 @@ struct http_answer {
 /* Appends the head; `request` may be NULL, when what came was none. True: the body follows. */
 bool http_answer_head(struct buf *out, const struct http_answer *a, const struct http_head *request,
                       bool close) MUST_USE;
-/* The body of a refusal of bytes that cannot be trusted to be a request (4xx). */
-struct str http_refusal(struct arena *a, int status);
+/* The body of a refusal of bytes that cannot be trusted to be a request (4xx); `body_max` is told
+ * with 413. */
+struct str http_refusal(struct arena *a, int status, size_t body_max);
 
 /* Somebody else's answer: status line and fields. */
 struct http_response {

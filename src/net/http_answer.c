@@ -1,6 +1,7 @@
 /* http_answer.c -- writes the head of an answer. */
 #include "net/http.h"
 
+#include <stdio.h>
 #include <time.h>
 
 /* "Mon, 23 Nov 2026 10:00:00 GMT"; made once a second per thread. */
@@ -50,13 +51,18 @@ bool http_answer_head(struct buf *out, const struct http_answer *a, const struct
     return has_body && !(request && request->method == HTTP_HEAD);
 }
 
-struct str http_refusal(struct arena *a, int status)
+struct str http_refusal(struct arena *a, int status, size_t body_max)
 {
     const char *code = status == 413 || status == 414 || status == 431 ? "TOO_LARGE"
                        : status == 408                                 ? "DEADLINE"
                                                                        : "MALFORMED";
 
-    return arena_printf(a,
-                        "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"code\":\"%s\"}",
-                        http_reason(status), status, code);
+    char detail[80] = "";
+
+    if (status == 413)
+        snprintf(detail, sizeof detail, ",\"detail\":\"A body may have at most %zu bytes here.\"",
+                 body_max);
+    return arena_printf(
+        a, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"code\":\"%s\"%s}",
+        http_reason(status), status, code, detail);
 }

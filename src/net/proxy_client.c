@@ -114,7 +114,7 @@ static void refuse_bytes(struct loop *l, struct conn *c, int status)
 {
     const struct http_answer a = {.status = status,
                                   .content_type = STR("application/problem+json"),
-                                  .body = http_refusal(&l->arena, status)};
+                                  .body = http_refusal(&l->arena, status, (size_t)c->request.max)};
 
     link_drop(l, c, CLUSTER_SPARED);
     if (c->is_answered) {

@@ -195,6 +195,7 @@ test('too large a body is refused, told or not', async () => {
   const g = await front(`odd=${back.url}`);
   const told = await talk(g.public, 'POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 6000000\r\n\r\n');
   assert.equal(status(told), 413);
+  assert.match(told.text, /at most \d+ bytes here/);
   const chunk = `10000\r\n${'x'.repeat(65536)}\r\n`;
   const untold = await talk(g.public, `POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${chunk.repeat(90)}`);
   assert.equal(status(untold), 413);

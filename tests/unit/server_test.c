@@ -373,6 +373,8 @@ static void test_refusals_close(void)
         CHECK_INT(whole(bytes.p, &heard), cases[i].status);
         CHECK_INT(times(&heard, "HTTP/1.1 "), 1);
         CHECK(contains(&heard, "Connection: close"));
+        CHECK(contains(&heard, "A body may have at most 10 bytes here.") ==
+              (cases[i].status == 413));
         CHECK_INT(handled, before);
         buf_release(&bytes);
     }
