@@ -163,8 +163,13 @@ static int migrate_one(struct ctx *cx, const struct settings *s, const struct se
     struct db *db = NULL;
 
     enum err e = db_open(cx, settings_database(cx, s), service->name, &options, &db);
-    if (e == ERR_NOT_FOUND) /* all of it is to run */
+    if (e == ERR_NOT_FOUND) { /* all of it is to run */
+        if (s->database.n)
+            printf("%s: it has no schema on the server yet\n", service->name);
+        else
+            printf("%s: there is no database yet in %.*s\n", service->name, STR_ARG(s->data));
         e = ERR_OK;
+    }
     if (e == ERR_OK) {
         cx->db = db;
         e = migrate(cx, service->migrations, s->dry_run, &pending);

@@ -17,6 +17,7 @@ test('a dry run makes no directory, no file and no table', (t) => {
   const planned = run('--dry-run', '--data', nowhere);
   assert.equal(planned.status, 0, planned.stderr);
   for (const name of ['auth', 'user', 'store', 'order', 'payment', 'toss']) assert.match(planned.stdout, new RegExp(`^${name}: 0001_\\w+ is to run$`, 'm'));
+  assert.match(planned.stdout, new RegExp(`^order: there is no database yet in ${nowhere}\\norder: flow_1 is to run$`, 'm'));
   assert.equal(fs.existsSync(nowhere), false);
 
   assert.equal(run('order', '--data', nowhere).status, 0);
@@ -24,6 +25,7 @@ test('a dry run makes no directory, no file and no table', (t) => {
   const before = fs.readFileSync(path.join(nowhere, 'order.db'));
   const again = run('--dry-run', '--data', nowhere);
   assert.match(again.stdout, /^order: nothing to do$/m);
+  assert.doesNotMatch(again.stdout, /^order: there is no database/m);
   assert.match(again.stdout, /^store: flow_1 is to run$/m);
   assert.deepEqual(fs.readdirSync(nowhere), ['order.db']);
   assert.ok(before.equals(fs.readFileSync(path.join(nowhere, 'order.db'))));

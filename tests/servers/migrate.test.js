@@ -31,6 +31,7 @@ test('a dry run shows what would run and changes nothing', options, () => {
   let before = all(url);
   const planned = migrate(url, '--dry-run');
   for (const name of SERVICES) assert.match(planned, new RegExp(`^${name}: 0001_\\w+ is to run$`, 'm'));
+  assert.match(planned, /^order: it has no schema on the server yet$/m);
   assert.equal(all(url), before, 'on an empty database');
 
   sql(url, 'create schema "order"'); // as it is made beforehand for a role that may not
