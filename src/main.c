@@ -59,7 +59,8 @@ const struct command commands[] = {
     {"restore", "DIR", "makes a data directory of a backup", "Only where there is none: nothing is overwritten. With --database, after pg_restore: readies the databases for an empty bus.",
      "jumun restore /var/backups/jumun-monday --data /var/lib/jumun", command_restore, "data database config log"},
     {"config", "print", "prints the configuration that would be used",
-     "Flags win over the environment (JUMUN_LISTEN, secrets also as JUMUN_..._FILE), over --config FILE, over the default.",
+     "Flags win over the environment (JUMUN_LISTEN, secrets also as JUMUN_..._FILE), over --config FILE, over the default."
+     " For people to read: secrets are ***, and what is not set has no value, so it is no --config FILE.",
      "JUMUN_THREADS=4 jumun config print --origin", command_config, PLATFORM_FLAGS " origin"},
     {"demo", "", "drives a running platform over HTTP: a lunch rush",
      "Customers order, pay, cancel; owners accept, cook, refuse; the provider declines and loses answers. Ends with a"

@@ -374,7 +374,8 @@ static enum err redis_open(struct ctx *cx, const char *location, size_t max_byte
     enum err e = ERR_OK;
     if (!location_parse(c, str_from(location)))
         e = fail(cx, ERR_INVALID,
-                 "redis://HOST[:PORT][/DATABASE], with [USER]:PASSWORD@ before HOST");
+                 "not an address of Redis: expected redis://HOST[:PORT][/DATABASE], with "
+                 "[USER]:PASSWORD@ before HOST");
     else
         e = cache_open(cx, "memory:", FALLBACK_BYTES, &c->fallback);
     if (e != ERR_OK) {
