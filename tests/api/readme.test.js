@@ -31,7 +31,7 @@ test('a minute by curl', async () => {
     // curl ends with 28 when the stream that it follows goes on: the last command of the block.
     assert.ok(!error || error.code === 28, `${error}\n${stdout}\n${stderr}`);
     for (const expected of ['치킨', '"status":"AWAITING_PAYMENT"', '"status":"CAPTURED"', '"status":"PAID"',
-      'event: status', '"event":"CAPTURED"', '"event":"OWNER_ACCEPTED"', '"status":"ACCEPTED"']) assert.ok(stdout.includes(expected), `${expected} is not in\n${stdout}`);
+      'event: status', '"event":"CAPTURED"', '"event":"OWNER_ACCEPTED"', '"status":"ACCEPTED"', '"status":"COMPLETED"']) assert.ok(stdout.includes(expected), `${expected} is not in\n${stdout}`);
     assert.ok(!stdout.includes('"code":"'), `an error in\n${stdout}`);
   } finally {
     await p.stop();
