@@ -112,6 +112,21 @@ static enum err not_believed(struct ctx *cx, const struct settings *s)
         STR_ARG(s->internal_listen), STR_ARG(keys), STR_ARG(issuer));
 }
 
+/* Of a process that answered 404: has it the service at all? What cannot be known is taken for yes.
+ */
+static bool has_service(struct ctx *cx, const struct settings *s, const char *service)
+{
+    struct http_result ready;
+    const struct http_call c = {
+        .method = HTTP_GET,
+        .url = arena_printf(cx->arena, "http://%.*s/readyz", STR_ARG(s->internal_listen)).p,
+        .timeout_ms = 10000};
+
+    return http_call(cx, &c, &ready) != ERR_OK ||
+           str_find(ready.body, STR("\"services\"")) == SIZE_MAX ||
+           str_find(ready.body, arena_printf(cx->arena, "\"%s\":", service)) != SIZE_MAX;
+}
+
 enum err operator_call(struct ctx *cx, const struct settings *s, const char *service,
                        enum http_method method, const char *path, struct str body,
                        struct str *ret_body)
@@ -148,6 +163,11 @@ enum err operator_call(struct ctx *cx, const struct settings *s, const char *ser
         return ERR_OK;
     if (answer.status == 401)
         return not_believed(cx, s);
+    if (answer.status == 404 && !has_service(cx, s, service))
+        return fail(cx, ERR_INVALID,
+                    "%s does not run in the process at %.*s: give the --internal-listen of one "
+                    "that has it",
+                    service, STR_ARG(s->internal_listen));
     if (json_decode_lenient(cx, problem_fields, &p, answer.body) != ERR_OK)
         p = (struct problem_body){0};
     return fail(cx,

@@ -7,7 +7,7 @@ const os = require('node:os');
 const path = require('node:path');
 const crypto = require('node:crypto');
 const http = require('node:http');
-const { execFile, spawnSync } = require('node:child_process');
+const { execFile, spawn, spawnSync } = require('node:child_process');
 const { binary, start } = require('./lib/jumun.js');
 
 const run = (args, env = {}) => spawnSync(binary(), args, { encoding: 'utf8', timeout: 20000, env: { PATH: process.env.PATH, ...env } });
@@ -101,6 +101,31 @@ test('who is not believed by the platform hears which settings have to be its ow
   } finally {
     await world.stop();
     fs.rmSync(other, { recursive: true });
+  }
+});
+
+test('a process without the service that is asked for is named as the wrong one', { timeout: 60000 }, async () => {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-test-')), keys = path.join(dir, 'keys');
+  assert.equal(run(['service-keys', keys, 'user', 'operator']).status, 0);
+  const child = spawn(binary(), ['serve', 'user', '--data', path.join(dir, 'data'), '--listen', '127.0.0.1:0', '--internal-listen', '127.0.0.1:0', '--service-keys', keys],
+    { stdio: ['ignore', 'pipe', 'ignore'], env: { PATH: process.env.PATH } });
+  try {
+    let said = '';
+    for await (const part of child.stdout) if (/internal=\S+\n/.test(said += part)) break;
+    const at = /internal=http:\/\/(\S+)/.exec(said)[1];
+    const ask = (...words) => run([...words, '--internal-listen', at, '--service-keys', keys]);
+    assert.equal(ask('dlq', 'list', '--service', 'user').stdout, 'no dead letters\n');
+    for (const [words, service] of [[['operator', 'add', 'hana'], 'auth'], [['dlq', 'retry', 'order', '7'], 'order'], [['dlq', 'list', '--service', 'store'], 'store']]) {
+      const r = ask(...words);
+      assert.deepEqual([r.status, r.stderr], [2, `jumun ${words[0]}: ${service} does not run in the process at ${at}: give the --internal-listen of one that has it\n`]);
+    }
+    const none = ask('dlq', 'retry', 'user', '7');
+    assert.equal(none.status, 1, none.stderr);
+    assert.doesNotMatch(none.stderr, /does not run/);
+  } finally {
+    child.kill();
+    await new Promise((done) => child.once('exit', done));
+    fs.rmSync(dir, { recursive: true });
   }
 });
 
