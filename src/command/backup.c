@@ -219,6 +219,20 @@ static enum err copy_to(struct ctx *cx, const struct settings *s, struct str fro
     return e;
 }
 
+/* "databases of auth, user": one that is missing in a copy is to be seen at once. */
+static struct str databases_in(struct ctx *cx, const char *dir)
+{
+    struct buf b;
+
+    buf_init_arena(&b, cx->arena, 1024);
+    for (size_t i = 0; all_services[i]; i++) {
+        const char *file = arena_printf(cx->arena, "%s.db", all_services[i]->name).p;
+        if (access(join(cx, dir, file), F_OK) == 0)
+            buf_printf(&b, "%s%s", b.n ? ", " : "databases of ", all_services[i]->name);
+    }
+    return buf_str(&b);
+}
+
 int command_backup(struct ctx *cx, const struct settings *s, struct list words)
 {
     if (words.n != 1)
@@ -232,8 +246,11 @@ int command_backup(struct ctx *cx, const struct settings *s, struct list words)
     enum err e = copy_to(cx, s, s->data, to);
     if (e != ERR_OK)
         return command_failed(cx, "backup", e);
-    printf("backup of %.*s in %s%s\n", STR_ARG(s->data), to.path,
-           s->database.p ? ": keys and photos. The databases are on the server: pg_dump" : "");
+    printf("backup of %.*s in %s: ", STR_ARG(s->data), to.path);
+    if (s->database.p)
+        puts("keys and photos. The databases are on the server: pg_dump");
+    else
+        printf("%.*s, keys and photos\n", STR_ARG(databases_in(cx, to.path)));
     return EXIT_DONE;
 }
 
@@ -308,7 +325,10 @@ int command_restore(struct ctx *cx, const struct settings *s, struct list words)
         e = copy_to(cx, s, from, to);
     if (e != ERR_OK)
         return command_failed(cx, "restore", e);
-    printf("restored %.*s to %s\n", STR_ARG(from), to.path);
+    printf("restored %.*s to %s: ", STR_ARG(from), to.path);
+    if (!s->database.p)
+        printf("%.*s, ", STR_ARG(databases_in(cx, to.path)));
+    puts("keys and photos");
     if (s->database.p)
         printf("%lld events are to be published again: give the platform an empty bus\n",
                (long long)events);

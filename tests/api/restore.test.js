@@ -55,6 +55,13 @@ test('a directory without a database is no data directory, and no backup', () =>
   assert.match(audit.stdout, /^FAIL  audit: nothing could be checked: the databases are not in none/m);
 });
 
+test('both say which databases are in it, so that a missing one is seen', () => {
+  done('migrate', 'auth', 'order', '--data', 'two');
+  assert.equal(run('backup', 'both', '--data', 'two').stdout, 'backup of two in both: databases of auth, order, keys and photos\n');
+  fs.rmSync(at('both', 'order.db'));
+  assert.equal(run('restore', 'both', '--data', 'one').stdout, 'restored both to one: databases of auth, keys and photos\n');
+});
+
 test('what cannot be restored says why and leaves nothing behind', () => {
   fs.writeFileSync(at('file'), '');
   fs.symlinkSync('nowhere/data', at('lost'));
