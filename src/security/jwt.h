@@ -30,7 +30,9 @@ void jwt_keys_close(struct jwt_keys *keys); /* NULL is fine */
 
 /*
  * A key signs from signs_from_us and verifies until expires_us (0: for ever). Of the keys that may
- * sign the one with the latest signs_from_us does. ERR_DUPLICATE: that kid is there. ERR_BUSY:
+ * sign the one with the latest signs_from_us does. When none may yet (the clock was set back, or
+ * the platform was away while its keys grew old), the one that may first does, so that people can
+ * log in; who does not know it yet asks for it. ERR_DUPLICATE: that kid is there. ERR_BUSY:
  * JWT_KEYS_MAX reached.
  */
 struct jwt_key_times {

@@ -232,6 +232,16 @@ EVP_PKEY *jwt_key_for_verifying(struct jwt_keys *keys, struct str kid, int64_t n
     return found;
 }
 
+/* Of those that may sign already the latest; else the one that may first. */
+static bool is_better(const struct jwt_key *a, const struct jwt_key *b, int64_t now_us)
+{
+    bool may_a = a->times.signs_from_us <= now_us, may_b = b->times.signs_from_us <= now_us;
+
+    if (may_a != may_b)
+        return may_a;
+    return may_a == (a->times.signs_from_us > b->times.signs_from_us);
+}
+
 EVP_PKEY *jwt_key_for_signing(struct jwt_keys *keys, int64_t now_us, char kid[JWT_KID_SIZE])
 {
     const struct jwt_key *best = NULL;
@@ -240,9 +250,7 @@ EVP_PKEY *jwt_key_for_signing(struct jwt_keys *keys, int64_t now_us, char kid[JW
     pthread_rwlock_rdlock(&keys->lock);
     for (size_t i = 0; i < keys->n; i++) {
         const struct jwt_key *key = &keys->keys[i];
-        if (!key->can_sign || !is_alive(key, now_us) || key->times.signs_from_us > now_us)
-            continue;
-        if (best == NULL || key->times.signs_from_us > best->times.signs_from_us)
+        if (key->can_sign && is_alive(key, now_us) && (!best || is_better(key, best, now_us)))
             best = key;
     }
     if (best != NULL && EVP_PKEY_up_ref(best->key) == 1) {

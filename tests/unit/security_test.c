@@ -602,6 +602,29 @@ static void removed_keys_take_their_tokens_along(void)
     jwt_keys_close(own);
 }
 
+/* The clock was set back since they were made: people log in all the same. */
+static void when_no_key_may_sign_yet_the_first_one_does(void)
+{
+    int64_t now = ctx_now(&cx);
+    struct jwt_claims claims = claims_now();
+    struct jwt_keys *own;
+
+    CHECK_INT(jwt_keys_open(&cx, &own), ERR_OK);
+    CHECK_INT(jwt_keys_generate(&cx, own, STR("second"),
+                                (struct jwt_key_times){now + 2 * US_PER_HOUR, 0}, NULL),
+              ERR_OK);
+    CHECK_INT(jwt_keys_generate(&cx, own, STR("first"),
+                                (struct jwt_key_times){now + US_PER_HOUR, 0}, NULL),
+              ERR_OK);
+    CHECK_INT(jwt_keys_generate(&cx, own, STR("third"),
+                                (struct jwt_key_times){now + 3 * US_PER_HOUR, 0}, NULL),
+              ERR_OK);
+    struct str kid;
+    CHECK(jwt_read_kid(&cx, issue(own, &claims), &kid));
+    CHECK_STR(kid, "first");
+    jwt_keys_close(own);
+}
+
 static void weak_keys_are_refused(void)
 {
     EVP_PKEY *weak = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)1024);
@@ -1082,6 +1105,7 @@ int main(void)
     RUN(signing_and_reading_back);
     RUN(the_cache_forgets_what_it_must);
     RUN(removed_keys_take_their_tokens_along);
+    RUN(when_no_key_may_sign_yet_the_first_one_does);
     RUN(weak_keys_are_refused);
     RUN(revocation_reaches_remembered_tokens);
     RUN(a_full_revocation_table_fails_closed);
