@@ -416,7 +416,10 @@ describe('live', () => {
   test('a board hears each step of many orders at once, in the order of the board', async () => {
     const seller = await j.person(world, 'owner');
     const at = await j.store(world, seller);
-    const stream = await j.follow(world, `${at.orders}/events`, { token: seller.token });
+    const stream = await j.until(async () => { // the order service may hear of a new store only a moment later
+      const opened = await j.follow(world, `${at.orders}/events`, { token: seller.token });
+      return opened.status === 200 && opened;
+    }, 'the board');
     const crowd = await Promise.all(Array.from({ length: 8 }, () => j.person(world)));
     const orders = (await Promise.all(crowd.map(async (who) => {
       const theirs = [];
