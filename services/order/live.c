@@ -245,6 +245,7 @@ enum err show_status(struct ctx *cx, const struct event *e, const void *data)
                      .total_won = s->total_won,
                      .eta_at = s->eta_at,
                      .at = s->at};
+
     /* The consumer of the store's answer may be another process's; that it was placed, which leads
      * nowhere yet, nobody waits for. */
     if (str_eq(s->from, str_from(status_names[STOCK_PENDING])) && !str_eq(s->from, s->to))

@@ -276,13 +276,31 @@ enum err guard_customer(struct ctx *cx, const struct request *rq)
 #define MAY_ORDERS 1 /* of the permissions that an owner grants */
 
 /* By our own copies: the board works while the store service is away. */
-static enum err check_works_there(struct ctx *cx, struct uuid store_id)
+static enum err owns(struct ctx *cx, struct uuid store_id, bool *ret)
 {
-    int64_t n = 0, permissions = 0;
+    int64_t n = 0;
 
     TRY(db_int_of(cx, &n, "select count(*) from store_copies where store_id = $1 and owner_id = $2",
                   ARGS(db_uuid(store_id), db_uuid(cx->caller.user_id))));
-    if (n == 1 && cx->caller.role == OWNER)
+    *ret = n == 1;
+    return ERR_OK;
+}
+
+enum err guard_store_owner(struct ctx *cx, const struct request *rq)
+{
+    bool is_theirs = false;
+
+    TRY(owns(cx, rq->id[0], &is_theirs));
+    return is_theirs ? ERR_OK : fail(cx, ERR_NOT_FOUND, "store of another owner");
+}
+
+static enum err check_works_there(struct ctx *cx, struct uuid store_id)
+{
+    int64_t permissions = 0;
+    bool is_theirs = false;
+
+    TRY(owns(cx, store_id, &is_theirs));
+    if (is_theirs && cx->caller.role == OWNER)
         return ERR_OK;
     /* Not theirs at all: not found, as any store of others. */
     TRY(db_int_of(cx, &permissions,

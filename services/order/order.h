@@ -99,6 +99,9 @@ enum err reply_order(struct ctx *cx, struct reply *rp, int status, struct uuid o
  * caller owns or works in. ERR_NOT_FOUND for another's. */
 enum err guard_customer(struct ctx *cx, const struct request *rq) MUST_USE;
 enum err guard_store(struct ctx *cx, const struct request *rq) MUST_USE;
+/* A store (id[0]) that the caller owns: who works there, though an owner elsewhere, does not see
+ * what it earns. */
+enum err guard_store_owner(struct ctx *cx, const struct request *rq) MUST_USE;
 
 /* pin.c: the history names the payments that have pinned the order or never shall. */
 enum err order_knows_payment(struct ctx *cx, const struct order *o, struct uuid payment_id,

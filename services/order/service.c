@@ -7,16 +7,6 @@
 #define SHOP (OWNER | STAFF)
 #define BOARD "/v1/owner/stores/{storeId}/orders"
 
-/* Staff see orders, not what the store earns: not even who owns another one. */
-static enum err guard_owner(struct ctx *cx, const struct request *rq)
-{
-    int64_t n = 0;
-
-    TRY(db_int_of(cx, &n, "select count(*) from store_copies where store_id = $1 and owner_id = $2",
-                  ARGS(db_uuid(rq->id[0]), db_uuid(cx->caller.user_id))));
-    return n == 1 ? ERR_OK : fail(cx, ERR_NOT_FOUND, "store of another owner");
-}
-
 /* clang-format off */
 static const struct route routes[] = {
     {HTTP_GET, "/v1/cart", BUYER, cart_get, NULL, NULL, cart_fields, 0, 200, NULL, "The cart, priced now; a guest's is named by Jumun-Cart."},
@@ -45,7 +35,7 @@ static const struct route routes[] = {
     {HTTP_POST, BOARD "/{orderId}/deliver", SHOP, board_deliver, NULL, NULL, order_fields, KEYED, 200, guard_store, "On its way."},
     {HTTP_POST, BOARD "/{orderId}/complete", SHOP, board_complete, NULL, NULL, order_fields, KEYED, 200, guard_store, "Handed over."},
     {HTTP_POST, BOARD "/{orderId}/print", SHOP, board_print, NULL, NULL, order_fields, IDEMPOTENT, 200, guard_store, "Hands the kitchen's ticket out, once; whose answer was lost asks with the same key."},
-    {HTTP_GET, "/v1/owner/stores/{storeId}/figures", OWNER, store_figures, NULL, figures_query_fields, figures_fields, LIST, 200, guard_owner, "Orders, revenue, refunds and best items by day in Seoul.", OWNER},
+    {HTTP_GET, "/v1/owner/stores/{storeId}/figures", OWNER, store_figures, NULL, figures_query_fields, figures_fields, LIST, 200, guard_store_owner, "Orders, revenue, refunds and best items by day in Seoul.", OWNER},
     {HTTP_POST, BOARD "/{orderId}/cancel", SHOP, board_cancel, reason_fields, NULL, order_fields, IDEMPOTENT, 200, guard_store, "After accepting, before cooking; the money goes back."},
 
     {HTTP_POST, "/internal/v1/orders/{orderId}/pin", SERVICE, order_pin, pin_fields, NULL, order_status_fields, INTERNAL, 200, NULL, "Holds the order still while its money may move. Idempotent per payment."},
