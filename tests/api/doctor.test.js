@@ -3,11 +3,11 @@
 const test = require('node:test');
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
-const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const { spawnSync } = require('node:child_process');
 const { binary } = require('./lib/jumun.js');
+const { freePorts } = require('./lib/ports.js');
 
 const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-test-'));
 test.after(() => fs.rmSync(dir, { recursive: true }));
@@ -15,13 +15,6 @@ test.after(() => fs.rmSync(dir, { recursive: true }));
 const doctor = (args, env = {}) => spawnSync(binary(), ['doctor', '--data', dir, ...args],
   { encoding: 'utf8', timeout: 60000, env: { PATH: process.env.PATH, ...env } });
 const line = (r, what) => r.stdout.split('\n').find((l) => l.slice(6).startsWith(what)) || '';
-
-/** A port where nobody listens any more. */
-function free() {
-  return new Promise((resolve) => {
-    const s = net.createServer().listen(0, '127.0.0.1', () => { const { port } = s.address(); s.close(() => resolve(port)); });
-  });
-}
 
 test('a directory without trouble is fine, one that is not there is not', () => {
   const fine = doctor([]);
@@ -34,7 +27,7 @@ test('a directory without trouble is fine, one that is not there is not', () => 
 });
 
 test('where nobody listens it says so for each, and what to do', async () => {
-  const port = await free();
+  const [port] = await freePorts(1);
   const at = `127.0.0.1:${port}`;
   const r = doctor(['--database', `postgres://x:secret@${at}/x`, '--bus', `kafka://${at}`, '--cache', `redis://:secret@${at}`,
     '--blobs', `s3://${at}/photos?scheme=http`, '--blobs-access-key', 'key', '--peers', `order=http://${at},*=http://${at}`,
@@ -93,7 +86,7 @@ test('a damaged file is told, the others are still looked at, and nobody starts 
 });
 
 test('an option of the database that there is not ends at once', async () => {
-  const at = `127.0.0.1:${await free()}`;
+  const at = `127.0.0.1:${(await freePorts(1))[0]}`;
   const up = (url, ...args) => spawnSync(binary(), ['up', '--data', dir, '--database', url, ...args], { encoding: 'utf8', timeout: 20000, env: { PATH: process.env.PATH } });
   for (const [url, said] of [[`postgres://${at}/x?sslmode=foo`, /sslmode in the PostgreSQL URL: expected one of disable, .*verify-full/],
     [`postgres://${at}/x?target_session_attrs=any-thing`, /target_session_attrs .*expected one of any, read-write/],

@@ -1,10 +1,10 @@
 // The discovery service as Eureka's clients see it: both formats, leases, overrides, deltas, servers that tell each other.
 'use strict';
 const assert = require('node:assert/strict');
-const net = require('node:net');
 const { spawnSync } = require('node:child_process');
 const { after, before, describe, test } = require('node:test');
 const jumun = require('./lib/jumun.js');
+const { freePorts } = require('./lib/ports.js');
 
 let server;
 before(async () => { server = await jumun.start({ args: ['--discovery-listen', '127.0.0.1:0'] }); });
@@ -198,21 +198,11 @@ describe('what is wrong', () => {
 });
 
 describe('with other processes', () => {
-  // A port that is free now and stays ours when the server starts again.
-  const freePort = async () => {
-    for (;;) {
-      const port = 20000 + Math.floor(Math.random() * 10000);
-      const socket = net.createServer();
-      const free = await new Promise((done) => socket.once('error', () => done(false)).listen(port, '127.0.0.1', () => done(true)));
-      if (free) await new Promise((done) => socket.close(done));
-      if (free) return port;
-    }
-  };
   const names = async (at) => (await eureka('GET', '/apps/', { at })).json.applications.application.map((a) => a.name);
   const has = (at, ...wanted) => jumun.until(async () => { const n = await names(at); return wanted.every((w) => n.includes(w)); }, wanted.join(), 15000);
 
   test('the platform registers, again after the server has forgotten it, and leaves', async () => {
-    const port = await freePort();
+    const [port] = await freePorts(1); // the server starts there again
     const listen = ['--discovery-listen', `127.0.0.1:${port}`];
     let registry = await jumun.start({ args: listen });
     const member = await jumun.start({ args: ['--discovery', `http://127.0.0.1:1/eureka,http://127.0.0.1:${port}/eureka/`, '--discovery-renew', '1'] });
@@ -251,7 +241,7 @@ describe('with other processes', () => {
   });
 
   test('two servers tell each other', async () => {
-    const [a, b] = [await freePort(), await freePort()];
+    const [a, b] = await freePorts(2);
     const run = (own, other) => jumun.start({ args: ['--discovery-listen', `127.0.0.1:${own}`, '--discovery-peers', `http://127.0.0.1:${other}/eureka`] });
     const [one, two] = [await run(a, b), await run(b, a)];
     try {
@@ -277,7 +267,7 @@ describe('with other processes', () => {
   });
 
   test('with credentials nobody else may register, read or tell', { timeout: 60000 }, async () => {
-    const [a, b] = [await freePort(), await freePort()];
+    const [a, b] = await freePorts(2);
     const user = 'shop', password = 'p@ss:w/rd %';
     const named = (port, word = password) => `http://${user}:${encodeURIComponent(word)}@127.0.0.1:${port}/eureka`;
     const run = (own, other) => jumun.start({ args: ['--discovery-listen', `127.0.0.1:${own}`, '--discovery-peers', named(other)],

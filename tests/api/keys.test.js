@@ -7,7 +7,8 @@ const os = require('node:os');
 const path = require('node:path');
 const { spawnSync } = require('node:child_process');
 const { binary, start, person, call, until } = require('./lib/jumun.js');
-const { Service, freePorts } = require('./lib/processes.js');
+const { freePorts } = require('./lib/ports.js');
+const { Service } = require('./lib/processes.js');
 const { engines, dropDatabases } = require('./lib/engines.js');
 
 const SERVER = Boolean(process.env.JUMUN_DATABASE); // there the backup is the server's own

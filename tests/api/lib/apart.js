@@ -6,7 +6,8 @@ const path = require('node:path');
 const { binary, until } = require('./jumun.js');
 const { engines, dropDatabases } = require('./engines.js');
 const { startGateway } = require('./gateway.js');
-const { acquaint, freePorts, Service, NAMES } = require('./processes.js');
+const { freePorts } = require('./ports.js');
+const { acquaint, Service, NAMES } = require('./processes.js');
 
 // Starts all, in the given order, each without waiting for the others; args: {auth: [further flags], ...}. world.public is the gateway.
 async function startApart({ order = NAMES, args = {} } = {}) {

@@ -5,9 +5,9 @@ const { spawn, spawnSync } = require('node:child_process');
 const { EventEmitter } = require('node:events');
 const fs = require('node:fs');
 const http = require('node:http');
-const net = require('node:net');
 const path = require('node:path');
 const { startGateway } = require('./gateway.js');
+const { freePorts } = require('./ports.js');
 
 const NAMES = ['auth', 'user', 'store', 'order', 'payment', 'toss'];
 const APART = process.env.TEST_THROUGH === 'apart';
@@ -28,19 +28,6 @@ function credentials(keys, name) {
 }
 
 const at = (url) => url.slice('http://'.length);
-
-// Ports that nothing listens on, below those that the kernel gives to clients.
-async function freePorts(n) {
-  const ports = [];
-  for (let port = 20000 + Math.floor(Math.random() * 10000); ports.length < n; port++) {
-    const free = await new Promise((done) => {
-      const server = net.createServer().once('error', () => done(false));
-      server.listen(port, '127.0.0.1', () => server.close(() => done(true)));
-    });
-    if (free) ports.push(port);
-  }
-  return ports;
-}
 
 // One service in a process of its own. world: {binary, dir, keys, peers, upstreams, tossUrl, env}; args and env are more of its own.
 class Service {
@@ -238,4 +225,4 @@ function launch(binary, args, options) {
     : spawn(binary, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
-module.exports = { launch, acquaint, credentials, freePorts, Service, NAMES, APART };
+module.exports = { launch, acquaint, credentials, Service, NAMES, APART };

@@ -6,6 +6,7 @@ const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const { sleep } = require('./jumun');
+const { freePorts } = require('./ports.js');
 
 // What a site's own blocks stand in.
 const nginx_around = (dir, blocks) => `
@@ -84,15 +85,6 @@ kinds['nginx, unbuffered'] = { ...kinds.nginx, write: (at) => nginx(at, 'off') }
 const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
 const installed = (kind) => spawnSync(kinds[kind].program, kinds[kind].version, { env }).status === 0;
 
-function free_port() {
-  return new Promise((done) => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => done(port));
-    });
-  });
-}
-
 function answers_at(port) {
   return new Promise((done) => {
     const socket = net.connect({ host: '127.0.0.1', port }, () => { socket.destroy(); done(true); });
@@ -105,7 +97,7 @@ async function proxy(kind, behind, write = kinds[kind].write) {
   const row = kinds[kind];
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'jumun-proxy-'));
   const file = path.join(dir, 'conf');
-  const port = await free_port();
+  const [port] = await freePorts(1);
   fs.writeFileSync(file, write({ port, back: new URL(behind).host, dir }));
   const child = spawn(row.program, row.run(file, dir), { env, cwd: dir, stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';

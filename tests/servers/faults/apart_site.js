@@ -2,7 +2,8 @@
 'use strict';
 const fs = require('node:fs');
 const path = require('node:path');
-const { NAMES, Service, acquaint, freePorts } = require('../../api/lib/processes.js');
+const { freePorts } = require('../../api/lib/ports.js');
+const { NAMES, Service, acquaint } = require('../../api/lib/processes.js');
 const { engines } = require('../../api/lib/engines.js');
 const { startGateway } = require('../../api/lib/gateway.js');
 const { BINARY } = require('../../api/lib/platform.js');
