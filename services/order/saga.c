@@ -85,6 +85,9 @@ const struct saga_row order_saga[] = {
     {PAID,             OWNER_REFUSED,   0, 0,                       CANCELLING,     {REFUND_ALL, GIVE_STOCK_BACK}, SHOP},
     {PAID,             OWNER_SILENT,    0, 0,                       CANCELLING,     {REFUND_ALL, GIVE_STOCK_BACK}, SYSTEM},
     {PAID,             CANCEL_ASKED,    0, 0,                       CANCELLING,     {REFUND_ALL, GIVE_STOCK_BACK}, CUSTOMER | ADMIN | SYSTEM},
+    /* Everything was given back, by an operator or in the provider's dashboard: nobody cooks for nothing. */
+    {PAID,             MONEY_BACK,      ALL_MONEY_BACK, 0,          CANCELLING,     {GIVE_STOCK_BACK},            SYSTEM},
+    {ACCEPTED,         MONEY_BACK,      ALL_MONEY_BACK, 0,          CANCELLING,     {GIVE_STOCK_BACK},            SYSTEM},
     {ACCEPTED,         OWNER_CANCELLED, 0, 0,                       CANCELLING,     {REFUND_ALL, GIVE_STOCK_BACK}, SHOP},
     {ACCEPTED,         OWNER_DELAYED,   0, 0,                       STAYS,          {SET_ETA},                    SHOP},
     {ACCEPTED,         OWNER_COOKS,     0, 0,                       COOKING,        {0},                          SHOP},

@@ -90,6 +90,15 @@ enum answer provider_look_up(struct ctx *cx, const struct payment *p, struct tos
 void provider_cancel(struct ctx *cx, const struct payment *p, const struct refund *r,
                      int *ret_status, struct toss_payment *ret);
 
+struct toss_transaction { /* a capture or a cancel, as their list has it */
+    struct str transaction_key, payment_key, order_id, status;
+    int64_t amount_won;
+};
+/* At most `limit` transactions from <= at < to, behind the one of that key (STR_NONE: the first).
+ * ERR_PROVIDER, ERR_UNAVAILABLE. */
+enum err provider_transactions(struct ctx *cx, int64_t from, int64_t to, struct str after,
+                               int64_t limit, struct list *ret) MUST_USE;
+
 /* settle.c: the ends of a payment; each opens and commits its own transaction and is harmless when
  * repeated. */
 /* *p is what was written when nobody interfered; as before when it has to be looked up. */
@@ -116,6 +125,10 @@ enum err payment_counts_start(struct ctx *cx) MUST_USE; /* the series are there 
  * is still unknown. */
 enum err payment_pursue(struct ctx *cx, struct payment *p, bool is_repeat) MUST_USE;
 
+/* resolve.c: the worker asks the provider about it now; one that is captured only if the caller
+ * says so. */
+enum err payment_look_again(struct ctx *cx, struct str payment_key, bool when_captured) MUST_USE;
+
 /* freeze.c */
 /* A look-up said ANSWER_WRONG. ERR_OK: it has said so often enough, and is settled as that. */
 enum err captured_wrong(struct ctx *cx, const struct payment *p,
@@ -133,13 +146,23 @@ bool may_be_under_way(const struct ctx *cx, const struct payment *p,
 enum err refund_request(struct ctx *cx, const struct payment *p, int64_t amount_won,
                         struct str reason, enum payer payer, struct str cause,
                         struct uuid *ret_refund_id) MUST_USE;
+/* What the answer to a look-up shows as given back and no refund of ours has: into the books, and
+ * told. ERR_UNAVAILABLE: one of ours is on its way; ask again. */
+enum err refunds_by_provider(struct ctx *cx, const struct payment *p,
+                             const struct toss_payment *answer) MUST_USE;
 enum err on_refund_requested(struct ctx *cx, const struct event *e, const void *data) MUST_USE;
 extern const struct field refund_requested_fields[];
+
+/* reconcile.c */
+void reconcile_counts_start(void);
+enum err reconcile_sweep(struct ctx *cx) MUST_USE; /* what is due: the last hours, yesterday */
+extern const struct field reconcile_fields[], reconciliation_fields[],
+    reconciliations_query_fields[];
 
 typedef enum err payment_handler(struct ctx *cx, const struct request *rq, struct reply *rp);
 payment_handler payment_checkout, payment_confirm, payment_abandon, payment_list,
     payment_list_internal, payment_get, payment_store_list;
-payment_handler payment_webhook, payment_admin_refund;
+payment_handler payment_webhook, payment_admin_refund, reconcile_run, reconcile_list;
 extern const struct field checkout_fields[], confirm_fields[], abandon_fields[],
     admin_refund_fields[];
 extern const struct field webhook_fields[];

@@ -1,9 +1,19 @@
 /* refund.c -- money back: asked for once per cause, sent with a fixed key, one at a time per
- * payment. */
+ * payment; and what was given back without us. */
 #include "payment/payment.h"
 
 #include "base/fault.h"
 #include "obs/log.h"
+
+/*
+ * DESIGN
+ *
+ * A cancel at the provider is ours when a refund of ours has its transaction key. Any other was
+ * made in the provider's own dashboard: it goes into the books as a refund that is done, and the
+ * order hears of it like of any. It is looked for when the provider hints at it, and when what is
+ * left there is less than we are about to give back. While one of ours is on its way, a key that we
+ * do not know may be that one's: whoever sent it finds out first.
+ */
 
 /* Not yet given back and not yet asked for. */
 static enum err refundable(struct ctx *cx, const struct payment *p, int64_t *ret)
@@ -90,9 +100,23 @@ static const struct field refund_done_fields[] = {
     F_END(struct refund_done),
 };
 
-static enum err settle_refund(struct ctx *cx, const struct refund *r, struct str transaction_key)
+/* In the books, and told. r: what moved, its status apart. */
+static enum err given_back(struct ctx *cx, const struct refund *r)
 {
     const struct refund_done event = {r->order_id, r->payment_id, r->refund_id, r->amount_won};
+
+    TRY(db_exec(
+        cx,
+        "update payments set refunded_won = refunded_won + $2, changed_at = $3, status = case"
+        " when refunded_won + $2 = amount_won then 'REFUNDED' else 'PARTIALLY_REFUNDED' end"
+        " where payment_id = $1",
+        ARGS(db_uuid(r->payment_id), db_int(r->amount_won), db_int(ctx_now(cx)))));
+    TRY(ledger_write(cx, r->refund_id, r->order_id, -r->amount_won));
+    return outbox_append(cx, "payment.refunded", r->order_id, refund_done_fields, &event);
+}
+
+static enum err settle_refund(struct ctx *cx, const struct refund *r, struct str transaction_key)
+{
     int64_t changed = 0;
 
     TRY(db_begin(cx));
@@ -102,21 +126,23 @@ static enum err settle_refund(struct ctx *cx, const struct refund *r, struct str
                   ARGS(db_uuid(r->refund_id),
                        db_str(transaction_key.n ? transaction_key : STR_NONE),
                        db_int(ctx_now(cx)))));
-    if (changed == 1) {
-        TRY(db_exec(
-            cx,
-            "update payments set refunded_won = refunded_won + $2, changed_at = $3, status = case"
-            " when refunded_won + $2 = amount_won then 'REFUNDED' else 'PARTIALLY_REFUNDED' end"
-            " where payment_id = $1",
-            ARGS(db_uuid(r->payment_id), db_int(r->amount_won), db_int(ctx_now(cx)))));
-        TRY(ledger_write(cx, r->refund_id, r->order_id, -r->amount_won));
-        TRY(outbox_append(cx, "payment.refunded", r->order_id, refund_done_fields, &event));
-    }
+    if (changed == 1)
+        TRY(given_back(cx, r));
     /* The next one, if any, after the gap that Toss needs between two cancels. */
     TRY(timer_retry(cx, "payment.refund", r->payment_id, ctx_now(cx) + CANCEL_GAP_US, 0));
     if (FAULT("payment.refund.commit"))
         return fail(cx, ERR_UNAVAILABLE, "fault: payment.refund.commit");
     return db_commit(cx);
+}
+
+static enum err is_known(struct ctx *cx, const struct toss_cancel *c, bool *ret)
+{
+    int64_t n = 0;
+
+    TRY(db_int_of(cx, &n, "select count(*) from refunds where transaction_key = $1",
+                  ARGS(db_str(c->transaction_key))));
+    *ret = n > 0;
+    return ERR_OK;
 }
 
 /* The cancel that is ours: the one whose transaction no refund of ours has, with our amount. */
@@ -126,17 +152,110 @@ static enum err find_cancel(struct ctx *cx, const struct refund *r, const struct
     *ret_key = STR_NONE;
     for (size_t i = a->cancels.n; i > 0; i--) {
         const struct toss_cancel *c = LIST_AT(struct toss_cancel, a->cancels, i - 1);
-        int64_t known = 0;
+        bool known = false;
         if (c->amount_won != r->amount_won || c->transaction_key.n == 0)
             continue;
-        TRY(db_int_of(cx, &known, "select count(*) from refunds where transaction_key = $1",
-                      ARGS(db_str(c->transaction_key))));
-        if (known == 0) {
+        TRY(is_known(cx, c, &known));
+        if (!known) {
             *ret_key = c->transaction_key;
             return ERR_OK;
         }
     }
     return ERR_OK;
+}
+
+static enum err write_foreign(struct ctx *cx, const struct payment *p, const struct toss_cancel *c)
+{
+    const struct refund r = {.refund_id = ctx_uuid(cx),
+                             .payment_id = p->payment_id,
+                             .order_id = p->order_id,
+                             .amount_won = c->amount_won};
+    struct str cause = arena_printf(cx->arena, "provider:%.*s", STR_ARG(c->transaction_key));
+
+    TRY(db_exec(cx,
+                "insert into refunds (refund_id, payment_id, order_id, amount_won, reason, payer,"
+                " status, cause, transaction_key, created_at, done_at) values ($1, $2, $3, $4, $5,"
+                " 'platform', 'DONE', $6, $7, $8, $8)",
+                ARGS(db_uuid(r.refund_id), db_uuid(r.payment_id), db_uuid(r.order_id),
+                     db_int(r.amount_won),
+                     db_str(c->reason.n ? c->reason : STR("given back by the provider")),
+                     db_str(cause), db_str(c->transaction_key), db_int(ctx_now(cx)))));
+    log_event(cx, LOG_WARN,
+              "payment %s: %" PRId64 " won were given back in the provider's dashboard",
+              ctx_uuid_text(cx, p->payment_id), c->amount_won);
+    return given_back(cx, &r);
+}
+
+/* Inside a transaction, with none of ours on its way. */
+static enum err write_foreign_all(struct ctx *cx, const struct payment *p,
+                                  const struct toss_payment *a)
+{
+    for (size_t i = 0; i < a->cancels.n; i++) {
+        const struct toss_cancel *c = LIST_AT(struct toss_cancel, a->cancels, i);
+        bool known = false;
+        if (c->transaction_key.n == 0 || c->amount_won == 0)
+            continue;
+        TRY(is_known(cx, c, &known));
+        if (!known)
+            TRY(write_foreign(cx, p, c));
+    }
+    return ERR_OK;
+}
+
+enum err refunds_by_provider(struct ctx *cx, const struct payment *p, const struct toss_payment *a)
+{
+    int64_t on_their_way = 0;
+
+    TRY(db_begin(cx));
+    TRY(db_int_of(cx, &on_their_way,
+                  "select count(*) from refunds where payment_id = $1 and status = 'REQUESTED'",
+                  ARGS(db_uuid(p->payment_id))));
+    if (on_their_way)
+        return fail(cx, ERR_UNAVAILABLE, "a refund of ours is on its way");
+    TRY(write_foreign_all(cx, p, a));
+    if (FAULT("payment.foreign.commit"))
+        return fail(cx, ERR_UNAVAILABLE, "fault: payment.foreign.commit");
+    return db_commit(cx);
+}
+
+static int64_t smallest(int64_t a, int64_t b, int64_t c)
+{
+    int64_t ab = a < b ? a : b;
+
+    return ab < c ? ab : c;
+}
+
+/*
+ * Less is left there than this refund wants, since somebody gave money back otherwise: it becomes
+ * one of what is left, under a key of its own, because the provider answers a key that it knows
+ * with what it said before.
+ */
+static enum err replace(struct ctx *cx, const struct payment *p, const struct refund *r,
+                        const struct toss_payment *a)
+{
+    struct str cause = arena_printf(cx->arena, "rest:%s", ctx_uuid_text(cx, r->refund_id));
+    int64_t dropped = 0, left = 0;
+    struct uuid rest_id;
+
+    TRY(db_begin(cx));
+    TRY(db_change(cx, &dropped, "delete from refunds where refund_id = $1 and status = 'REQUESTED'",
+                  ARGS(db_uuid(r->refund_id))));
+    if (dropped == 0)
+        return fail(cx, ERR_CONFLICT, "somebody else settled it");
+    TRY(write_foreign_all(cx, p, a));
+    TRY(db_exec(cx,
+                "update payments set status = case when refunded_won = amount_won then 'REFUNDED'"
+                " when refunded_won > 0 then 'PARTIALLY_REFUNDED' else 'CAPTURED' end"
+                " where payment_id = $1",
+                ARGS(db_uuid(p->payment_id))));
+    TRY(refundable(cx, p, &left));
+    int64_t rest = smallest(r->amount_won, a->balance_won, left);
+    if (rest > 0)
+        TRY(refund_request(cx, p, rest, r->reason, (enum payer)r->payer, cause, &rest_id));
+    TRY(timer_retry(cx, "payment.refund", r->payment_id, ctx_now(cx) + CANCEL_GAP_US, 0));
+    if (FAULT("payment.replace.commit"))
+        return fail(cx, ERR_UNAVAILABLE, "fault: payment.replace.commit");
+    return db_commit(cx);
 }
 
 static enum err try_later(struct ctx *cx, const struct refund *r, int64_t attempt, struct str code)
@@ -173,7 +292,10 @@ static enum err send(struct ctx *cx, const struct payment *p, const struct refun
         if (provider_look_up(cx, p, &a) != ANSWER_CAPTURED)
             return try_later(cx, r, attempt, code);
         TRY(find_cancel(cx, r, &a, &key));
-        return key.n ? settle_refund(cx, r, key) : try_later(cx, r, attempt, code);
+        if (key.n)
+            return settle_refund(cx, r, key);
+        return a.balance_won < r->amount_won ? replace(cx, p, r, &a)
+                                             : try_later(cx, r, attempt, code);
     }
     TRY(find_cancel(cx, r, &a, &key));
     return key.n ? settle_refund(cx, r, key)

@@ -27,7 +27,8 @@ static int64_t wait_after(int64_t attempt)
 
 static enum err ask_later(struct ctx *cx, const struct payment *p, int64_t attempt)
 {
-    bool too_long = ctx_now(cx) - p->created_at > UNKNOWN_MAX_US;
+    bool is_open = p->status == CONFIRMING || p->status == FAILED;
+    bool too_long = is_open && ctx_now(cx) - p->created_at > UNKNOWN_MAX_US;
 
     if (too_long)
         log_event(cx, LOG_ERROR, "payment %s is unknown for more than a day",
@@ -93,14 +94,31 @@ static enum err look_for_late(struct ctx *cx, const struct payment *p)
     return done(cx, p->payment_id, looked_at);
 }
 
+/* Captured, as we know: the provider hints that some of it was given back. */
+static enum err look_for_cancels(struct ctx *cx, const struct payment *p)
+{
+    int64_t looked_at = ctx_now(cx);
+    struct toss_payment a = {0};
+
+    if (provider_look_up(cx, p, &a) != ANSWER_CAPTURED)
+        return fail(cx, ERR_PROVIDER, "no clear answer");
+    TRY(refunds_by_provider(cx, p, &a));
+    return done(cx, p->payment_id, looked_at);
+}
+
+static enum err look(struct ctx *cx, struct payment *p)
+{
+    if (p->status == CONFIRMING)
+        return resolve(cx, p);
+    return p->status == FAILED ? look_for_late(cx, p) : look_for_cancels(cx, p);
+}
+
 enum err when_unresolved(struct ctx *cx, struct uuid payment_id, int64_t attempt)
 {
     struct payment p;
 
     TRY(payment_load(cx, payment_id, &p));
-    if (p.status != CONFIRMING && p.status != FAILED)
-        return done(cx, payment_id, ctx_now(cx));
-    enum err e = p.status == CONFIRMING ? resolve(cx, &p) : look_for_late(cx, &p);
+    enum err e = look(cx, &p);
     if (e == ERR_OK)
         return ERR_OK;
     db_rollback(cx);
@@ -108,10 +126,11 @@ enum err when_unresolved(struct ctx *cx, struct uuid payment_id, int64_t attempt
 }
 
 struct webhook_data {
-    struct str payment_key;
+    struct str payment_key, status;
 };
 static const struct field webhook_data_fields[] = {
     F_STR(struct webhook_data, payment_key, "paymentKey", NULLABLE, 0, 200, "payment"),
+    F_STR(struct webhook_data, status, "status", NULLABLE, 0, 50, "what the payment is now"),
     F_END(struct webhook_data),
 };
 struct webhook {
@@ -124,6 +143,28 @@ const struct field webhook_fields[] = {
     F_END(struct webhook),
 };
 
+static bool tells_of_cancel(const struct webhook_data *d)
+{
+    return str_eq(d->status, STR("CANCELED")) || str_eq(d->status, STR("PARTIAL_CANCELED"));
+}
+
+enum err payment_look_again(struct ctx *cx, struct str payment_key, bool when_captured)
+{
+    int64_t sooner = 0;
+
+    TRY(db_once(cx, &sooner,
+                "insert into timers (kind, subject, due_us, attempt, lease_until)"
+                " select 'payment.resolve', payment_id, $2, 0, 0 from payments"
+                " where payment_key = $1 and (status in ('CONFIRMING', 'FAILED') or $3 = 1)"
+                " on conflict (kind, subject) do update set due_us = excluded.due_us, attempt = 0",
+                ARGS(db_str(payment_key), db_int(ctx_now(cx)), db_bool(when_captured))));
+    if (!sooner) /* mostly: the answer to our confirm came first */
+        return ERR_OK;
+    TRY(db_begin(cx));
+    db_ring_at(cx, ctx_now(cx));
+    return db_commit(cx);
+}
+
 /*
  * Toss does not sign it, so anybody can send it: it says only "look again", and we ask Toss
  * ourselves. The answer is the same whether we know the payment or not.
@@ -131,21 +172,9 @@ const struct field webhook_fields[] = {
 enum err payment_webhook(struct ctx *cx, const struct request *rq, struct reply *rp)
 {
     struct webhook in = {0};
-    int64_t sooner = 0;
 
     TRY(json_decode_lenient(cx, webhook_fields, &in, rq->raw_body));
     if (in.data->payment_key.n)
-        TRY(db_once(
-            cx, &sooner,
-            "insert into timers (kind, subject, due_us, attempt, lease_until)"
-            " select 'payment.resolve', payment_id, $2, 0, 0 from payments"
-            " where payment_key = $1 and status in ('CONFIRMING', 'FAILED')"
-            " on conflict (kind, subject) do update set due_us = excluded.due_us, attempt = 0",
-            ARGS(db_str(in.data->payment_key), db_int(ctx_now(cx)))));
-    if (sooner) { /* seldom: mostly the answer to our confirm came first */
-        TRY(db_begin(cx));
-        db_ring_at(cx, ctx_now(cx));
-        TRY(db_commit(cx));
-    }
+        TRY(payment_look_again(cx, in.data->payment_key, tells_of_cancel(in.data)));
     return reply_none(cx, rp, 200);
 }

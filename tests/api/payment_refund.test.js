@@ -136,16 +136,29 @@ describe('an operator gives back', () => {
     assert.deepEqual(replies.map((r) => r.status).sort(), [202, 409, 409], JSON.stringify(replies.map((r) => r.body)));
     await given(order, order.totalWon);
     refused(await refund(payment, 1), 409, 'REFUND_AMOUNT');
-    assert.equal((await till.state(order)).status, 'PAID', 'the order goes on: the food is a gift');
+    await till.reaches(order, 'CANCELLED');
   });
 
-  test('everything, and then the owner refuses: the order ends, nothing goes back twice', async () => {
+  test('everything before it is cooked: the order ends, its stock is back, nothing goes back twice', async () => {
+    for (const accepted of [false, true]) {
+      const order = await till.paid();
+      if (accepted) assert.equal((await till.act(order, 'accept', { minutes: 20 })).status, 200);
+      assert.equal((await refund(await paymentOf(order), order.totalWon)).status, 202);
+      const done = await till.reaches(order, 'CANCELLED');
+      assert.ok(done.history.some((h) => h.status === 'CANCELLING'), JSON.stringify(done.history));
+      refused(await till.act(order, accepted ? 'cook' : 'accept', accepted ? undefined : { minutes: 20 }), 409, 'ORDER_STATE');
+      assert.equal((await cancelsOf(order)).length, 1);
+    }
+  });
+
+  test('everything of what is being cooked: the order goes on, the food is a gift', async () => {
     const order = await till.paid();
+    assert.equal((await till.act(order, 'accept', { minutes: 20 })).status, 200);
+    assert.equal((await till.act(order, 'cook')).status, 200);
     assert.equal((await refund(await paymentOf(order), order.totalWon)).status, 202);
     await given(order, order.totalWon);
-    assert.equal((await till.act(order, 'refuse', { reason: '재료 소진' })).status, 200);
-    await till.reaches(order, 'CANCELLED');
-    assert.equal((await cancelsOf(order)).length, 1);
+    await until('the order to hear of it', async () => (await till.state(order)).refundedWon === order.totalWon);
+    assert.equal((await till.act(order, 'ready')).status, 200);
   });
 
   test('a part, while the customer cancels: all goes back, nothing twice', async () => {
@@ -172,5 +185,87 @@ describe('an operator gives back', () => {
       refused(await refund(paid, 100, { body }), 400, 'INVALID');
     for (const as of [till.minji, till.owner]) assert.equal((await refund(paid, 100, { as })).status, 403);
     assert.equal((await refund(paid, 100, { as: {} })).status, 401);
+  });
+});
+
+// Whoever runs the shop's account can give money back without us.
+describe("given back in the provider's dashboard", () => {
+  async function dashboard(order, won, reason = '고객 요청') {
+    const [{ paymentKey }] = await till.booksOf(order);
+    const body = { cancelReason: reason, ...(won ? { cancelAmount: won } : {}) };
+    let r;
+    await until('Toss to take another cancel', async () => {
+      r = await till.provider('POST', `/v1/payments/${paymentKey}/cancel`, body);
+      return r.status !== 409;
+    });
+    assert.equal(r.status, 200, JSON.stringify(r.body));
+  }
+  const heard = (order, won) => until('the order to hear of it', async () => (await till.state(order)).refundedWon === won);
+
+  test('a part, and another: both are in our books, the order goes on', async () => {
+    const order = await till.paid();
+    await dashboard(order, 1000);
+    await given(order, 1000);
+    await dashboard(order, 1000, '또 식었어요');
+    const payment = await given(order, 2000);
+    assert.deepEqual([payment.status, payment.refunds.map((r) => [r.amountWon, r.reason, r.status])],
+      ['PARTIALLY_REFUNDED', [[1000, '고객 요청', 'DONE'], [1000, '또 식었어요', 'DONE']]]);
+    await heard(order, 2000);
+    assert.equal((await till.state(order)).status, 'PAID');
+  });
+
+  test('all of it: nobody cooks', async () => {
+    const order = await till.paid();
+    await dashboard(order);
+    await till.reaches(order, 'CANCELLED');
+    assert.equal((await paymentOf(order)).status, 'REFUNDED');
+  });
+
+  test('a part that we did not hear of, and then the customer cancels: the rest goes back', async () => {
+    const order = await till.paid();
+    await till.faults({ webhookTo: '' });
+    await dashboard(order, 1000);
+    assert.equal((await till.cancel(order)).status, 202);
+    await till.reaches(order, 'CANCELLED');
+    const payment = await given(order, order.totalWon);
+    assert.deepEqual([payment.status, payment.refunds.map((r) => r.amountWon)], ['REFUNDED', [1000, order.totalWon - 1000]]);
+    assert.deepEqual((await cancelsOf(order)).map((c) => c.cancelAmount), [1000, order.totalWon - 1000]);
+  });
+
+  test('all that we did not hear of, in pieces, and then the customer cancels: the order ends', async () => {
+    const order = await till.paid();
+    await till.faults({ webhookTo: '' });
+    await dashboard(order, 1000);
+    await dashboard(order);
+    assert.equal((await till.cancel(order)).status, 202);
+    await till.reaches(order, 'CANCELLED');
+    assert.equal((await paymentOf(order)).refunds.length, 2);
+    assert.equal((await cancelsOf(order)).length, 2);
+  });
+
+  test('while two of ours are on their way: each counts once', async () => {
+    const order = await till.paid();
+    const payment = await paymentOf(order);
+    await till.faults({ failCancels: 1, failAs: 'error' });
+    assert.equal((await refund(payment, 500)).status, 202);
+    assert.equal((await refund(payment, 600)).status, 202);
+    await until('our first try to fail', async () =>
+      (await till.p.get('/simulator/faults', { base: till.p.toss })).body.failCancels === 0);
+    await dashboard(order, order.totalWon - 700);
+    const all = await given(order, order.totalWon);
+    assert.equal(all.refunds.reduce((n, r) => n + r.amountWon, 0), order.totalWon);
+    assert.equal((await cancelsOf(order)).reduce((n, c) => n + c.cancelAmount, 0), order.totalWon);
+    await till.reaches(order, 'CANCELLED');
+  });
+
+  test('a hint that is not true changes nothing', async () => {
+    const order = await till.paid();
+    const [{ paymentKey }] = await till.booksOf(order);
+    for (const status of ['CANCELED', 'PARTIAL_CANCELED', 'ABORTED', null]) {
+      const r = await till.p.post('/v1/webhooks/toss', { eventType: 'PAYMENT_STATUS_CHANGED', data: { paymentKey, status } });
+      assert.equal(r.status, 200, JSON.stringify(r.body));
+    }
+    await new Promise((done) => setTimeout(done, 500));
+    assert.deepEqual([(await till.state(order)).status, (await paymentOf(order)).status], ['PAID', 'CAPTURED']);
   });
 });

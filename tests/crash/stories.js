@@ -95,6 +95,18 @@ class Client {
     return order;
   }
 
+  // By whoever runs the shop's account at the provider, who waits a second between two.
+  async givenElsewhere(order, won) {
+    const headers = { authorization: `Basic ${Buffer.from('test_sk_jumun:').toString('base64')}`, 'idempotency-key': randomUUID() };
+    const { captured } = await this.want('the books', 200, () => this.p.get('/simulator/books', { base: this.p.toss }));
+    const { paymentKey } = captured.find((b) => b.orderId === order.orderId);
+    await this.want('giving back elsewhere', 200, async () => {
+      const r = await this.p.request('POST', `/v1/payments/${paymentKey}/cancel`,
+        { base: this.p.toss, body: { cancelReason: '고객 요청', cancelAmount: won }, headers });
+      return r.status === 409 ? { ...r, status: 503 } : r;
+    });
+  }
+
   // An owner's action has no key: after a lost answer 409 means that it was done.
   async act(owner, store, orderId, action, body, status) {
     const at = `/v1/owner/stores/${demoId('store', store)}/orders/${orderId}`;
@@ -162,6 +174,24 @@ const stories = {
     const r = await c.insist('cancelling', () => c.p.post(`/v1/orders/${order.orderId}/cancel`, { reason: '마음이 바뀌었어요' }, { as: minji, key }));
     assert.ok(r.status === 200 || r.status === 202, `cancel: ${r.status} ${JSON.stringify(r.body)}`);
     await c.reaches(minji, order.orderId, 'CANCELLED');
+    return returned(order, 'CANCELLED');
+  },
+
+  // In the provider's dashboard: what we hear of, and what we find out only when we give back ourselves.
+  async 'given back elsewhere'(c) {
+    const minji = await c.login('minji');
+    const order = await c.paid(minji, 1, 1, 5, 2);
+    const faults = (set) => c.want('how the provider behaves', 200, () => c.p.put('/simulator/faults', set, { base: c.p.toss }));
+    await c.givenElsewhere(order, 1000);
+    for (const end = Date.now() + c.patienceMs; (await c.reaches(minji, order.orderId, 'PAID')).refundedWon !== 1000; await sleep(40))
+      assert.ok(Date.now() < end, 'the order never heard of it');
+    await faults({ webhookTo: '' });
+    await c.givenElsewhere(order, 500);
+    const key = randomUUID();
+    const r = await c.insist('cancelling', () => c.p.post(`/v1/orders/${order.orderId}/cancel`, { reason: '마음이 바뀌었어요' }, { as: minji, key }));
+    assert.ok(r.status === 200 || r.status === 202, `cancel: ${r.status} ${JSON.stringify(r.body)}`);
+    await c.reaches(minji, order.orderId, 'CANCELLED');
+    await c.want('a provider that behaves', 200, () => c.p.delete('/simulator/faults', { base: c.p.toss }));
     return returned(order, 'CANCELLED');
   },
 

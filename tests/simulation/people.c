@@ -317,6 +317,21 @@ static void operator(struct sim *s, struct arena *a)
     (void)ask(s, a, &as, 0, HTTP_POST, path, body, arena_printf(a, "op-%d", s->steps), &answer);
 }
 
+/* Whoever runs the shop's account at the provider gives money back there. */
+static void dashboard(struct sim *s, struct arena *a, const struct customer *c)
+{
+    const struct caller guest = {.role = GUEST};
+    struct str answer;
+
+    if (!c->payment_key.n)
+        return;
+    struct str path = arena_printf(a, "/v1/payments/%.*s/cancel", STR_ARG(c->payment_key));
+    struct str body = roll(s, 30) ? STR("{\"cancelReason\":\"asked\"}")
+                                  : arena_printf(a, "{\"cancelReason\":\"x\",\"cancelAmount\":%u}",
+                                                 500 + pick(s, 9000));
+    (void)ask(s, a, &guest, 2, HTTP_POST, path, body, STR_NONE, &answer);
+}
+
 void people_act(struct sim *s)
 {
     struct customer *c = &s->customers[pick(s, CUSTOMERS)];
@@ -344,8 +359,10 @@ void people_act(struct sim *s)
         look(s, &a, c);
     else if (what < 92)
         owner(s, &a);
-    else
+    else if (what < 97)
         operator(s, &a);
+    else
+        dashboard(s, &a, c);
     arena_release(&a);
 }
 
