@@ -84,11 +84,19 @@ static const struct route routes[] = {
     {HTTP_GET, "/internal/v1/customers/{customerId}/payments", SERVICE, payment_list_internal, NULL, payments_query_fields, payment_fields, INTERNAL | LIST, 200, NULL, "A customer's, newest first; for the export of what we hold."},
     {HTTP_POST, "/v1/webhooks/toss", ANYONE, payment_webhook, NULL, NULL, NULL, RAW_BODY, 200, NULL, "A hint to ask Toss again; believed in nothing."},
     {HTTP_POST, "/v1/admin/payments/{paymentId}/refunds", ADMIN, payment_admin_refund, admin_refund_fields, NULL, payment_fields, IDEMPOTENT, 202, NULL, "Gives money back, all or some."},
+    {HTTP_GET, "/v1/admin/reconciliations", ADMIN, reconcile_list, NULL, reconciliations_query_fields, reconciliation_fields, LIST, 200, NULL, "Our books beside the provider's, newest comparison first."},
+    {HTTP_POST, "/v1/admin/reconciliations/run", ADMIN, reconcile_run, reconcile_fields, NULL, reconciliation_fields, CALLS_OUT, 200, NULL, "Compares them now; each hour it is done by itself."},
     {0},
 };
 
 static const struct job jobs[] = {
     {"payment.frozen", US_PER_MIN, count_frozen, "how many payments wait for a person"},
+    {"payment.reconcile", US_PER_HOUR, reconcile_sweep, "our books beside the provider's: the last hours, and each day once more"},
+    {0},
+};
+
+static const struct sweep sweeps[] = {
+    {"reconciliations", "reconciliations", "reconciliation_id", "select reconciliation_id from reconciliations where at < $1 order by at", 400 * US_PER_DAY, "comparisons of books"},
     {0},
 };
 
@@ -116,5 +124,6 @@ const struct service payment_service = {
     .start = payment_counts_start,
     .timers = timers,
     .jobs = jobs,
+    .sweeps = sweeps,
     .migrations = migrations_payment,
 };

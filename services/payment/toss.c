@@ -16,7 +16,8 @@
 
 #define CONFIRM_TIMEOUT_MS 9000
 #define LOOK_TIMEOUT_MS 5000
-#define ANSWER_MAX (64 * 1024)
+#define LIST_TIMEOUT_MS 9000
+#define ANSWER_MAX (1024 * 1024)
 
 #define T struct toss_payment
 struct toss_card {
@@ -154,8 +155,8 @@ struct request_parts {
     int timeout_ms;
 };
 
-/* 0: no answer, or one that is not theirs. */
-static int call(struct ctx *cx, const struct request_parts *r, struct toss_payment *ret)
+/* 0: no answer. */
+static int ask(struct ctx *cx, const struct request_parts *r, struct str *ret_body)
 {
     const struct platform_options *o = platform_options(svc_platform(cx->svc));
     char traceparent[TRACEPARENT_SIZE];
@@ -178,11 +179,21 @@ static int call(struct ctx *cx, const struct request_parts *r, struct toss_payme
         .headers = headers,
         .timeout_ms = r->timeout_ms,
         .answer_max = ANSWER_MAX};
-    *ret = (struct toss_payment){0};
     if (FAULT("toss.before_call") || platform_outside(cx, &c, &answer) != ERR_OK ||
         FAULT("toss.after_call"))
         return 0;
-    return provider_decode(cx, answer.body, ret) == ERR_OK ? answer.status : 0;
+    *ret_body = answer.body;
+    return answer.status;
+}
+
+/* 0: no answer, or one that is not theirs. */
+static int call(struct ctx *cx, const struct request_parts *r, struct toss_payment *ret)
+{
+    struct str body;
+
+    *ret = (struct toss_payment){0};
+    int status = ask(cx, r, &body);
+    return status && provider_decode(cx, body, ret) == ERR_OK ? status : 0;
 }
 
 static struct str escaped(struct ctx *cx, struct str s)
@@ -237,4 +248,57 @@ void provider_cancel(struct ctx *cx, const struct payment *p, const struct refun
     if (MUTANT(MUTANT_REFUND_KEY))
         r.key = str_from(ctx_uuid_text(cx, ctx_uuid(cx)));
     *ret_status = call(cx, &r, ret);
+}
+
+struct listed {
+    struct list items;
+};
+static const struct field transaction_fields[] = {
+    F_STR(struct toss_transaction, transaction_key, "transactionKey", NULLABLE, 0, 100, "this one"),
+    F_STR(struct toss_transaction, payment_key, "paymentKey", NULLABLE, 0, 200, "payment"),
+    F_STR(struct toss_transaction, order_id, "orderId", NULLABLE, 0, 64, "order"),
+    F_STR(struct toss_transaction, status, "status", NULLABLE, 0, 50, "DONE, CANCELED, ..."),
+    F_INT(struct toss_transaction, amount_won, "amount", 0, INT64_MIN, INT64_MAX, "won"),
+    F_END(struct toss_transaction),
+};
+static const struct field listed_fields[] = {
+    F_LIST(struct listed, items, "items", REQUIRED, 0, 10000, transaction_fields, "a page"),
+    F_END(struct listed),
+};
+
+/* As they want it: Seoul's time without an offset. */
+static struct str seoul_text(struct ctx *cx, int64_t us)
+{
+    struct seoul_time t = seoul_time(us);
+
+    return arena_printf(cx->arena, "%04d-%02d-%02dT%02d:%02d:%02d", t.year, t.month, t.day,
+                        t.minute_of_day / 60, t.minute_of_day % 60, (int)(us / US_PER_S % 60));
+}
+
+enum err provider_transactions(struct ctx *cx, int64_t from, int64_t to, struct str after,
+                               int64_t limit, struct list *ret)
+{
+    struct str from_text = seoul_text(cx, from), to_text = seoul_text(cx, to - US_PER_S);
+    const struct request_parts r = {
+        .method = HTTP_GET,
+        .path = arena_printf(cx->arena,
+                             "/v1/transactions?startDate=%.*s&endDate=%.*s&limit=%" PRId64 "%s%.*s",
+                             STR_ARG(from_text), STR_ARG(to_text), limit,
+                             after.n ? "&startingAfter=" : "", STR_ARG(after)),
+        .timeout_ms = LIST_TIMEOUT_MS};
+    struct listed page = {{NULL, 0}};
+    struct str body;
+
+    int status = ask(cx, &r, &body);
+    if (status != 200)
+        return fail(cx, ERR_PROVIDER, "the provider's list of transactions: status %d", status);
+    body = arena_printf(cx->arena, "{\"items\":%.*s}", STR_ARG(body));
+    if (json_decode_lenient(cx, listed_fields, &page, body) != ERR_OK) {
+        const struct field_error *wrong = cx->story.field_errors;
+        return fail(cx, ERR_PROVIDER, "the provider's list of transactions: %.*s %.*s",
+                    STR_ARG(wrong ? wrong->field : STR("is no")),
+                    STR_ARG(wrong ? wrong->message : STR("JSON")));
+    }
+    *ret = page.items;
+    return ERR_OK;
 }

@@ -250,8 +250,7 @@ enum err toss_sweep(struct ctx *cx)
     return db_commit(cx);
 }
 
-/* The secret, then what the faults make of a look-up. *ret false: the reply says it all. */
-static enum err may_look_up(struct ctx *cx, const struct request *rq, struct reply *rp, bool *ret)
+enum err may_look_up(struct ctx *cx, const struct request *rq, struct reply *rp, bool *ret)
 {
     struct faults f;
     bool fails;

@@ -9,6 +9,7 @@ static const struct route routes[] = {
     {HTTP_POST, "/v1/payments/{paymentKey}/cancel", ANYONE, toss_cancel, NULL, NULL, NULL, RAW_BODY | CALLS_OUT | NOT_JSON, 200, NULL, "Gives back all or some."},
     {HTTP_GET, "/v1/payments/{paymentKey}", ANYONE, toss_get, NULL, NULL, NULL, CALLS_OUT | NOT_JSON, 200, NULL, "A payment by its key."},
     {HTTP_GET, "/v1/payments/orders/{order}", ANYONE, toss_get_by_order, NULL, NULL, NULL, CALLS_OUT | NOT_JSON, 200, NULL, "The latest payment of an order."},
+    {HTTP_GET, "/v1/transactions", ANYONE, toss_transactions, NULL, transactions_query_fields, NULL, CALLS_OUT | NOT_JSON, 200, NULL, "Captures and cancels of a time."},
     {HTTP_GET, "/window", ANYONE, toss_window, NULL, window_query_fields, NULL, NOT_JSON, 200, NULL, "The page that stands in for the Toss window."},
     {HTTP_GET, "/window.js", ANYONE, toss_script, NULL, NULL, NULL, NOT_JSON, 200, NULL, "The script that opens it."},
     {HTTP_POST, "/simulator/authorize", ANYONE, toss_authorize, authorize_fields, NULL, authorized_fields, 0, 200, NULL, "What the customer does in the window, for machines."},

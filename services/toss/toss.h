@@ -80,6 +80,9 @@ enum err reply_hanging(struct ctx *cx, struct reply *rp) MUST_USE;
 /* The secret and the form of the key. *ret false: the reply says 401 or 400 already. */
 enum err check_request(struct ctx *cx, const struct request *rq, struct reply *rp,
                        bool *ret) MUST_USE;
+/* The same, then what the faults make of a look-up. */
+enum err may_look_up(struct ctx *cx, const struct request *rq, struct reply *rp,
+                     bool *ret) MUST_USE;
 /* Inside a transaction: the answer kept under this request's Idempotency-Key, if it has one.
  * ERR_NOT_FOUND: none. */
 enum err kept_answer(struct ctx *cx, const struct request *rq, struct reply *rp) MUST_USE;
@@ -102,7 +105,7 @@ enum err when_webhook_is_due(struct ctx *cx, struct uuid webhook_id, int64_t att
 typedef enum err toss_handler(struct ctx *cx, const struct request *rq, struct reply *rp);
 toss_handler toss_confirm, toss_get, toss_get_by_order, toss_cancel, toss_authorize, toss_window,
     toss_script;
-toss_handler toss_faults_get, toss_faults_put, toss_faults_delete, toss_books;
+toss_handler toss_faults_get, toss_faults_put, toss_faults_delete, toss_books, toss_transactions;
 extern const struct field authorize_fields[], authorized_fields[], window_query_fields[],
-    books_fields[];
+    books_fields[], transactions_query_fields[];
 enum err toss_sweep(struct ctx *cx) MUST_USE;

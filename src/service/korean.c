@@ -38,6 +38,7 @@ static const struct sentence {
     {"expected a day as YYYY-MM-DD", "YYYY-MM-DD 형식의 날짜여야 합니다"},
     {"expected a time of day as HH:MM", "HH:MM 형식의 시각이어야 합니다"},
     {"is not UTF-8", "UTF-8이 아닙니다"},
+    {"expected at most a day before \"to\"", "to보다 앞선 하루 안의 시각이어야 합니다"},
     {"expected one of *", "다음 중 하나여야 합니다: *"},
     {"expected http://HOST[:PORT] with a port from 1 to 65535",
      "1~65535의 포트가 있는 http://HOST[:PORT]여야 합니다"},
