@@ -4,6 +4,10 @@
 #include "command/settings.h"
 #include "service/platform.h"
 
+#ifndef JUMUN_VERSION
+#define JUMUN_VERSION "0.1.0"
+#endif
+
 /* Exit codes. USAGE: words, settings or data are wrong, and somebody has to mend them: supervisors
  * do not start it again. TRY_AGAIN: what it needs was not there. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_TRY_AGAIN = 75 };
@@ -33,11 +37,16 @@ int command_backup(struct ctx *cx, const struct settings *s, struct list words);
 int command_restore(struct ctx *cx, const struct settings *s, struct list words);
 int command_operator(struct ctx *cx, const struct settings *s, struct list words);
 int command_dlq(struct ctx *cx, const struct settings *s, struct list words);
+int command_man(struct ctx *cx, const struct settings *s, struct list words);
+int command_completion(struct ctx *cx, const struct settings *s, struct list words);
 int command_demo(struct ctx *cx, const struct settings *s, struct list words);
 
 /* Every service of this binary; NULL-terminated. */
 extern const struct service *const all_services[];
 const struct service *service_named(struct str name); /* NULL: none */
+/* Of all that `serve` knows, which are two more: how many. */
+#define SERVICE_NAMES_MAX 16
+size_t service_names(const char *ret[SERVICE_NAMES_MAX]);
 
 /* What a platform of these settings is started with. */
 struct platform_options settings_platform(struct ctx *cx, const struct settings *s,

@@ -7,53 +7,17 @@
 #include "flow/migrate.h"
 #include "service/contract.h"
 
-#ifndef JUMUN_VERSION
-#define JUMUN_VERSION "0.1.0"
-#endif
-
 #define HELP_COLUMN 35 /* where the list of commands says what each does */
-
-/* What may stand behind a flag. */
-static void print_values(const struct field *f)
-{
-    if (f->type == FIELD_INT)
-        printf(" %" PRId64 "..%" PRId64, f->min, f->max);
-    else if (f->type == FIELD_ENUM)
-        for (int i = 0; f->names[i]; i++)
-            printf("%s%s", i ? "|" : " ", f->names[i]);
-    else if (f->type != FIELD_BOOL)
-        fputs(" VALUE", stdout);
-}
-
-/* Unless the words before have told it, or it is nothing. */
-static void print_default(const struct field *f, const struct settings *defaults)
-{
-    const void *at = (const char *)defaults + f->at;
-
-    if (strstr(f->doc, "default") || (f->flags & SECRET))
-        return;
-    if (f->type == FIELD_INT && *(const int64_t *)at)
-        printf("; default %" PRId64, *(const int64_t *)at);
-    else if (f->type == FIELD_ENUM)
-        printf("; default %s", f->names[*(const int *)at]);
-    else if (f->type == FIELD_STR && ((const struct str *)at)->n)
-        printf("; default %.*s", STR_ARG(*(const struct str *)at));
-}
 
 static void print_flags(struct ctx *cx, const struct command *c)
 {
     struct str rest = str_from(c->flags), word;
-    struct settings defaults;
 
-    settings_defaults(&defaults);
     while (rest.n) {
         str_cut(rest, ' ', &word, &rest);
         const struct field *f = field_by_name(settings_fields, word);
-        printf("  %s", config_flag(cx->arena, f->name));
-        print_values(f);
-        printf("\n        %s", f->doc);
-        print_default(f, &defaults);
-        putchar('\n');
+        printf("  %s%.*s\n        %.*s\n", config_flag(cx->arena, f->name),
+               STR_ARG(setting_values(cx, f)), STR_ARG(setting_doc(cx, f)));
     }
 }
 

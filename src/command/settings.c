@@ -102,3 +102,38 @@ void settings_defaults(struct settings *s)
         .rate = 20,
     };
 }
+
+struct str setting_values(struct ctx *cx, const struct field *f)
+{
+    struct buf b;
+
+    buf_init_arena(&b, cx->arena, 1024);
+    if (f->type == FIELD_INT)
+        buf_printf(&b, " %" PRId64 "..%" PRId64, f->min, f->max);
+    else if (f->type == FIELD_ENUM)
+        for (int i = 0; f->names[i]; i++)
+            buf_printf(&b, "%s%s", i ? "|" : " ", f->names[i]);
+    else if (f->type != FIELD_BOOL)
+        buf_lit(&b, " VALUE");
+    return buf_str(&b);
+}
+
+struct str setting_doc(struct ctx *cx, const struct field *f)
+{
+    struct settings defaults;
+    struct buf b;
+
+    settings_defaults(&defaults);
+    const void *at = (const char *)&defaults + f->at;
+    buf_init_arena(&b, cx->arena, 4096);
+    buf_printf(&b, "%s", f->doc);
+    if (strstr(f->doc, "default") || (f->flags & SECRET))
+        return buf_str(&b);
+    if (f->type == FIELD_INT && *(const int64_t *)at)
+        buf_printf(&b, "; default %" PRId64, *(const int64_t *)at);
+    else if (f->type == FIELD_ENUM)
+        buf_printf(&b, "; default %s", f->names[*(const int *)at]);
+    else if (f->type == FIELD_STR && ((const struct str *)at)->n)
+        buf_printf(&b, "; default %.*s", STR_ARG(*(const struct str *)at));
+    return buf_str(&b);
+}

@@ -38,3 +38,7 @@ struct settings {
 extern const struct field settings_fields[];
 /* What runs without being told. */
 void settings_defaults(struct settings *s);
+/* For help and manual, in the arena: what stands behind the flag (" 1..64", " VALUE", ""), and what
+ * it is, with its default unless the words have told it. */
+struct str setting_values(struct ctx *cx, const struct field *f);
+struct str setting_doc(struct ctx *cx, const struct field *f);

@@ -265,16 +265,23 @@ int command_up(struct ctx *cx, const struct settings *s, struct list words)
     return run_services(cx, s, "up", chosen, false);
 }
 
-int command_serve(struct ctx *cx, const struct settings *s, struct list words)
+size_t service_names(const char *ret[SERVICE_NAMES_MAX])
 {
-    const struct service **chosen = arena_array(cx->arena, words.n + 1, sizeof *chosen);
-    const char *names[16];
     size_t n = 0;
 
     for (; all_services[n]; n++)
-        names[n] = all_services[n]->name;
-    names[n++] = discovery_service.name;
-    names[n++] = gateway_service.name;
+        ret[n] = all_services[n]->name;
+    ret[n++] = discovery_service.name;
+    ret[n++] = gateway_service.name;
+    return n;
+}
+
+int command_serve(struct ctx *cx, const struct settings *s, struct list words)
+{
+    const struct service **chosen = arena_array(cx->arena, words.n + 1, sizeof *chosen);
+    const char *names[SERVICE_NAMES_MAX];
+    size_t n = service_names(names);
+
     if (words.n == 0)
         return command_misused("serve", "it needs the names of services");
     for (size_t i = 0; i < words.n; i++) {

@@ -52,6 +52,34 @@ test('help says what each command does, in one column', () => {
   assert.doesNotMatch(run(['help', 'up']).stdout, / $/m);
 });
 
+test('bash completes commands, their words, their flags and what a flag takes', () => {
+  const script = run(['completion', 'bash']).stdout;
+  const complete = (...words) => {
+    const r = spawnSync('bash', ['-c', `${script}
+      COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _jumun; printf '%s\\n' "\${COMPREPLY[@]}"`, 'bash', 'jumun', ...words], { encoding: 'utf8' });
+    assert.equal(r.status, 0, r.stderr);
+    return r.stdout.trim().split('\n');
+  };
+  assert.deepEqual(complete('d'), ['doctor', 'dlq', 'demo']);
+  assert.deepEqual(complete('serve', 'g'), ['gateway']);
+  assert.deepEqual(complete('dlq', 're'), ['retry']);
+  assert.deepEqual(complete('operator', 'a'), ['add']);
+  assert.deepEqual(complete('help', 'serv'), ['serve', 'service-keys']);
+  assert.deepEqual(complete('up', '--lo'), ['--log', '--log-requests']);
+  assert.deepEqual(complete('up', '--env', ''), ['development', 'production']);
+  assert.deepEqual(complete('up', '--data', ''), [''], 'files are what the shell offers by itself');
+  assert.equal(run(['completion', 'csh']).status, 2);
+});
+
+test('the manual has every command and every setting', () => {
+  const page = run(['man']).stdout.replaceAll('\\-', '-');
+  assert.match(page, /^\.TH JUMUN 1 /);
+  for (const section of ['NAME', 'SYNOPSIS', 'COMMANDS', 'OPTIONS', 'ENVIRONMENT', 'EXIT STATUS']) assert.ok(page.includes(`\n.SH ${section}\n`), section);
+  for (const [, name] of run(['help']).stdout.matchAll(/^  ([a-z][a-z-]*)\b/gm)) assert.ok(page.includes(`\\fB${name}\\fR`), name);
+  for (const [, flag] of run(['help', 'up']).stdout.matchAll(/^  (--[a-z-]+)/gm)) assert.ok(page.includes(`\\fB${flag}\\fR`), flag);
+  assert.doesNotMatch(page, /^'|--fault/m);
+});
+
 test('--help behind a command explains it, as help does', () => {
   const names = [...run(['help']).stdout.matchAll(/^  ([a-z][a-z-]*)\b/gm)].map((m) => m[1]);
   assert.ok(names.length > 10, names.join());
