@@ -181,6 +181,42 @@ static const char *misfit(const struct settings *s, const struct service *const 
     return NULL;
 }
 
+/* Whether --gateway-routes has a back end of that name. */
+static bool is_back_end(struct str routes, struct str name)
+{
+    struct str part, path, to;
+
+    while (routes.n) {
+        str_cut(routes, ',', &part, &routes);
+        if (str_cut(part, '=', &path, &to) && str_eq(str_trim(to), name))
+            return true;
+    }
+    return false;
+}
+
+/* A name in a list of addresses that nobody has is a slip: whoever is meant would never be found.
+ * What is wrong, or NULL. */
+static const char *stranger(struct ctx *cx, const char *flag, struct str list, struct str routes)
+{
+    const char *names[SERVICE_NAMES_MAX];
+    size_t n = service_names(names);
+    struct str part, name, addresses;
+
+    while (list.n) {
+        str_cut(list, ',', &part, &list);
+        str_cut(str_trim(part), '=', &name, &addresses);
+        name = str_trim(name);
+        if (!name.n || str_eq(name, STR("*")) || service_named(name) || is_back_end(routes, name))
+            continue;
+        const char *near = nearest_word(name, names, n);
+        return arena_printf(cx->arena, "%s: there is no service \"%.*s\"%s%s%s", flag,
+                            STR_ARG(name), near ? "; did you mean \"" : "", near ? near : "",
+                            near ? "\"?" : "")
+            .p;
+    }
+    return NULL;
+}
+
 static int run_services(struct ctx *cx, const struct settings *s, const char *command,
                         const struct service *const *services, bool apart)
 {
@@ -198,6 +234,10 @@ static int run_services(struct ctx *cx, const struct settings *s, const char *co
     int signal_number;
 
     const char *problem = misfit(s, services);
+    if (!problem)
+        problem = stranger(cx, "--peers", s->peers, STR_NONE);
+    if (!problem)
+        problem = stranger(cx, "--upstreams", s->upstreams, s->gateway_routes);
     if (problem)
         return command_misused(command, "%s", problem);
     const struct gateway_options gateway = {

@@ -205,6 +205,17 @@ static int check_host(const struct http_head *h)
     return n == 0 || is_host(http_field(h, STR("Host"))) ? 1 : 400;
 }
 
+/* Fields that say one thing: of two, one reader would take the first and the next one the last. */
+static int check_single(const struct http_head *h)
+{
+    static const char *const single[] = {"Authorization", "Content-Type", "Idempotency-Key"};
+
+    for (size_t i = 0; i < COUNT_OF(single); i++)
+        if (count(h, str_from(single[i])) > 1)
+            return 400;
+    return 1;
+}
+
 bool http_list_next(struct str *list, struct str *ret)
 {
     while (list->n) {
@@ -335,6 +346,8 @@ int http_head_parse(struct str bytes, struct http_head *ret)
     if (ret->size > HTTP_HEAD_MAX)
         return 431;
     status = check_host(ret);
+    if (status == 1)
+        status = check_single(ret);
     if (status == 1)
         status = check_framing(ret);
     return status == 1 ? check_connection(ret) : status;

@@ -226,6 +226,13 @@ static bool is_json(struct str content_type)
     return str_eq_nocase(str_trim(type), STR("application/json"));
 }
 
+static bool is_coded(const struct http_head *head)
+{
+    struct str coding = http_field(head, STR("Content-Encoding"));
+
+    return coding.n && !str_eq_nocase(coding, STR("identity"));
+}
+
 static enum err read_body(struct work *w, struct str body)
 {
     const struct route *route = w->bound->route;
@@ -245,6 +252,10 @@ static enum err read_body(struct work *w, struct str body)
     if (body.n == 0) {
         w->cx.story.public_detail = STR("A JSON body is expected.");
         return fail(&w->cx, ERR_MALFORMED, "no body");
+    }
+    if (is_coded(w->rq.head)) {
+        w->cx.story.public_detail = STR("A body without Content-Encoding is expected.");
+        return fail(&w->cx, ERR_MEDIA_TYPE, "a content coding");
     }
     if (!is_json(content_type)) {
         w->cx.story.public_detail = STR("Content-Type: application/json is expected.");

@@ -81,6 +81,7 @@ static const struct sentence {
     {"is the number of a dead letter", "처리하지 못한 이벤트의 번호여야 합니다"},
     {"The token is not one of ours or has run out.", "토큰이 올바르지 않거나 만료되었습니다."},
     {"A JSON body is expected.", "JSON 본문이 필요합니다."},
+    {"A body without Content-Encoding is expected.", "압축하지 않은 본문을 보내 주세요."},
     {"No body is expected here.", "본문 없이 요청해야 합니다."},
     {"Content-Type: application/json is expected.",
      "Content-Type은 application/json이어야 합니다."},

@@ -215,6 +215,12 @@ test('what is wrong with peers and keys is named at start', () => {
   const run = (...args) => spawnSync(binary(), ['serve', 'user', '--data', dir, '--listen', '127.0.0.1:0',
     '--internal-listen', '127.0.0.1:0', ...args], { encoding: 'utf8', timeout: 20000 }).stderr;
   assert.match(run('--peers', 'order'), /"order" is not SERVICE=http/);
+  assert.match(run('--peers', 'auth=http://127.0.0.1:1, ordr=http://127.0.0.1:2'), /--peers: there is no service "ordr"; did you mean "order"\?/);
+  const front = (...args) => spawnSync(binary(), ['serve', 'gateway', '--data', dir, '--listen', '127.0.0.1:0', '--internal-listen', '127.0.0.1:0',
+    '--upstreams', '*=http://127.0.0.1:1,odd=http://127.0.0.1:2', ...args], { encoding: 'utf8', timeout: 20000 });
+  assert.equal(front().status, 2);
+  assert.match(front().stderr, /--upstreams: there is no service "odd"\n/);
+  assert.doesNotMatch(front('--gateway-routes', '/x=odd', '--bus', 'nowhere').stderr, /there is no service/);
   assert.match(run('--service-keys', dir), /user\.key.*service-keys/);
   fs.copyFileSync(path.join(world.keys, 'user.key'), path.join(dir, 'user.key'));
   fs.chmodSync(path.join(dir, 'user.key'), 0o644);

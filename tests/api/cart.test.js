@@ -209,6 +209,7 @@ describe('filling', () => {
     }
     for (const body of ['', '{', '[]', '"x"']) refused(await add(minji, body), 400, 'MALFORMED');
     refused(await as(minji, 'POST', '/v1/cart/items', JSON.stringify(cola()), { 'content-type': 'text/plain' }), 415, 'MEDIA_TYPE');
+    refused(await as(minji, 'POST', '/v1/cart/items', JSON.stringify(cola()), { 'content-type': 'application/json', 'content-encoding': 'gzip' }), 415, 'MEDIA_TYPE');
     refused(await add(minji, { ...cola(), menuItemId: nobody }), 404, 'NOT_FOUND');
     assert.deepEqual((await cartOf(minji)).items, []);
   });

@@ -534,9 +534,9 @@ test('SIGTERM: what is in flight ends well, nobody new comes, streams end', { ti
 });
 
 test('what is wrong with its settings is named', async () => {
-  await assert.rejects(startGateway('odd=ftp://a'), /is no address; expected http:\/\/HOST:PORT\[\*WEIGHT\]/);
+  await assert.rejects(startGateway('auth=ftp://a'), /is no address; expected http:\/\/HOST:PORT\[\*WEIGHT\]/);
   for (const odd of ['*', 'https://a.example/', 'a.example', 'https://A.example', 'https://a.example,'])
-    await assert.rejects(startGateway('odd=http://a:1', { args: ['--cors-origins', odd] }), /--cors-origins: ".*" is no origin; expected https:/, odd);
-  await assert.rejects(startGateway('odd=http://a:1*5000'), /is no address/);
+    await assert.rejects(startGateway('auth=http://a:1', { args: ['--cors-origins', odd] }), /--cors-origins: ".*" is no origin; expected https:/, odd);
+  await assert.rejects(startGateway('auth=http://a:1*5000'), /is no address/);
   await assert.rejects(startGateway('odd=http://127.0.0.1:1', { args: ['--gateway-routes', 'x=odd'] }), /"x=odd" is not \/PATH=NAME/);
 });
