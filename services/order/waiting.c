@@ -2,17 +2,20 @@
 #include "order/waiting.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <time.h>
 
 #define PLACES 512 /* two that wait at the same one wake each other */
 #define LOOK_US (200 * US_PER_MS)
+#define WAITERS_MAX 256                 /* as many threads as there can be */
+#define EACH_MAX 4                      /* of one customer: a few windows */
 #define DRAIN_LOOK_US (250 * US_PER_MS) /* a process that stops lets nobody wait for longer */
 
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t moved[PLACES];
     uint64_t turns[PLACES];
+    struct uuid waiters[WAITERS_MAX]; /* the customers who wait; the first n_waiters count */
+    int64_t n_waiters;
 } places = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static pthread_once_t made = PTHREAD_ONCE_INIT;
@@ -82,19 +85,44 @@ static enum err look_until_moved(struct ctx *cx, uint64_t turn, int seconds, str
 
 /*
  * Who waits has a thread that others need to place orders. When nobody answers for the stock all
- * would have one, as long as they said: a quarter stays free, and who finds the others taken is
- * answered at once.
+ * would have one, as long as they said: a quarter stays free, and nobody has more than EACH_MAX.
  */
+static bool begin_wait(struct uuid customer_id, int64_t threads)
+{
+    int64_t of_theirs = 0;
+
+    pthread_mutex_lock(&places.lock);
+    for (int64_t i = 0; i < places.n_waiters; i++)
+        of_theirs += uuid_eq(places.waiters[i], customer_id);
+    bool has_one = of_theirs < EACH_MAX && places.n_waiters < WAITERS_MAX &&
+                   places.n_waiters < threads - (threads + 3) / 4;
+    if (has_one)
+        places.waiters[places.n_waiters++] = customer_id;
+    pthread_mutex_unlock(&places.lock);
+    return has_one;
+}
+
+static void end_wait(struct uuid customer_id)
+{
+    int64_t i = 0;
+
+    pthread_mutex_lock(&places.lock);
+    while (!uuid_eq(places.waiters[i], customer_id))
+        i++;
+    places.waiters[i] = places.waiters[--places.n_waiters];
+    pthread_mutex_unlock(&places.lock);
+}
+
 enum err order_wait(struct ctx *cx, uint64_t turn, int seconds, struct order *o)
 {
-    static _Atomic int64_t waiting;
+    struct uuid customer_id = o->customer_id;
 
     if (seconds == 0 || cx->clock->is_virtual) /* without threads nobody would answer */
         return order_load_again(cx, o);
-    int64_t threads = platform_options(svc_platform(cx->svc))->slow_threads;
-    bool has_one = atomic_fetch_add(&waiting, 1) < threads - (threads + 3) / 4;
-    enum err e = has_one ? look_until_moved(cx, turn, seconds, o) : order_load_again(cx, o);
-    atomic_fetch_sub(&waiting, 1);
+    if (!begin_wait(customer_id, platform_options(svc_platform(cx->svc))->slow_threads))
+        return order_load_again(cx, o);
+    enum err e = look_until_moved(cx, turn, seconds, o);
+    end_wait(customer_id);
     return e;
 }
 

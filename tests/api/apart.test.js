@@ -11,7 +11,7 @@ const { spawnSync } = require('node:child_process');
 const { startApart, NAMES } = require('./lib/apart.js');
 const { startGateway } = require('./lib/gateway.js');
 const { credentials } = require('./lib/processes.js');
-const { binary, call, want, person, store, fill, order, authorize, confirm, reaches, paid, follow, until } = require('./lib/jumun.js');
+const { binary, call, want, person, address, store, fill, order, authorize, confirm, reaches, paid, follow, until } = require('./lib/jumun.js');
 
 const shuffled = [...NAMES].sort(() => Math.random() - 0.5);
 let world, owner, minji, shop;
@@ -86,24 +86,37 @@ test('a service that is killed in the middle goes on where it was', { timeout: 6
 
 // Nobody answers for the stock, so that whoever waits for it waits as long as they said.
 test('while the store service is away orders are taken, and who waits for its answer keeps nobody else from it', { timeout: 60000 }, async () => {
+  const crowd = [];
+  for (let i = 0; i < 9; i++) {
+    const who = await person(world);
+    who.addressId = (await address(world, who)).addressId;
+    await fill(world, who, shop.items[0].menuItemId);
+    crowd.push(who);
+  }
   await fill(world, minji, shop.items[0].menuItemId);
   await world.services.store.kill();
-  const place = (seconds) => {
+  const place = (who, seconds) => {
     const since = Date.now();
-    return call(world, 'POST', '/v1/orders', { token: minji.token, headers: { prefer: `wait=${seconds}` }, body: { addressId: minji.addressId } })
+    return call(world, 'POST', '/v1/orders', { token: who.token, headers: { prefer: `wait=${seconds}` }, body: { addressId: who.addressId } })
       .then((reply) => ({ ...reply, ms: Date.now() - since }));
   };
-  const patient = Array.from({ length: 60 }, () => place(8));
+  const greedy = Array.from({ length: 10 }, () => place(crowd[0], 8));
+  await sleep(500);
+  const patient = crowd.slice(1).flatMap((who) => Array.from({ length: 6 }, () => place(who, 8)));
   await sleep(1500);
   const late = [];
   for (let i = 0; i < 20; i++) {
-    late.push(await place(8));
+    late.push(await place(minji, 8));
     const cart = await call(world, 'POST', '/v1/cart/items', { token: minji.token, body: { menuItemId: shop.items[0].menuItemId, quantity: 1, optionIds: [] } });
     assert.equal(cart.status, 201, cart.text);
   }
   await world.services.store.start();
-  for (const reply of [...late, ...await Promise.all(patient)]) assert.equal(reply.status, 201, reply.text);
+  const [ofGreedy, ofOthers] = [await Promise.all(greedy), await Promise.all(patient)];
+  for (const reply of [...late, ...ofGreedy, ...ofOthers]) assert.equal(reply.status, 201, reply.text);
   assert.ok(Math.max(...late.map((r) => r.ms)) < 2000, `they wait ${late.map((r) => r.ms)} ms`);
+  const waited = (replies) => replies.filter((r) => r.ms > 1000).length;
+  assert.equal(waited(ofGreedy), 4, `one customer waits ${ofGreedy.map((r) => r.ms)} ms`);
+  assert.equal(waited(ofOthers), 20, `the others wait ${ofOthers.map((r) => r.ms)} ms`);
   for (const { body } of late) await reaches(world, minji, body.orderId, 'AWAITING_PAYMENT');
 });
 
