@@ -297,7 +297,6 @@ enum err payment_counts_start(struct ctx *cx)
 {
     (void)cx;
     metric_add(unknown(), 0);
-    reconcile_counts_start();
     return ERR_OK;
 }
 

@@ -72,7 +72,7 @@ enum answer {
 };
 struct toss_cancel {
     struct str transaction_key, reason;
-    int64_t amount_won;
+    int64_t amount_won, canceled_at;
 };
 struct toss_payment {
     struct str payment_key, order_id, status, method, code, message, receipt_url, card_company,
@@ -155,7 +155,10 @@ extern const struct field refund_requested_fields[];
 
 /* reconcile.c */
 void reconcile_counts_start(void);
-enum err reconcile_sweep(struct ctx *cx) MUST_USE; /* what is due: the last hours, yesterday */
+/* reconciliations.c */
+enum err
+reconcile_sweep(struct ctx *cx) MUST_USE; /* the next hour that is due; ERR_BUSY: more is */
+enum err count_reconciled(struct ctx *cx) MUST_USE; /* into the gauge */
 extern const struct field reconcile_fields[], reconciliation_fields[],
     reconciliations_query_fields[];
 

@@ -8,11 +8,14 @@
 /*
  * DESIGN
  *
- * A cancel at the provider is ours when a refund of ours has its transaction key. Any other was
- * made in the provider's own dashboard: it goes into the books as a refund that is done, and the
- * order hears of it like of any. It is looked for when the provider hints at it, and when what is
- * left there is less than we are about to give back. While one of ours is on its way, a key that we
- * do not know may be that one's: whoever sent it finds out first.
+ * A refund goes under its own key for as long as the provider remembers keys: however often it is
+ * sent, it is done once, and the answer that is kept there names our cancel. Nothing but that
+ * answer makes it DONE, since a cancel of the same amount may be somebody else's.
+ *
+ * A cancel that no refund of ours has was made in the provider's own dashboard: it goes into the
+ * books as a refund that is done, and the order hears of it like of any. It is looked for when the
+ * provider hints at it, when the books are compared, and when less is left there than we are about
+ * to give back. While one of ours is on its way, a key that we do not know may be that one's.
  */
 
 /* Not yet given back and not yet asked for. */
@@ -82,11 +85,14 @@ enum err on_refund_requested(struct ctx *cx, const struct event *e, const void *
                ARGS(db_uuid(in->order_id))));
     TRY(refundable(cx, &p, &left));
     int64_t amount = in->amount_won < left ? in->amount_won : left;
-    if (amount == 0)
+    if (amount <= 0)
         return ERR_OK;
     return refund_request(cx, &p, amount, in->reason.n ? in->reason : STR("cancelled"), PAYER_STORE,
                           cause, &refund_id);
 }
+
+/* Toss keeps a key and its answer for 15 days. */
+#define KEY_MEMORY_US (14 * US_PER_DAY)
 
 struct refund_done {
     struct uuid order_id, payment_id, refund_id;
@@ -170,33 +176,48 @@ static enum err write_foreign(struct ctx *cx, const struct payment *p, const str
                              .payment_id = p->payment_id,
                              .order_id = p->order_id,
                              .amount_won = c->amount_won};
+    int64_t at = c->canceled_at && c->canceled_at < ctx_now(cx) ? c->canceled_at : ctx_now(cx);
     struct str cause = arena_printf(cx->arena, "provider:%.*s", STR_ARG(c->transaction_key));
 
     TRY(db_exec(cx,
                 "insert into refunds (refund_id, payment_id, order_id, amount_won, reason, payer,"
                 " status, cause, transaction_key, created_at, done_at) values ($1, $2, $3, $4, $5,"
-                " 'platform', 'DONE', $6, $7, $8, $8)",
+                " 'platform', 'DONE', $6, $7, $8, $9)",
                 ARGS(db_uuid(r.refund_id), db_uuid(r.payment_id), db_uuid(r.order_id),
                      db_int(r.amount_won),
                      db_str(c->reason.n ? c->reason : STR("given back by the provider")),
-                     db_str(cause), db_str(c->transaction_key), db_int(ctx_now(cx)))));
+                     db_str(cause), db_str(c->transaction_key), db_int(ctx_now(cx)), db_int(at))));
     log_event(cx, LOG_WARN,
               "payment %s: %" PRId64 " won were given back in the provider's dashboard",
               ctx_uuid_text(cx, p->payment_id), c->amount_won);
     return given_back(cx, &r);
 }
 
-/* Inside a transaction, with none of ours on its way. */
+/* One on its way may turn out to have made it: whoever sent that finds out first. */
+static enum err may_be_ours(struct ctx *cx, const struct payment *p, const struct toss_cancel *c,
+                            bool *ret)
+{
+    int64_t n = 0;
+
+    TRY(db_int_of(cx, &n,
+                  "select count(*) from refunds where transaction_key = $1 or (payment_id = $2"
+                  " and status = 'REQUESTED' and amount_won = $3)",
+                  ARGS(db_str(c->transaction_key), db_uuid(p->payment_id), db_int(c->amount_won))));
+    *ret = n > 0;
+    return ERR_OK;
+}
+
+/* Inside a transaction. */
 static enum err write_foreign_all(struct ctx *cx, const struct payment *p,
                                   const struct toss_payment *a)
 {
     for (size_t i = 0; i < a->cancels.n; i++) {
         const struct toss_cancel *c = LIST_AT(struct toss_cancel, a->cancels, i);
-        bool known = false;
+        bool ours = false;
         if (c->transaction_key.n == 0 || c->amount_won == 0)
             continue;
-        TRY(is_known(cx, c, &known));
-        if (!known)
+        TRY(may_be_ours(cx, p, c, &ours));
+        if (!ours)
             TRY(write_foreign(cx, p, c));
     }
     return ERR_OK;
@@ -250,6 +271,9 @@ static enum err replace(struct ctx *cx, const struct payment *p, const struct re
                 ARGS(db_uuid(p->payment_id))));
     TRY(refundable(cx, p, &left));
     int64_t rest = smallest(r->amount_won, a->balance_won, left);
+    log_event(cx, LOG_WARN,
+              "refund %s of %" PRId64 " won: the provider has less left, and gives %" PRId64,
+              ctx_uuid_text(cx, r->refund_id), r->amount_won, rest > 0 ? rest : 0);
     if (rest > 0)
         TRY(refund_request(cx, p, rest, r->reason, (enum payer)r->payer, cause, &rest_id));
     TRY(timer_retry(cx, "payment.refund", r->payment_id, ctx_now(cx) + CANCEL_GAP_US, 0));
@@ -277,6 +301,44 @@ static enum err try_later(struct ctx *cx, const struct refund *r, int64_t attemp
     return db_commit(cx);
 }
 
+/* It was looked at and not done; 409 and 429 say that it was not looked at. */
+static bool is_refusal(int status)
+{
+    return status >= 400 && status < 500 && status != 409 && status != 429;
+}
+
+/* Its cancels account for what is left: then nothing is missing in the list. */
+static bool adds_up(const struct toss_payment *a)
+{
+    int64_t left = a->total_won;
+
+    for (size_t i = 0; i < a->cancels.n; i++) {
+        const struct toss_cancel *c = LIST_AT(struct toss_cancel, a->cancels, i);
+        if (c->transaction_key.n == 0)
+            return false;
+        left -= c->amount_won;
+    }
+    return left == a->balance_won;
+}
+
+/* Not done by this answer. Sent again it is done, or was, unless less is left than it wants; or
+ * unless its key may be forgotten: then what is on record has to do. */
+static enum err not_done(struct ctx *cx, const struct payment *p, const struct refund *r,
+                         int64_t attempt, struct str code)
+{
+    struct toss_payment a = {0};
+    struct str key = STR_NONE;
+
+    if (provider_look_up(cx, p, &a) != ANSWER_CAPTURED)
+        return try_later(cx, r, attempt, code);
+    if (ctx_now(cx) - r->created_at > KEY_MEMORY_US)
+        TRY(find_cancel(cx, r, &a, &key));
+    if (key.n)
+        return settle_refund(cx, r, key);
+    return a.balance_won < r->amount_won && adds_up(&a) ? replace(cx, p, r, &a)
+                                                        : try_later(cx, r, attempt, code);
+}
+
 static enum err send(struct ctx *cx, const struct payment *p, const struct refund *r,
                      int64_t attempt)
 {
@@ -285,18 +347,10 @@ static enum err send(struct ctx *cx, const struct payment *p, const struct refun
     int status = 0;
 
     provider_cancel(cx, p, r, &status, &a);
-    if (status < 200 || status >= 300) {
-        struct str code = a.code;
-        /* Refused or unknown: perhaps an earlier try got through. What Toss has on record decides.
-         */
-        if (provider_look_up(cx, p, &a) != ANSWER_CAPTURED)
-            return try_later(cx, r, attempt, code);
-        TRY(find_cancel(cx, r, &a, &key));
-        if (key.n)
-            return settle_refund(cx, r, key);
-        return a.balance_won < r->amount_won ? replace(cx, p, r, &a)
-                                             : try_later(cx, r, attempt, code);
-    }
+    if (is_refusal(status))
+        return not_done(cx, p, r, attempt, a.code);
+    if (status < 200 || status >= 300)
+        return try_later(cx, r, attempt, a.code);
     TRY(find_cancel(cx, r, &a, &key));
     return key.n ? settle_refund(cx, r, key)
                  : try_later(cx, r, attempt, STR("NO_CANCEL_IN_ANSWER"));

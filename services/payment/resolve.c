@@ -5,6 +5,8 @@
 #include "data/json.h"
 #include "obs/log.h"
 
+#define TRIES_OF_A_DAY 290 /* see wait_after */
+
 static bool is_unknown_there(const struct toss_payment *a)
 {
     return str_eq(a->code, STR("NOT_FOUND_PAYMENT")) ||
@@ -28,9 +30,10 @@ static int64_t wait_after(int64_t attempt)
 static enum err ask_later(struct ctx *cx, const struct payment *p, int64_t attempt)
 {
     bool is_open = p->status == CONFIRMING || p->status == FAILED;
-    bool too_long = is_open && ctx_now(cx) - p->created_at > UNKNOWN_MAX_US;
+    bool too_long =
+        is_open ? ctx_now(cx) - p->created_at > UNKNOWN_MAX_US : attempt > TRIES_OF_A_DAY;
 
-    if (too_long)
+    if (too_long && is_open)
         log_event(cx, LOG_ERROR, "payment %s is unknown for more than a day",
                   ctx_uuid_text(cx, p->payment_id));
     TRY(db_begin(cx));
@@ -100,10 +103,17 @@ static enum err look_for_cancels(struct ctx *cx, const struct payment *p)
     int64_t looked_at = ctx_now(cx);
     struct toss_payment a = {0};
 
-    if (provider_look_up(cx, p, &a) != ANSWER_CAPTURED)
+    switch (provider_look_up(cx, p, &a)) {
+    case ANSWER_CAPTURED:
+        TRY(refunds_by_provider(cx, p, &a));
+        return done(cx, p->payment_id, looked_at);
+    case ANSWER_DECLINED: /* the comparison of books says so each time until a person has looked */
+        log_event(cx, LOG_ERROR, "payment %s is captured, and the provider denies it",
+                  ctx_uuid_text(cx, p->payment_id));
+        return done(cx, p->payment_id, looked_at);
+    default:
         return fail(cx, ERR_PROVIDER, "no clear answer");
-    TRY(refunds_by_provider(cx, p, &a));
-    return done(cx, p->payment_id, looked_at);
+    }
 }
 
 static enum err look(struct ctx *cx, struct payment *p)

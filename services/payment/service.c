@@ -73,6 +73,12 @@ static enum err guard_owner(struct ctx *cx, const struct request *rq)
     return n == 1 ? ERR_OK : fail(cx, ERR_NOT_FOUND, "store of another owner");
 }
 
+static enum err start(struct ctx *cx)
+{
+    reconcile_counts_start();
+    return payment_counts_start(cx);
+}
+
 /* clang-format off */
 static const struct route routes[] = {
     {HTTP_GET, "/v1/orders/{orderId}/checkout", CUSTOMER, payment_checkout, NULL, NULL, checkout_fields, CALLS_OUT, 200, NULL, "What the Toss window wants."},
@@ -91,7 +97,8 @@ static const struct route routes[] = {
 
 static const struct job jobs[] = {
     {"payment.frozen", US_PER_MIN, count_frozen, "how many payments wait for a person"},
-    {"payment.reconcile", US_PER_HOUR, reconcile_sweep, "our books beside the provider's: the last hours, and each day once more"},
+    {"payment.reconcile", US_PER_HOUR, reconcile_sweep, "our books beside the provider's: an hour, and that of the day before once more"},
+    {"payment.reconciled", US_PER_MIN, count_reconciled, "how far that has come"},
     {0},
 };
 
@@ -121,7 +128,7 @@ const struct service payment_service = {
     .routes = routes,
     .topics = topics,
     .consumers = consumers,
-    .start = payment_counts_start,
+    .start = start,
     .timers = timers,
     .jobs = jobs,
     .sweeps = sweeps,

@@ -87,10 +87,11 @@ static enum err record_captured(struct ctx *cx, const struct payment *p,
         }
         TRY(outbox_append(cx, "payment.captured", p->order_id, money_moved_fields, &moved));
     }
-    /* Who else pursued it was first. Should that one have given it up, this capture is a late one:
-     * the next look finds out. */
-    TRY(changed == 1 ? timer_clear(cx, "payment.resolve", p->payment_id)
-                     : timer_set(cx, "payment.resolve", p->payment_id, ctx_now(cx)));
+    /* Who else pursued it was first: should that one have given it up, this capture is a late one.
+     * Or some of it was given back already. The next look finds out. */
+    TRY(changed == 1 && answer->cancels.n == 0
+            ? timer_clear(cx, "payment.resolve", p->payment_id)
+            : timer_set(cx, "payment.resolve", p->payment_id, ctx_now(cx)));
     if (FAULT("payment.captured.commit"))
         return fail(cx, ERR_UNAVAILABLE, "fault: payment.captured.commit");
     return db_commit(cx);

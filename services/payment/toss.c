@@ -44,6 +44,7 @@ static const struct field cancel_fields[] = {
     F_STR(struct toss_cancel, transaction_key, "transactionKey", NULLABLE, 0, 100, "the cancel"),
     F_STR(struct toss_cancel, reason, "cancelReason", NULLABLE, 0, 300, "why"),
     F_INT(struct toss_cancel, amount_won, "cancelAmount", 0, 0, INT64_MAX, "how much"),
+    F_TIME(struct toss_cancel, canceled_at, "canceledAt", NULLABLE, "when"),
     F_END(struct toss_cancel),
 };
 static const struct field toss_fields[] = {

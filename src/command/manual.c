@@ -173,7 +173,10 @@ int command_completion(struct ctx *cx, const struct settings *s, struct list wor
         return command_misused("completion", "it takes one word: bash");
     puts("# bash completion of jumun " JUMUN_VERSION ", made by `jumun completion bash`\n"
          "_jumun() {\n"
-         "    local words= cur=${COMP_WORDS[COMP_CWORD]}\n"
+         "    local words= cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
+         "    # The shell takes --log=json for three words.\n"
+         "    [ \"$prev\" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}\n"
+         "    [ \"$cur\" = = ] && cur=\n"
          "    COMPREPLY=()\n"
          "    case ${COMP_WORDS[1]} in");
     for (const struct command *c = commands; c->name; c++) {
@@ -182,7 +185,7 @@ int command_completion(struct ctx *cx, const struct settings *s, struct list wor
         print_flags_of(cx, c);
         puts("\" ;;");
     }
-    puts("    esac\n    case ${COMP_WORDS[COMP_CWORD-1]} in");
+    puts("    esac\n    case $prev in");
     for (const struct field *f = settings_fields; f->type != FIELD_END; f++)
         print_value_case(cx, f);
     fputs("    esac\n    [ \"$COMP_CWORD\" = 1 ] && words=\"", stdout);

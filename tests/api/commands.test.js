@@ -67,6 +67,8 @@ test('bash completes commands, their words, their flags and what a flag takes', 
   assert.deepEqual(complete('help', 'serv'), ['serve', 'service-keys']);
   assert.deepEqual(complete('up', '--lo'), ['--log', '--log-requests']);
   assert.deepEqual(complete('up', '--env', ''), ['development', 'production']);
+  assert.deepEqual(complete('up', '--env', '=', 'd'), ['development']);
+  assert.deepEqual(complete('up', '--env', '='), ['development', 'production']);
   assert.deepEqual(complete('up', '--data', ''), [''], 'files are what the shell offers by itself');
   assert.equal(run(['completion', 'csh']).status, 2);
 });

@@ -326,9 +326,10 @@ static void dashboard(struct sim *s, struct arena *a, const struct customer *c)
     if (!c->payment_key.n)
         return;
     struct str path = arena_printf(a, "/v1/payments/%.*s/cancel", STR_ARG(c->payment_key));
-    struct str body = roll(s, 30) ? STR("{\"cancelReason\":\"asked\"}")
-                                  : arena_printf(a, "{\"cancelReason\":\"x\",\"cancelAmount\":%u}",
-                                                 500 + pick(s, 9000));
+    struct str body =
+        roll(s, 30) ? STR("{\"cancelReason\":\"asked\"}")
+                    : arena_printf(a, "{\"cancelReason\":\"here you are\",\"cancelAmount\":%u}",
+                                   500 + pick(s, 9000));
     (void)ask(s, a, &guest, 2, HTTP_POST, path, body, STR_NONE, &answer);
 }
 

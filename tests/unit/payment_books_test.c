@@ -2,6 +2,8 @@
  * know of is put right, and what agrees is left alone. */
 #include "unit/payment_people.h"
 
+#include "obs/metrics.h"
+
 static struct uuid paid(struct str *ret_key)
 {
     struct uuid id = place();
@@ -199,7 +201,7 @@ static void run_jobs(void)
         CHECK(platform_turn(w.p, 1, TURN_JOBS, &did) == ERR_OK);
 }
 
-/* Each hour, and each day as a whole; nobody has to ask. */
+/* Each hour, and once more a day later; nobody has to ask. */
 static void by_itself(void)
 {
     world_open();
@@ -212,13 +214,104 @@ static void by_itself(void)
     }
     CHECK_PAYMENT(id, REFUNDED);
     CHECK(number("payment", "select count(*) from reconciliations") >= 26);
-    CHECK(number("payment", "select count(*) from reconciliations where to_at - from_at ="
-                            " 86400000000") >= 1);
+    CHECK(
+        number("payment", "select count(*) from reconciliations where at - to_at > 86400000000") >=
+        26); /* the day before once more */
     CHECK(number("payment", "select count(*) from reconciliations where difference_count > 0") >=
           1);
-    CHECK_INT(number("payment", "select difference_count from reconciliations order by at desc,"
-                                " reconciliation_id desc limit 1"),
+    CHECK_INT(number("payment", "select sum(difference_count) from reconciliations where at >"
+                                " (select max(at) from reconciliations) - 20 * 3600000000"),
               0);
+    int64_t until_s = metric_value(
+        metric_get(METRIC_GAUGE, "jumun_reconciled_until_seconds", "", NULL, NULL, NULL, NULL));
+    CHECK(w.clock.virtual_us / US_PER_S - until_s < 3600 + 600 + 60);
+    world_close();
+}
+
+/* The process, or the provider, was away for long: hour by hour until it is made up for. */
+static void after_a_long_stop(void)
+{
+    world_open();
+    run_jobs();
+    w.clock.virtual_us += 2 * US_PER_HOUR;
+    run_jobs();
+    struct uuid id = captured_unseen();
+    w.weather = LOCKED_OUT;
+    w.clock.virtual_us += 30 * US_PER_HOUR;
+    run_jobs();
+    CHECK_PAYMENT(id, FAILED);
+    w.weather = FAIR;
+    for (int i = 0; i < 120; i++) {
+        w.clock.virtual_us += US_PER_MIN;
+        run_jobs();
+        settle();
+    }
+    CHECK_PAYMENT(id, REFUNDED);
+    CHECK(number("payment", "select max(to_at) from reconciliations") >
+          w.clock.virtual_us - US_PER_HOUR - 30 * US_PER_MIN);
+    world_close();
+}
+
+/* Given back in the dashboard before we knew that it was captured. */
+static void given_back_before_we_knew(void)
+{
+    world_open();
+    struct uuid id = place();
+    struct str key = authorize(id, "approve");
+    w.weather = LOST_AFTER;
+    CHECK_INT(confirm(id, key), 202);
+    give_back(key, TOTAL_WON);
+    w.weather = FAIR;
+    pass(10 * US_PER_S);
+    CHECK_ORDER(id, CANCELLED);
+    CHECK_PAYMENT(id, REFUNDED);
+    world_close();
+}
+
+/* As much as one of ours wants: each is its own, and the customer gets both. */
+static void the_same_amount_there_and_here(void)
+{
+    const struct caller admin = {.role = ADMIN, .user_id = w.admin};
+    struct str key;
+
+    world_open();
+    struct uuid id = paid(&key);
+    no_webhooks();
+    give_back(key, 1000);
+    CHECK_INT(
+        at_provider(HTTP_PUT, "/simulator/faults", STR("{\"webhookTo\":\"\",\"failCancels\":1}")),
+        200);
+    struct str path =
+        arena_printf(&w.arena, "/v1/admin/payments/%s/refunds", id_text(payment_of(id).payment_id));
+    CHECK_INT(call(HTTP_POST, 0, path.p,
+                   STR("{\"amountWon\":1000,\"reason\":\"x\",\"payer\":\"store\"}"), &admin),
+              202);
+    pass(10 * US_PER_S);
+    CHECK_INT(number("toss", "select count(*) from cancels"), 2);
+    CHECK_INT(differences(), 1);
+    settle();
+    CHECK_INT(payment_of(id).refunded_won, 2000);
+    CHECK_INT(differences(), 0);
+    world_close();
+}
+
+/* A list of cancels that does not account for what is left decides nothing. */
+static void an_answer_that_does_not_add_up(void)
+{
+    struct str key;
+    world_open();
+    struct uuid id = paid(&key);
+    no_webhooks();
+    falsify("toss", "update payments set balance = 1000");
+    CHECK_INT(cancel(id), 202);
+    pass(10 * US_PER_S);
+    CHECK_ORDER(id, CANCELLING);
+    CHECK_INT(number("payment", "select sum(amount_won) from refunds where status = 'REQUESTED'"),
+              TOTAL_WON);
+    falsify("toss", "update payments set balance = amount");
+    falsify("toss", "delete from keys"); /* the refusal is kept under our key */
+    pass(10 * US_PER_MIN);
+    CHECK_ORDER(id, CANCELLED);
     world_close();
 }
 
@@ -232,5 +325,9 @@ int main(void)
     RUN(a_range_that_is_none);
     RUN(a_rush);
     RUN(by_itself);
+    RUN(after_a_long_stop);
+    RUN(given_back_before_we_knew);
+    RUN(the_same_amount_there_and_here);
+    RUN(an_answer_that_does_not_add_up);
     return test_end();
 }

@@ -8,6 +8,7 @@ create table reconciliations (
     captures bigint not null,          -- of the provider in that time
     refunds bigint not null,
     difference_count bigint not null,
+    unasked bigint not null,           -- only here, and the provider was not asked about them
     differences text not null          -- JSON list of the first hundred
 );
 create index reconciliations_at on reconciliations (at, reconciliation_id);
