@@ -57,10 +57,8 @@ enum err captured_wrong(struct ctx *cx, const struct payment *p, const struct to
     if (looks < WRONG_LOOKS)
         return fail(cx, ERR_PROVIDER, "captured as %.*s with %" PRId64 " won, asked for %" PRId64,
                     STR_ARG(answer->order_id), answer->total_won, p->amount_won);
-    if (p->status == CONFIRMING) {
-        TRY(settle_wrong(cx, p, answer, captured_won));
-        return count_frozen(cx);
-    }
+    if (p->status == CONFIRMING)
+        return settle_wrong(cx, p, answer, captured_won);
     if (captured_won)
         return settle_late(cx, p, answer);
     TRY(db_begin(cx));
@@ -96,12 +94,10 @@ bool is_order_decided(const void *data)
 enum err on_order_reviewed(struct ctx *cx, const struct event *e, const void *data)
 {
     const struct order_reviewed *in = data;
-    int64_t changed = 0;
 
     (void)e;
-    TRY(db_change(cx, &changed,
-                  "update payments set reviewed_at = $2 where order_id = $1"
-                  " and frozen_at is not null and reviewed_at is null",
-                  ARGS(db_uuid(in->order_id), db_int(ctx_now(cx)))));
-    return changed ? count_frozen(cx) : ERR_OK;
+    return db_exec(cx,
+                   "update payments set reviewed_at = $2 where order_id = $1"
+                   " and frozen_at is not null and reviewed_at is null",
+                   ARGS(db_uuid(in->order_id), db_int(ctx_now(cx))));
 }

@@ -79,6 +79,12 @@ static enum err start(struct ctx *cx)
     return payment_counts_start(cx);
 }
 
+static enum err gauges(struct ctx *cx)
+{
+    TRY(count_frozen(cx));
+    return count_reconciled(cx);
+}
+
 /* clang-format off */
 static const struct route routes[] = {
     {HTTP_GET, "/v1/orders/{orderId}/checkout", CUSTOMER, payment_checkout, NULL, NULL, checkout_fields, CALLS_OUT, 200, NULL, "What the Toss window wants."},
@@ -96,9 +102,7 @@ static const struct route routes[] = {
 };
 
 static const struct job jobs[] = {
-    {"payment.frozen", US_PER_MIN, count_frozen, "how many payments wait for a person"},
     {"payment.reconcile", US_PER_HOUR, reconcile_sweep, "our books beside the provider's: an hour, and that of the day before once more"},
-    {"payment.reconciled", US_PER_MIN, count_reconciled, "how far that has come"},
     {0},
 };
 
@@ -129,6 +133,7 @@ const struct service payment_service = {
     .topics = topics,
     .consumers = consumers,
     .start = start,
+    .gauges = gauges,
     .timers = timers,
     .jobs = jobs,
     .sweeps = sweeps,

@@ -417,6 +417,8 @@ static void refresh_metrics(void *arg)
             metric_set(s->outbox_rows, rows);
             metric_set(s->outbox_age_us, age_us);
         }
+        if (s->service->gauges && s->service->gauges(&cx) != ERR_OK)
+            db_rollback(&cx); /* they stay as they are */
         if (s->reader)
             refresh_behind(s);
         struct db_stats stats = db_stats(s->db);

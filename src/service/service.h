@@ -109,6 +109,9 @@ struct service {
      * NULL. */
     enum err (*start)(struct ctx *cx);
     void (*stop)(struct svc *svc);
+    /* When somebody asks for metrics, within a second: sets the gauges that its database knows. May
+     * be NULL. */
+    enum err (*gauges)(struct ctx *cx);
     /* Fills the demo world; runs again harmlessly. May be NULL. */
     enum err (*demo)(struct ctx *cx);
 };

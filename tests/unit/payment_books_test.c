@@ -2,8 +2,6 @@
  * know of is put right, and what agrees is left alone. */
 #include "unit/payment_people.h"
 
-#include "obs/metrics.h"
-
 static struct uuid paid(struct str *ret_key)
 {
     struct uuid id = place();
@@ -222,8 +220,7 @@ static void by_itself(void)
     CHECK_INT(number("payment", "select sum(difference_count) from reconciliations where at >"
                                 " (select max(at) from reconciliations) - 20 * 3600000000"),
               0);
-    int64_t until_s = metric_value(
-        metric_get(METRIC_GAUGE, "jumun_reconciled_until_seconds", "", NULL, NULL, NULL, NULL));
+    int64_t until_s = gauge("jumun_reconciled_until_seconds");
     CHECK(w.clock.virtual_us / US_PER_S - until_s < 3600 + 600 + 60);
     world_close();
 }

@@ -2,9 +2,6 @@
  * does not know yet: frozen for a person, given back once, declared dead only when nothing can
  * come. */
 #include "unit/payment_people.h"
-
-#include "obs/metrics.h"
-
 static void faults(const char *json)
 {
     const struct caller guest = {.role = GUEST};
@@ -20,8 +17,7 @@ static int64_t frozen(void)
 
 static int64_t alarm_level(void)
 {
-    return metric_value(
-        metric_get(METRIC_GAUGE, "jumun_payments_frozen", "", NULL, NULL, NULL, NULL));
+    return gauge("jumun_payments_frozen");
 }
 
 static int64_t refunds(void)
