@@ -2,6 +2,7 @@
  * does not know yet: frozen for a person, given back once, declared dead only when nothing can
  * come. */
 #include "unit/payment_people.h"
+
 static void faults(const char *json)
 {
     const struct caller guest = {.role = GUEST};
