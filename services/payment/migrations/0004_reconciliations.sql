@@ -12,3 +12,4 @@ create table reconciliations (
     differences text not null          -- JSON list of the first hundred
 );
 create index reconciliations_at on reconciliations (at, reconciliation_id);
+create index reconciliations_until on reconciliations (to_at) where by_id is null;
