@@ -42,15 +42,25 @@ static enum err ask_later(struct ctx *cx, const struct payment *p, int64_t attem
     return db_commit(cx);
 }
 
-/* The timer goes, unless it was moved since we looked: who moved it knows of something later. */
+/* The timer goes, unless it was moved since we looked: who moved it knows of something later, and
+ * shall not wait until our lease of it runs out. */
 static enum err done(struct ctx *cx, struct uuid payment_id, int64_t looked_at)
 {
     int64_t cleared = 0;
 
-    return db_once(
+    TRY(db_begin(cx));
+    TRY(db_change(
         cx, &cleared,
         "delete from timers where kind = 'payment.resolve' and subject = $1 and due_us <= $2",
-        ARGS(db_uuid(payment_id), db_int(looked_at)));
+        ARGS(db_uuid(payment_id), db_int(looked_at))));
+    if (cleared == 0) {
+        TRY(db_exec(cx,
+                    "update timers set lease_until = 0 where kind = 'payment.resolve'"
+                    " and subject = $1",
+                    ARGS(db_uuid(payment_id))));
+        db_ring_at(cx, ctx_now(cx));
+    }
+    return db_commit(cx);
 }
 
 /* Asks first, so that what is done already is only read; what is open is pursued with the same
