@@ -11,9 +11,8 @@ bool order_is_under_way(const struct order *o);
 /*
  * Waits for an order with its lines after that turn, then loads it, shown; again while it is under
  * way, for so many seconds. 0, or when too many wait already, or this customer four times: only
- * loads it. Should the word be
- * lost, it is looked at all the same, less and less often: at most a quarter of the time that it
- * took anyway is added.
+ * loads it. Should the word be lost, it is looked at all the same, less and less often: at most a
+ * quarter of the time that it took anyway is added.
  */
 enum err order_wait(struct ctx *cx, uint64_t turn, int seconds, struct order *o) MUST_USE;
 

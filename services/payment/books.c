@@ -14,11 +14,6 @@ static const struct field entry_fields[] = {
 
 /* ---- their side */
 
-static bool is_cancel(const struct toss_transaction *t)
-{
-    return str_eq(t->status, STR("CANCELED")) || str_eq(t->status, STR("PARTIAL_CANCELED"));
-}
-
 /* Captures and cancels of one page; what else is listed there moved no money. */
 static size_t take_page(struct list page, struct book_entry *out)
 {
@@ -26,7 +21,7 @@ static size_t take_page(struct list page, struct book_entry *out)
 
     for (size_t i = 0; i < page.n; i++) {
         const struct toss_transaction *t = LIST_AT(struct toss_transaction, page, i);
-        bool cancel = is_cancel(t);
+        bool cancel = provider_gave_back(t->status);
         if (!cancel && !str_eq(t->status, STR("DONE")))
             continue;
         out[n++] =

@@ -83,6 +83,8 @@ struct toss_payment {
 /* http_status 0: no answer at all. */
 enum answer provider_meaning(const struct payment *p, int http_status,
                              const struct toss_payment *answer, const char *order_id_text);
+/* Of a payment or a transaction: some or all of it went back. */
+bool provider_gave_back(struct str status);
 enum err provider_decode(struct ctx *cx, struct str body, struct toss_payment *ret) MUST_USE;
 enum answer provider_confirm(struct ctx *cx, const struct payment *p, struct toss_payment *ret);
 enum answer provider_look_up(struct ctx *cx, const struct payment *p, struct toss_payment *ret);

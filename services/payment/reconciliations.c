@@ -56,6 +56,13 @@ static enum err compare(struct ctx *cx, int64_t from, int64_t to, struct uuid by
 
 /* ---- by itself */
 
+/* 0: never yet. */
+static enum err reconciled_until(struct ctx *cx, int64_t *ret)
+{
+    return db_int_of(cx, ret, "select max(to_at) from reconciliations where by_id is null",
+                     NO_ARGS);
+}
+
 /*
  * An hour at a time, so that other timers of the process do not wait for long: the hour behind what
  * was looked at last with the one before it, and, since the provider may list some things late, the
@@ -73,8 +80,7 @@ enum err reconcile_sweep(struct ctx *cx)
 {
     int64_t last = 0, now = ctx_now(cx), settled = now - SETTLED_US;
 
-    TRY(db_int_of(cx, &last, "select max(to_at) from reconciliations where by_id is null",
-                  NO_ARGS));
+    TRY(reconciled_until(cx, &last));
     int64_t from = last > now - CATCH_UP_US ? last : now - US_PER_HOUR;
     int64_t to = from + US_PER_HOUR < settled ? from + US_PER_HOUR : settled;
     if (to <= from)
@@ -87,8 +93,7 @@ enum err count_reconciled(struct ctx *cx)
 {
     int64_t until = 0;
 
-    TRY(db_int_of(cx, &until, "select max(to_at) from reconciliations where by_id is null",
-                  NO_ARGS));
+    TRY(reconciled_until(cx, &until));
     metric_set(until_gauge(), until / US_PER_S);
     return ERR_OK;
 }

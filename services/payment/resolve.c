@@ -163,11 +163,6 @@ const struct field webhook_fields[] = {
     F_END(struct webhook),
 };
 
-static bool tells_of_cancel(const struct webhook_data *d)
-{
-    return str_eq(d->status, STR("CANCELED")) || str_eq(d->status, STR("PARTIAL_CANCELED"));
-}
-
 enum err payment_look_again(struct ctx *cx, struct str payment_key, bool when_captured)
 {
     int64_t sooner = 0;
@@ -195,6 +190,6 @@ enum err payment_webhook(struct ctx *cx, const struct request *rq, struct reply 
 
     TRY(json_decode_lenient(cx, webhook_fields, &in, rq->raw_body));
     if (in.data->payment_key.n)
-        TRY(payment_look_again(cx, in.data->payment_key, tells_of_cancel(in.data)));
+        TRY(payment_look_again(cx, in.data->payment_key, provider_gave_back(in.data->status)));
     return reply_none(cx, rp, 200);
 }

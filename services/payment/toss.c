@@ -126,6 +126,11 @@ static bool is_one_of(struct str s, const char *const *names)
     return false;
 }
 
+bool provider_gave_back(struct str status)
+{
+    return str_eq(status, STR("CANCELED")) || str_eq(status, STR("PARTIAL_CANCELED"));
+}
+
 enum answer provider_meaning(const struct payment *p, int http_status, const struct toss_payment *a,
                              const char *order_id_text)
 {
